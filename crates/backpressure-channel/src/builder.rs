@@ -1,0 +1,91 @@
+//! Building a channel.
+
+use std::fmt;
+
+use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Priority};
+
+use crate::hooks::Hooks;
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+use crate::shared::Shared;
+use crate::sync::Arc;
+
+/// A channel with the bounds, watermarks and strategy of `config`. For weights, priorities and hooks see [`Builder`].
+///
+/// Without a classifier every item has [`Priority::NORMAL`], so `Strategy::DropLowest` discards the incoming item.
+pub fn channel<T>(config: BackpressureConfig) -> (Sender<T>, Receiver<T>) {
+    Builder::new(config).build()
+}
+
+/// Builds a channel whose items are weighed, ranked, or handed to a hook when they are lost.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use backpressure_channel::{Builder, Sent};
+/// use backpressure_core::{BackpressureConfig, DropReason, Strategy};
+///
+/// let config = BackpressureConfig::builder().capacity(100).max_weight(10).strategy(Strategy::DropOldest).build()?;
+/// let (lost, losses) = mpsc::channel();
+/// let (tx, _rx) = Builder::new(config)
+///     .weigh_by(|text: &&str| text.len())
+///     .on_drop(move |text, reason| lost.send((text, reason)).unwrap_or_default())
+///     .build();
+/// assert_eq!(tx.try_send("first"), Ok(Sent::Accepted));
+/// assert!(tx.try_send("second").is_ok_and(Sent::is_accepted));
+/// assert_eq!(losses.try_recv(), Ok(("first", DropReason::Evicted)));
+/// # Ok::<(), backpressure_core::ConfigError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder<T> {
+    config: BackpressureConfig,
+    hooks: Hooks<T>,
+    tracked: bool,
+}
+
+impl<T> Builder<T> {
+    /// Starts from a configuration.
+    pub const fn new(config: BackpressureConfig) -> Self {
+        Self { config, hooks: Hooks::NONE, tracked: false }
+    }
+
+    /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
+    /// weighs 1. Called outside every lock.
+    pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
+        self.hooks.weigh = Some(Box::new(weigh));
+        self
+    }
+
+    /// Ranks each item, once, as it is offered: higher priorities are delivered first. Called outside every lock.
+    pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
+        self.hooks.rank = Some(Box::new(rank));
+        self
+    }
+
+    /// Gets each lost item, once, by value, with the reason. Called outside every lock; it may use the channel, and it may
+    /// panic: the panic goes to whoever caused the loss, the channel is none the worse.
+    pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
+        self.hooks.on_drop = Some(Box::new(hook));
+        self
+    }
+
+    /// Counts received items as in flight until [`Receiver::reporter`] is told what became of them; otherwise receiving an
+    /// item delivers it.
+    pub const fn track_outcomes(mut self) -> Self {
+        self.tracked = true;
+        self
+    }
+
+    /// Makes the channel.
+    pub fn build(self) -> (Sender<T>, Receiver<T>) {
+        let buffer = BoundedBuffer::new(&self.config);
+        let buffer = if self.hooks.rank.is_some() { buffer.prioritized() } else { buffer };
+        let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
+        (Sender::new(shared.clone()), Receiver::new(shared))
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).field("hooks", &self.hooks).finish_non_exhaustive()
+    }
+}

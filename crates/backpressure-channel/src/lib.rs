@@ -1,0 +1,77 @@
+//! A bounded channel that says how full it is, and does what you chose when it is.
+//!
+//! ```text
+//!  Sender ─┐ send · try_send · reserve · Sink   ┌──────────────────┐   recv · recv_many · Stream
+//!  Sender ─┼───────────────────────────────────▶│ capacity, weight │──────────────────────────▶ Receiver
+//!  Sender ─┘◀─ waits · item back · drop counted │ strategy         │
+//!                                               └────────┬─────────┘
+//!                                                      Gauge: Normal · Elevated · Critical · Blocked · Draining
+//! ```
+//!
+//! Many producers, one consumer. The bound is strict: what is queued plus what is reserved never exceeds it, and a slot is
+//! free the moment its item is received. What a full channel does is its [`Strategy`](backpressure_core::Strategy). Whatever
+//! happens to an item is counted, and an item that does not enter comes back to its producer or goes to a hook.
+//!
+//! * Waiting producers are served first come, first served; nobody overtakes them. With weights this means that a light
+//!   item waits behind a heavy one.
+//! * A producer or consumer is woken only when what it waits for has happened. A consumer may ask to be woken by a
+//!   [whole batch](Demand).
+//! * Dropping any future at any point loses no slot, no wake and no item that was accepted.
+//! * Closures, wakers, and destructors of items run outside the lock; they may use the channel.
+//!
+//! It runs on any executor. Inside a tokio runtime (feature `tokio`, on by default) the longest wait of
+//! [`Strategy::Block`](backpressure_core::Strategy::Block) is timed by tokio's clock; elsewhere by a timer thread that starts
+//! with the first wait.
+//!
+//! ```
+//! use backpressure_channel::channel;
+//! use backpressure_core::{BackpressureConfig, State};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (tx, mut rx) = channel(BackpressureConfig::builder().capacity(4).build()?);
+//! let gauge = rx.gauge();
+//!
+//! let producer = tokio::spawn(async move {
+//!     for n in 0..100 {
+//!         tx.send(n).await?; // waits while the channel is full
+//!     }
+//!     Ok::<_, backpressure_channel::SendError<i32>>(())
+//! });
+//! let mut sum = 0;
+//! while let Some(n) = rx.recv().await {
+//!     sum += n;
+//! }
+//! producer.await??;
+//! assert_eq!(sum, 4950);
+//! assert_eq!(gauge.state(), State::Draining);
+//! assert_eq!(gauge.snapshot().counts.delivered, 100);
+//! # Ok(())
+//! # }
+//! ```
+
+mod budget;
+mod builder;
+mod demand;
+mod error;
+mod exclusive;
+mod hooks;
+mod patience;
+mod permit;
+mod place;
+mod receiver;
+mod recv;
+mod sender;
+mod sending;
+mod shared;
+mod sync;
+mod wait_queue;
+
+pub use builder::{Builder, channel};
+pub use demand::Demand;
+pub use error::{SendError, Sent, SinkError};
+pub use permit::{Permit, Reserve};
+pub use receiver::{Backlog, Receiver};
+pub use recv::{Recv, RecvMany};
+pub use sender::Sender;
+pub use sending::Sending;

@@ -1,0 +1,94 @@
+//! The longest wait: a deadline that the clock decides and a timer that only wakes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_timer::Delay;
+#[cfg(feature = "tokio")]
+use pin_project_lite::pin_project;
+
+/// Tokio's clock where tokio is, so that a paused clock is followed; the system's elsewhere.
+#[cfg(feature = "tokio")]
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Nothing until it is first polled; then a deadline, and the timer that wakes at it.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    max_wait: Duration,
+    /// Boxed, so that a send that need not wait stays small.
+    timer: Option<(Instant, Pin<Box<Timer>>)>,
+}
+
+impl Patience {
+    pub(crate) const fn new(max_wait: Duration) -> Self {
+        Self { max_wait, timer: None }
+    }
+
+    /// Ready once the longest wait has passed since the first poll. A wait too long for the clock never ends.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.max_wait == Duration::MAX {
+            return Poll::Pending;
+        }
+        let now = now();
+        if self.timer.is_none() {
+            let Some(deadline) = now.checked_add(self.max_wait) else {
+                self.max_wait = Duration::MAX;
+                return Poll::Pending;
+            };
+            self.timer = Some((deadline, Box::pin(timer(deadline, self.max_wait))));
+        }
+        match &mut self.timer {
+            Some((deadline, _)) if *deadline <= now => Poll::Ready(()),
+            Some((_, timer)) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+pin_project! {
+    #[project = TimerProjection]
+    #[derive(Debug)]
+    enum Timer {
+        Tokio { #[pin] sleep: tokio::time::Sleep },
+        Thread { delay: Delay },
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn timer(deadline: Instant, wait: Duration) -> Timer {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        Timer::Tokio { sleep: tokio::time::sleep_until(deadline.into()) }
+    } else {
+        Timer::Thread { delay: Delay::new(wait) }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.project() {
+            TimerProjection::Tokio { sleep } => sleep.poll(cx),
+            TimerProjection::Thread { delay } => Pin::new(delay).poll(cx),
+        }
+    }
+}
+
+#[cfg(not(feature = "tokio"))]
+type Timer = Delay;
+
+#[cfg(not(feature = "tokio"))]
+fn timer(_deadline: Instant, wait: Duration) -> Timer {
+    Delay::new(wait)
+}

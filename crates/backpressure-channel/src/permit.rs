@@ -1,0 +1,116 @@
+//! A slot held ahead of the item.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use backpressure_core::Strategy;
+
+use crate::error::{SendError, Sent};
+use crate::patience::Patience;
+use crate::place::{Closed, Place};
+use crate::sending::max_wait;
+use crate::shared::Shared;
+
+/// The weight a permit holds: see [`Permit::send`].
+const WEIGHT: usize = 1;
+
+/// A slot held for one item. Dropping it gives the slot to the next producer.
+#[derive(Debug)]
+#[must_use = "a permit that is dropped gives its slot back"]
+pub struct Permit<'a, T> {
+    shared: &'a Shared<T>,
+    holds: bool,
+}
+
+impl<'a, T> Permit<'a, T> {
+    pub(crate) fn try_new(shared: &'a Shared<T>) -> Result<Self, SendError<()>> {
+        let mut inner = shared.lock();
+        if inner.buffer.is_closed() {
+            return Err(SendError::Closed(()));
+        }
+        if !holds_slots(shared.strategy) {
+            return Ok(Self { shared, holds: false });
+        }
+        if !inner.waiters.is_empty() || !inner.buffer.try_reserve(WEIGHT) {
+            return Err(SendError::Full(()));
+        }
+        let after = inner.settle(backpressure_core::Moved::NOTHING);
+        drop(inner);
+        shared.carry_out(after);
+        Ok(Self { shared, holds: true })
+    }
+
+    /// Puts the item into the slot.
+    ///
+    /// # Errors
+    ///
+    /// Hands the item back if the channel was closed meanwhile; or as [`Full`](SendError::Full) if the channel bounds the
+    /// weight, the item weighs more than 1 and there is no room for the rest of it. Under [`Strategy::Reject`] a permit
+    /// holds no slot, so the item may find the channel full.
+    pub fn send(mut self, item: T) -> Result<Sent, SendError<T>> {
+        let tag = self.shared.tag(&item);
+        let sent = if std::mem::take(&mut self.holds) {
+            self.shared.fill(item, tag, WEIGHT)
+        } else {
+            self.shared.offer(item, tag)
+        };
+        if sent.is_err() {
+            self.shared.reporter.rejected();
+        }
+        sent
+    }
+}
+
+impl<T> Drop for Permit<'_, T> {
+    fn drop(&mut self) {
+        if self.holds {
+            self.shared.release(WEIGHT);
+        }
+    }
+}
+
+const fn holds_slots(strategy: Strategy) -> bool {
+    matches!(strategy, Strategy::Block { .. })
+}
+
+/// Waits for a slot. Made by [`Sender::reserve`](crate::Sender::reserve), which says what it promises.
+#[derive(Debug)]
+#[must_use = "nothing is reserved unless this is awaited"]
+pub struct Reserve<'a, T> {
+    shared: &'a Shared<T>,
+    place: Place,
+    patience: Patience,
+}
+
+impl<T> Drop for Reserve<'_, T> {
+    fn drop(&mut self) {
+        self.shared.abandon(&mut self.place, WEIGHT);
+    }
+}
+
+impl<'a, T> Reserve<'a, T> {
+    pub(crate) const fn new(shared: &'a Shared<T>) -> Self {
+        Self { shared, place: Place::Nowhere, patience: Patience::new(max_wait(shared.strategy)) }
+    }
+}
+
+impl<'a, T> Future for Reserve<'a, T> {
+    type Output = Result<Permit<'a, T>, SendError<()>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if !holds_slots(this.shared.strategy) {
+            return Poll::Ready(Permit::try_new(this.shared));
+        }
+        match this.shared.poll_reserve(&mut this.place, WEIGHT, cx.waker()) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
+            Poll::Ready(Err(Closed)) => Poll::Ready(Err(SendError::Closed(()))),
+            Poll::Pending => {
+                ready!(this.patience.poll(cx));
+                this.shared.abandon(&mut this.place, WEIGHT);
+                Poll::Ready(Err(SendError::TimedOut(())))
+            }
+        }
+    }
+}

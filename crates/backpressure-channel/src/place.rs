@@ -1,0 +1,119 @@
+//! A producer's place in the queue for room, and how it comes by a slot.
+
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use backpressure_core::Moved;
+
+use crate::patience;
+use crate::shared::Shared;
+
+/// Where a producer stands. Whoever has one calls [`Shared::abandon`] before dropping it.
+#[derive(Debug, Default)]
+pub(crate) enum Place {
+    /// Not in the queue.
+    #[default]
+    Nowhere,
+    /// In the queue, or served and not aware of it yet.
+    Queued { key: usize, since: Instant },
+}
+
+/// The channel is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl<T> Shared<T> {
+    /// Ready with a reserved slot of this weight. Pending means queued for one, with this waker as the one that is woken.
+    pub(crate) fn poll_reserve(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
+        if let Some(ready) = self.try_place(place, weight) {
+            return Poll::Ready(ready);
+        }
+        // Cloning and dropping wakers is the user's code, so it happens outside the lock; and since room may have come
+        // meanwhile, the lock is followed by another look.
+        let waker = waker.clone();
+        let since = patience::now();
+        let mut inner = self.lock();
+        let replaced = match *place {
+            Place::Queued { key, .. } if inner.waiters.is_served(key) || inner.buffer.is_closed() => Some(waker),
+            Place::Queued { key, .. } => inner.waiters.refresh(key, waker),
+            Place::Nowhere => {
+                let key = inner.waiters.join(weight, waker);
+                *place = Place::Queued { key, since };
+                self.reporter.producer_waits();
+                let after = inner.settle(Moved::NOTHING);
+                drop(inner);
+                self.carry_out(after);
+                return self.try_place(place, weight).map_or(Poll::Pending, Poll::Ready);
+            }
+        };
+        drop(inner);
+        drop(replaced);
+        self.try_place(place, weight).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// A slot, if there is one to be had or one was given; or the news that the channel is closed.
+    fn try_place(&self, place: &mut Place, weight: usize) -> Option<Result<(), Closed>> {
+        let mut inner = self.lock();
+        let closed = inner.buffer.is_closed();
+        match *place {
+            Place::Nowhere if closed => Some(Err(Closed)),
+            Place::Nowhere => {
+                if !inner.waiters.is_empty() || !inner.buffer.try_reserve(weight) {
+                    return None;
+                }
+                let after = inner.settle(Moved::NOTHING);
+                drop(inner);
+                self.carry_out(after);
+                Some(Ok(()))
+            }
+            Place::Queued { .. } if closed => {
+                drop(inner);
+                self.abandon(place, weight);
+                Some(Err(Closed))
+            }
+            Place::Queued { key, since } if inner.waiters.is_served(key) => {
+                let left = inner.waiters.leave(key);
+                drop(inner);
+                drop(left);
+                *place = Place::Nowhere;
+                let now = patience::now();
+                self.reporter.producer_waited();
+                self.reporter.producer_wait(now, now.saturating_duration_since(since));
+                Some(Ok(()))
+            }
+            Place::Queued { .. } => None,
+        }
+    }
+
+    /// Gives up the place. A slot that was given already is handed on.
+    #[inline]
+    pub(crate) fn abandon(&self, place: &mut Place, weight: usize) {
+        if let Place::Queued { key, .. } = std::mem::take(place) {
+            self.leave(key, weight);
+        }
+    }
+
+    #[cold]
+    fn leave(&self, key: usize, weight: usize) {
+        let mut inner = self.lock();
+        let left = inner.waiters.leave(key);
+        if left.served {
+            inner.buffer.release(weight);
+        }
+        // Whoever stood behind this one may fit where it did not.
+        let after = inner.settle(Moved::NOTHING);
+        drop(inner);
+        drop(left);
+        self.reporter.producer_waited();
+        self.carry_out(after);
+    }
+
+    /// Gives a reserved slot back.
+    pub(crate) fn release(&self, weight: usize) {
+        let mut inner = self.lock();
+        inner.buffer.release(weight);
+        let after = inner.settle(Moved::NOTHING);
+        drop(inner);
+        self.carry_out(after);
+    }
+}

@@ -1,0 +1,202 @@
+//! The consumer's end.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+use futures_core::{FusedStream, Stream};
+
+use crate::budget::budgeted;
+use crate::demand::Demand;
+use crate::recv::{Recv, RecvMany};
+use crate::shared::Shared;
+use crate::sync::Arc;
+
+/// The receiving end of a channel: a [`Stream`] of the items, in delivery order.
+///
+/// Dropping it closes the channel; what was still queued is lost for [`DropReason::Closed`] and goes to the `on_drop` hook.
+/// To lose nothing, [`close`](Self::close) it and receive the rest.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// What is queued in a channel, as of one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// Items queued.
+    pub items: usize,
+    /// Their weight; 0 where nothing is weighed.
+    pub weight: usize,
+    /// The arrival number of the oldest queued item, counted from 0 over all accepted items; equal to `accepted` when
+    /// nothing is queued. Every accepted item with a lower number has left the channel.
+    pub oldest: u64,
+    /// How many items were ever accepted.
+    pub accepted: u64,
+    /// Whether the channel takes nothing any more.
+    pub closed: bool,
+}
+
+impl<T> Receiver<T> {
+    pub(crate) const fn new(shared: Arc<Shared<T>>) -> Self {
+        Self { shared }
+    }
+
+    /// Waits for the next item. `None` once the channel is closed and empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it resolves has taken nothing.
+    pub const fn recv(&mut self) -> Recv<'_, T> {
+        Recv { receiver: self }
+    }
+
+    /// Waits for items and appends as many as there are to `out`, at most `max`. Resolves to their number: 0 once the
+    /// channel is closed and empty, or if `max` is 0. They are taken under one lock, whatever their number.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it resolves has taken nothing.
+    pub const fn recv_many<'a>(&'a mut self, out: &'a mut Vec<T>, max: usize) -> RecvMany<'a, T> {
+        RecvMany { receiver: self, out, max }
+    }
+
+    /// Takes the next item if there is one.
+    pub fn try_recv(&mut self) -> Option<T> {
+        let mut inner = self.shared.lock();
+        let item = inner.buffer.pop()?;
+        let after = inner.settle(Moved::taken(1));
+        drop(inner);
+        self.shared.carry_out(after);
+        Some(item)
+    }
+
+    /// Takes what is there, at most `max` items and no more than `max_weight` together unless the first alone weighs more,
+    /// and appends it to `out`. Returns the number of items.
+    pub fn try_recv_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize) -> usize {
+        let mut inner = self.shared.lock();
+        let taken = inner.buffer.pop_many(out, max, max_weight);
+        if taken > 0 {
+            let after = inner.settle(Moved::taken(taken));
+            drop(inner);
+            self.shared.carry_out(after);
+        }
+        taken
+    }
+
+    /// Polls for the next item. Pending keeps the latest waker.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if let Some(item) = self.try_recv() {
+            return Poll::Ready(Some(item));
+        }
+        std::task::ready!(self.poll_demand(cx, Demand::ANY));
+        Poll::Ready(self.try_recv())
+    }
+
+    /// Polls for items, as [`recv_many`](Self::recv_many) does.
+    pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<usize> {
+        let taken = self.try_recv_many(out, max, usize::MAX);
+        if taken > 0 || max == 0 {
+            return Poll::Ready(taken);
+        }
+        std::task::ready!(self.poll_demand(cx, Demand::ANY));
+        Poll::Ready(self.try_recv_many(out, max, usize::MAX))
+    }
+
+    /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
+    /// the demand wakes nobody. Pending keeps the latest waker, and the latest demand.
+    pub fn poll_demand(&mut self, cx: &mut Context<'_>, demand: Demand) -> Poll<()> {
+        if self.is_met(demand) {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut inner = self.shared.lock();
+        let met = demand.is_met(&inner.buffer) || inner.buffer.is_closed();
+        let replaced = if met { Some((demand, waker)) } else { inner.receiver.replace((demand, waker)) };
+        drop(inner);
+        drop(replaced);
+        if met { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn is_met(&self, demand: Demand) -> bool {
+        let inner = self.shared.lock();
+        demand.is_met(&inner.buffer) || inner.buffer.is_closed()
+    }
+
+    /// Closes the channel: offers are handed back from now on, waiting producers are woken, and what is queued can still
+    /// be received. Idempotent.
+    pub fn close(&mut self) {
+        self.shared.close();
+    }
+
+    /// Takes out everything that is queued, as lost for `reason`: it is handed to the caller instead of the hook.
+    pub fn evacuate(&mut self, reason: DropReason) -> Vec<T> {
+        self.shared.evacuate(reason)
+    }
+
+    /// Whether the channel takes nothing any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().buffer.is_closed()
+    }
+
+    /// What is queued, as of one instant.
+    pub fn backlog(&self) -> Backlog {
+        let inner = self.shared.lock();
+        let buffer = &inner.buffer;
+        Backlog {
+            items: buffer.len(),
+            weight: buffer.weight(),
+            oldest: buffer.oldest(),
+            accepted: buffer.accepted(),
+            closed: buffer.is_closed(),
+        }
+    }
+
+    /// How full the channel is, and what has happened in it.
+    pub fn gauge(&self) -> Gauge {
+        self.shared.gauge.clone()
+    }
+
+    /// Where the outcomes of received items are reported, if the channel was built to
+    /// [track them](crate::Builder::track_outcomes).
+    pub fn reporter(&self) -> Reporter {
+        self.shared.reporter.clone()
+    }
+}
+
+impl<T> Stream for Receiver<T> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        budgeted(cx, |cx| self.get_mut().poll_recv(cx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let inner = self.shared.lock();
+        let queued = inner.buffer.len();
+        (queued, inner.buffer.is_closed().then_some(queued))
+    }
+}
+
+impl<T> FusedStream for Receiver<T> {
+    fn is_terminated(&self) -> bool {
+        let inner = self.shared.lock();
+        inner.buffer.is_closed() && inner.buffer.is_empty()
+    }
+}
+
+impl<T> Unpin for Receiver<T> {}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.close();
+        self.shared.clear(DropReason::Closed);
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("gauge", &self.shared.gauge.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,264 @@
+//! The producers' end.
+
+use std::fmt;
+
+use std::task::{Context, Poll};
+
+use backpressure_core::{DropReason, Gauge, Strategy, Tag};
+use futures_sink::Sink;
+
+use crate::error::{SendError, Sent, SinkError};
+use crate::exclusive::Exclusive;
+use crate::permit::{Permit, Reserve};
+use crate::place::{Closed, Place};
+use crate::sending::Sending;
+use crate::shared::Shared;
+use crate::sync::{Arc, Ordering};
+
+/// The sending end of a channel. Clone it for more producers; when the last one is dropped the channel closes.
+///
+/// As a [`Sink`] its `poll_ready` reserves exactly one slot under [`Strategy::Block`], and is always ready under the
+/// other strategies. A sink has no item to hand back while it waits for readiness, so there `Block` waits as long as it
+/// takes; the longest wait bounds [`send`](Self::send) and [`reserve`](Self::reserve). `poll_close` is as good as
+/// dropping it: the sink takes nothing more, and the channel closes with its last sender.
+pub struct Sender<T> {
+    pub(crate) shared: Arc<Shared<T>>,
+    slot: Slot,
+    /// An item that was started as a sink and is too heavy for the room left: it enters as soon as there is enough.
+    heavy: Exclusive<Option<(T, Tag)>>,
+}
+
+/// What this sender, as a sink, holds of the channel.
+#[derive(Debug)]
+enum Slot {
+    Waiting {
+        place: Place,
+        weight: usize,
+    },
+    Reserved,
+    /// The sink is closed.
+    Closed,
+}
+
+impl Slot {
+    const NONE: Self = Self::Waiting { place: Place::Nowhere, weight: 0 };
+}
+
+impl<T> Sender<T> {
+    pub(crate) const fn new(shared: Arc<Shared<T>>) -> Self {
+        Self { shared, slot: Slot::NONE, heavy: Exclusive::new(None) }
+    }
+
+    /// Sends an item, waiting for room if the strategy is [`Strategy::Block`]; the other strategies answer at once.
+    ///
+    /// # Errors
+    ///
+    /// Hands the item back: [`Full`](SendError::Full) under [`Strategy::Reject`], [`TimedOut`](SendError::TimedOut) after
+    /// the longest wait, [`Closed`](SendError::Closed) once the receiver is gone or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it resolves has sent nothing: the item is dropped with it, its place in the queue and a
+    /// slot it may have been given go to the next producer.
+    ///
+    /// # Panics
+    ///
+    /// Inside a tokio runtime without time enabled, when it has to wait and the longest wait is not [`Duration::MAX`](std::time::Duration::MAX).
+    pub fn send(&self, item: T) -> Sending<'_, T> {
+        Sending::new(&self.shared, item)
+    }
+
+    /// Sends an item if the channel takes it at once.
+    ///
+    /// # Errors
+    ///
+    /// Hands the item back: [`Full`](SendError::Full) under [`Strategy::Block`] and [`Strategy::Reject`] when there is no
+    /// room or other producers wait for it, [`Closed`](SendError::Closed) once the receiver is gone or closed.
+    #[inline]
+    pub fn try_send(&self, item: T) -> Result<Sent, SendError<T>> {
+        let tag = self.shared.tag(&item);
+        let sent = self.shared.offer(item, tag);
+        if sent.is_err() {
+            self.shared.reporter.rejected();
+        }
+        sent
+    }
+
+    /// Waits for a slot and holds it. Under a strategy other than [`Strategy::Block`] no slot is held: the permit comes at
+    /// once, and the item it sends meets the strategy.
+    ///
+    /// The slot is for an item of weight 1: see [`Permit::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](SendError::TimedOut) after the longest wait, [`Closed`](SendError::Closed) once the receiver is gone or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it resolves holds nothing; its place goes to the next producer.
+    pub fn reserve(&self) -> Reserve<'_, T> {
+        Reserve::new(&self.shared)
+    }
+
+    /// Holds a slot if there is one at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](SendError::Full) when there is no room or other producers wait for it, [`Closed`](SendError::Closed).
+    pub fn try_reserve(&self) -> Result<Permit<'_, T>, SendError<()>> {
+        Permit::try_new(&self.shared)
+    }
+
+    /// Whether the channel takes nothing any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().buffer.is_closed()
+    }
+
+    /// How full the channel is, and what has happened in it.
+    pub fn gauge(&self) -> Gauge {
+        self.shared.gauge.clone()
+    }
+
+    /// Ready with a slot: for the heavy item if there is one outside, otherwise for the next.
+    fn poll_slot(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let (place, weight) = match &mut self.slot {
+            Slot::Waiting { place, weight } => (place, weight),
+            Slot::Reserved => return Poll::Ready(Ok(())),
+            Slot::Closed => return Poll::Ready(Err(SinkError::Closed(None))),
+        };
+        match std::task::ready!(self.shared.poll_reserve(place, *weight, cx.waker())) {
+            Ok(()) => {
+                self.slot = Slot::Reserved;
+                Poll::Ready(Ok(()))
+            }
+            Err(Closed) => {
+                self.slot = Slot::NONE;
+                let heavy = self.heavy.get().take().map(|(item, _)| item);
+                if heavy.is_some() {
+                    self.shared.reporter.rejected();
+                }
+                Poll::Ready(Err(SinkError::Closed(heavy)))
+            }
+        }
+    }
+
+    /// Ready once no heavy item is left outside.
+    fn poll_heavy(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        while self.heavy.get().is_some() {
+            std::task::ready!(self.poll_slot(cx))?;
+            if let Some((item, tag)) = self.heavy.get().take() {
+                self.slot = Slot::NONE;
+                match self.shared.fill(item, tag, tag.weight) {
+                    Ok(_) => {}
+                    Err(SendError::Closed(item)) => {
+                        self.shared.reporter.rejected();
+                        return Poll::Ready(Err(SinkError::Closed(Some(item))));
+                    }
+                    Err(error) => self.wait_for_weight(error.into_inner(), tag),
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn wait_for_weight(&mut self, item: T, tag: Tag) {
+        self.slot = Slot::Waiting { place: Place::Nowhere, weight: tag.weight };
+        *self.heavy.get() = Some((item, tag));
+    }
+
+    /// Gives up what this sender holds as a sink, and its part in keeping the channel open.
+    fn leave(&mut self) {
+        match std::mem::replace(&mut self.slot, Slot::Closed) {
+            Slot::Waiting { mut place, weight } => self.shared.abandon(&mut place, weight),
+            Slot::Reserved => self.shared.release(0),
+            Slot::Closed => return,
+        }
+        if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.close();
+        }
+    }
+
+    fn refuse(&self, error: SinkError<T>) -> Result<(), SinkError<T>> {
+        self.shared.reporter.rejected();
+        Err(error)
+    }
+}
+
+impl<T> Sink<T> for Sender<T> {
+    type Error = SinkError<T>;
+
+    fn poll_ready(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let this = self.get_mut();
+        std::task::ready!(this.poll_heavy(cx))?;
+        match this.shared.strategy {
+            Strategy::Block { .. } => this.poll_slot(cx),
+            _ if matches!(this.slot, Slot::Closed) || this.is_closed() => Poll::Ready(Err(SinkError::Closed(None))),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn start_send(self: std::pin::Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
+        let this = self.get_mut();
+        if matches!(this.slot, Slot::Closed) {
+            return this.refuse(SinkError::Closed(Some(item)));
+        }
+        if this.heavy.get().is_some() {
+            return this.refuse(SinkError::Full(item));
+        }
+        let tag = this.shared.tag(&item);
+        let reserved = matches!(this.slot, Slot::Reserved);
+        let sent = if reserved {
+            this.slot = Slot::NONE;
+            this.shared.fill(item, tag, 0)
+        } else {
+            this.shared.offer(item, tag)
+        };
+        match sent {
+            Ok(_) => Ok(()),
+            Err(SendError::Full(item)) if reserved && this.shared.lock().buffer.admits(tag.weight) => {
+                this.wait_for_weight(item, tag);
+                Ok(())
+            }
+            Err(SendError::Closed(item)) => this.refuse(SinkError::Closed(Some(item))),
+            Err(error) => this.refuse(SinkError::Full(error.into_inner())),
+        }
+    }
+
+    fn poll_flush(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        self.get_mut().poll_heavy(cx)
+    }
+
+    fn poll_close(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+        let this = self.get_mut();
+        std::task::ready!(this.poll_heavy(cx))?;
+        this.leave();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T> Unpin for Sender<T> {}
+
+impl<T> Clone for Sender<T> {
+    /// Another producer. A slot that this one holds as a sink stays with this one.
+    fn clone(&self) -> Self {
+        self.shared.senders.fetch_add(1, Ordering::Relaxed);
+        Self::new(self.shared.clone())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let lost = self.heavy.get().take().map(|(item, _)| item);
+        if lost.is_some() {
+            self.shared.reporter.refused(DropReason::Closed);
+        }
+        self.leave();
+        self.shared.hooks.dispose(lost, DropReason::Closed);
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("gauge", &self.shared.gauge.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! What both ends share, and every operation on it.
+//!
+//! One short critical section an operation. What runs user code happens after the lock is released: wakers are woken and
+//! dropped, watchers notified, lost items disposed of. [`After`] collects what is left to do.
+
+use std::task::Waker;
+
+use backpressure_core::{
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+};
+
+use crate::demand::Demand;
+use crate::error::{SendError, Sent};
+use crate::hooks::Hooks;
+use crate::patience;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
+use crate::wait_queue::WaitQueue;
+
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    inner: Mutex<Inner<T>>,
+    pub(crate) hooks: Hooks<T>,
+    pub(crate) reporter: Reporter,
+    pub(crate) gauge: Gauge,
+    pub(crate) strategy: Strategy,
+    pub(crate) senders: AtomicUsize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner<T> {
+    pub(crate) buffer: BoundedBuffer<T>,
+    pub(crate) waiters: WaitQueue,
+    pub(crate) receiver: Option<(Demand, Waker)>,
+    recorder: Recorder,
+}
+
+/// What is left to do once the lock is released.
+#[derive(Debug)]
+#[must_use = "wakes are lost if this is not carried out"]
+pub(crate) struct After {
+    changed: bool,
+    receiver: Option<Waker>,
+    producer: Option<Waker>,
+    /// Whether another producer may be served.
+    more: bool,
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
+        let recorder = Recorder::new(config, patience::now, tracked);
+        Self {
+            reporter: recorder.reporter(),
+            gauge: recorder.gauge(),
+            strategy: config.strategy(),
+            senders: AtomicUsize::new(1),
+            inner: Mutex::new(Inner { buffer, waiters: WaitQueue::new(), receiver: None, recorder }),
+            hooks,
+        }
+    }
+
+    /// No user code runs under this lock, so no panic can have left anything half done.
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self, item: &T) -> Tag {
+        self.hooks.tag(item)
+    }
+
+    /// Offers an item under the strategy. Nobody overtakes a producer that waits.
+    #[inline(always)]
+    pub(crate) fn offer(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
+        let mut inner = self.lock();
+        let offer = if inner.waiters.is_empty() || inner.buffer.is_closed() {
+            inner.buffer.offer(item, tag)
+        } else {
+            Offer::Full(item)
+        };
+        self.conclude(inner, offer)
+    }
+
+    /// Uses up a reserved slot.
+    pub(crate) fn fill(&self, item: T, tag: Tag, reserved_weight: usize) -> Result<Sent, SendError<T>> {
+        let mut inner = self.lock();
+        let offer = inner.buffer.fill(item, tag, reserved_weight);
+        if offer.is_accepted() {
+            return self.conclude(inner, offer);
+        }
+        let after = inner.settle(Moved::NOTHING);
+        let refused = self.conclude(inner, offer);
+        self.carry_out(after);
+        refused
+    }
+
+    #[inline(always)]
+    fn conclude(&self, mut inner: MutexGuard<'_, Inner<T>>, offer: Offer<T>) -> Result<Sent, SendError<T>> {
+        match offer {
+            Offer::Accepted => {
+                let after = inner.arrived(Moved::NOTHING);
+                drop(inner);
+                self.carry_out(after);
+                Ok(Sent::Accepted)
+            }
+            Offer::AcceptedEvicting(evicted) => {
+                let count = evicted.count();
+                let after = inner.arrived(Moved::discarded(DropReason::Evicted, count));
+                drop(inner);
+                self.carry_out(after);
+                self.hooks.dispose(evicted, DropReason::Evicted);
+                Ok(count.try_into().map_or(Sent::Accepted, Sent::Evicting))
+            }
+            Offer::Dropped(item, reason) => {
+                drop(inner);
+                self.reporter.refused(reason);
+                self.hooks.dispose([item], reason);
+                Ok(Sent::Dropped(reason))
+            }
+            Offer::Full(item) => Err(SendError::Full(item)),
+            Offer::Closed(item) => Err(SendError::Closed(item)),
+        }
+    }
+
+    /// Closes the intake and wakes everyone. What is queued stays.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.buffer.close();
+        let changed = inner.recorder.drain();
+        let receiver = inner.receiver.take().map(|(_, waker)| waker);
+        let producers = inner.waiters.wakers();
+        drop(inner);
+        if changed {
+            self.reporter.notify();
+        }
+        receiver.into_iter().chain(producers).for_each(Waker::wake);
+    }
+
+    /// Discards what is queued.
+    pub(crate) fn clear(&self, reason: DropReason) {
+        let items = self.evacuate(reason);
+        self.hooks.dispose(items, reason);
+    }
+
+    /// Takes out what is queued, as lost for `reason`.
+    pub(crate) fn evacuate(&self, reason: DropReason) -> Vec<T> {
+        let mut inner = self.lock();
+        let mut items = Vec::new();
+        let count = inner.buffer.pop_many(&mut items, usize::MAX, usize::MAX);
+        let after = inner.settle(Moved::discarded(reason, count));
+        drop(inner);
+        self.carry_out(after);
+        items
+    }
+
+    /// Wakes and notifies, outside the lock, until nobody more can be served.
+    #[inline(always)]
+    pub(crate) fn carry_out(&self, after: After) {
+        if after.changed || after.receiver.is_some() || after.producer.is_some() {
+            self.carry_out_all(after);
+        }
+    }
+
+    #[inline(never)]
+    fn carry_out_all(&self, mut after: After) {
+        loop {
+            if after.changed {
+                self.reporter.notify();
+            }
+            after.receiver.into_iter().chain(after.producer).for_each(Waker::wake);
+            if !after.more {
+                return;
+            }
+            after = self.lock().settle(Moved::NOTHING);
+        }
+    }
+}
+
+impl<T> Inner<T> {
+    /// An item came in: wakes the receiver if this is what it waits for.
+    #[inline(always)]
+    fn arrived(&mut self, moved: Moved) -> After {
+        let changed = self.recorder.update(&self.buffer, moved);
+        let mut after = After { changed, receiver: None, producer: None, more: false };
+        let met = self.receiver.as_ref().is_some_and(|(demand, _)| demand.is_met(&self.buffer));
+        if met {
+            after.receiver = self.receiver.take().map(|(_, waker)| waker);
+        }
+        after
+    }
+
+    /// Room may have come free: serves the first producer that waits, and publishes the books.
+    #[inline]
+    pub(crate) fn settle(&mut self, moved: Moved) -> After {
+        let mut producer = None;
+        if let Some(weight) = self.waiters.head_weight()
+            && self.buffer.try_reserve(weight)
+        {
+            producer = self.waiters.serve_head();
+        }
+        let more = producer.is_some() && !self.waiters.is_empty();
+        let changed = self.recorder.update(&self.buffer, moved);
+        After { changed, receiver: None, producer, more }
+    }
+}

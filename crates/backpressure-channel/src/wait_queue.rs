@@ -1,0 +1,154 @@
+//! Producers waiting for room, first come, first served.
+
+use std::task::Waker;
+
+use slab::Slab;
+
+const NONE: usize = usize::MAX;
+
+/// A doubly linked list over a slab: joining, leaving from anywhere and serving the head take constant time, and a queue
+/// that has been as long before allocates nothing.
+///
+/// Whoever joins keeps a key, and is a member until it [leaves](Self::leave): first waiting, in the list; then served,
+/// out of the list. No waker is ever cloned, woken or dropped in here: they are handed out for that.
+#[derive(Debug)]
+pub(crate) struct WaitQueue {
+    members: Slab<Member>,
+    head: usize,
+    tail: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    weight: usize,
+    /// `None` once woken to be served, or to see that the channel is closed.
+    waker: Option<Waker>,
+    served: bool,
+    prev: usize,
+    next: usize,
+}
+
+/// What a member that leaves was, and its waker, to be dropped outside every lock.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) served: bool,
+    pub(crate) _waker: Option<Waker>,
+}
+
+impl WaitQueue {
+    pub(crate) const fn new() -> Self {
+        Self { members: Slab::new(), head: NONE, tail: NONE }
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.head == NONE
+    }
+
+    /// Joins at the end, wanting room for `weight`.
+    pub(crate) fn join(&mut self, weight: usize, waker: Waker) -> usize {
+        let member = Member { weight, waker: Some(waker), served: false, prev: self.tail, next: NONE };
+        let key = self.members.insert(member);
+        match self.tail {
+            NONE => self.head = key,
+            tail => self.members[tail].next = key,
+        }
+        self.tail = key;
+        key
+    }
+
+    /// Whether this member has been served.
+    pub(crate) fn is_served(&self, key: usize) -> bool {
+        self.members[key].served
+    }
+
+    /// Keeps the latest waker of a waiting member, and hands back the one it replaces.
+    pub(crate) fn refresh(&mut self, key: usize, waker: Waker) -> Option<Waker> {
+        self.members[key].waker.replace(waker)
+    }
+
+    /// What the first in line wants.
+    #[inline]
+    pub(crate) fn head_weight(&self) -> Option<usize> {
+        self.members.get(self.head).map(|member| member.weight)
+    }
+
+    /// Serves the first in line, and hands out its waker.
+    pub(crate) fn serve_head(&mut self) -> Option<Waker> {
+        let key = self.head;
+        self.unlink(key);
+        let member = &mut self.members[key];
+        member.served = true;
+        member.waker.take()
+    }
+
+    /// Hands out the wakers of everyone still waiting, without serving them.
+    pub(crate) fn wakers(&mut self) -> Vec<Waker> {
+        self.members.iter_mut().filter_map(|(_, member)| member.waker.take()).collect()
+    }
+
+    /// Ends a membership.
+    pub(crate) fn leave(&mut self, key: usize) -> Left {
+        if !self.members[key].served {
+            self.unlink(key);
+        }
+        let member = self.members.remove(key);
+        Left { served: member.served, _waker: member.waker }
+    }
+
+    fn unlink(&mut self, key: usize) {
+        let Member { prev, next, .. } = self.members[key];
+        match prev {
+            NONE => self.head = next,
+            prev => self.members[prev].next = next,
+        }
+        match next {
+            NONE => self.tail = prev,
+            next => self.members[next].prev = prev,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve_all(queue: &mut WaitQueue) -> Vec<usize> {
+        std::iter::from_fn(|| {
+            let weight = queue.head_weight()?;
+            queue.serve_head();
+            Some(weight)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn o4_the_first_to_come_is_the_first_served_whoever_leaves_in_between() {
+        for leaver in 0..4 {
+            let mut queue = WaitQueue::new();
+            let keys: Vec<_> = (0..4).map(|n| queue.join(n, Waker::noop().clone())).collect();
+            assert!(!queue.leave(keys[leaver]).served);
+            let expected: Vec<_> = (0..4).filter(|&n| n != leaver).collect();
+            assert_eq!(serve_all(&mut queue), expected);
+            assert!(queue.is_empty());
+        }
+    }
+
+    #[test]
+    fn x1_members_that_come_and_go_leave_nothing_behind() {
+        let mut queue = WaitQueue::new();
+        let patient = queue.join(1, Waker::noop().clone());
+        for _ in 0..1_000 {
+            let a = queue.join(2, Waker::noop().clone());
+            let b = queue.join(3, Waker::noop().clone());
+            queue.leave(a);
+            queue.leave(b);
+        }
+        assert!(queue.members.capacity() <= 4);
+        queue.serve_head();
+        assert!(queue.is_served(patient));
+        assert!(queue.leave(patient).served);
+        assert!(queue.members.is_empty());
+    }
+}

@@ -1,0 +1,76 @@
+//! D5 inside tokio: a task that always could go on yields when its cooperative budget is spent.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use backpressure_channel::Sent;
+use backpressure_core::Strategy;
+use futures_core::Stream;
+use futures_util::StreamExt;
+
+use crate::support::{Task, Wakes, drained, fill, open};
+
+/// Spends what one poll of a tokio task may do, up to so many units; answers how many there were.
+pub(crate) fn spend(cx: &mut Context<'_>, most: usize) -> usize {
+    (0..most).take_while(|_| pin!(tokio::task::consume_budget()).as_mut().poll(cx).is_ready()).count()
+}
+
+#[tokio::test]
+async fn d5_without_budget_everything_yields_with_its_waker_woken_and_changes_nothing() {
+    let (tx, mut rx) = open(4, Strategy::DropOldest);
+    fill(&tx, [1, 2]);
+    let mut send = Task::new(tx.send(3));
+    poll_fn(|cx| {
+        spend(cx, usize::MAX);
+        assert!(send.poll().is_pending());
+        assert_eq!((send.wakes.count(), rx.backlog().items), (1, 2));
+
+        let mut recv = Task::new(rx.recv());
+        assert!(recv.poll().is_pending() && recv.is_woken());
+        drop(recv);
+        let mut out = Vec::new();
+        let mut recv_many = Task::new(rx.recv_many(&mut out, 9));
+        assert!(recv_many.poll().is_pending() && recv_many.is_woken());
+        drop(recv_many);
+        let next = Wakes::default();
+        assert!(next.run(|cx| Pin::new(&mut rx).poll_next(cx)).is_pending());
+        assert_eq!((next.count(), rx.backlog().items), (1, 2));
+        Poll::Ready(())
+    })
+    .await;
+    tokio::task::yield_now().await;
+    assert_eq!(send.poll(), Poll::Ready(Ok(Sent::Accepted)));
+    assert_eq!(drained(&mut rx), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn d5_others_have_their_turn_beside_one_that_never_has_to_wait() {
+    const MANY: usize = 1000;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let had_turns = || turns.swap(0, Ordering::Relaxed) > 1;
+
+    let (tx, mut rx) = open(MANY, Strategy::DropOldest);
+    for n in 0..2 * MANY {
+        assert!(tx.send(n).await.is_ok());
+    }
+    assert!(had_turns(), "beside a sender");
+    for n in MANY..MANY + MANY / 2 {
+        assert_eq!(rx.recv().await, Some(n));
+    }
+    assert!(had_turns(), "beside a receiver");
+    for n in MANY + MANY / 2..2 * MANY {
+        assert_eq!(rx.next().await, Some(n));
+    }
+    assert!(had_turns(), "beside a stream");
+    other.abort();
+}

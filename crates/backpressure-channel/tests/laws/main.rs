@@ -1,0 +1,18 @@
+//! The promises of the channel, one test each. The name of a test starts with the number of the law it shows.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod budget;
+mod cancellation;
+mod conservation;
+mod demand;
+mod ends;
+mod hooks;
+mod numbers;
+mod order;
+mod patience;
+mod sink;
+mod strategies;
+mod transparency;
+mod wakes;

@@ -1,0 +1,305 @@
+//! What a channel is, as simply as it can be said: vectors, searched from end to end.
+
+use std::collections::BTreeMap;
+
+use backpressure_channel::Demand;
+use backpressure_core::{DropReason, Oversize, State, Strategy, Watermarks};
+
+use crate::steps::{Load, Rules};
+
+/// Names an item.
+pub(crate) type Id = usize;
+
+/// Names one that may wait.
+pub(crate) type Key = usize;
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is queued, or still its producer's.
+    Open,
+    Received,
+    Returned,
+    Lost(DropReason),
+    /// It was dropped together with the future that was to send it.
+    Cancelled,
+}
+
+/// The answer to an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    Evicting(usize),
+    Dropped(DropReason),
+    Full,
+    TimedOut,
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) id: Id,
+    pub(crate) load: Load,
+    arrival: u64,
+}
+
+/// Where one that waits stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Waiting,
+    Served,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) rules: Rules,
+    pub(crate) queue: Vec<Entry>,
+    pub(crate) reserved: usize,
+    pub(crate) reserved_weight: usize,
+    /// In the order they came; those that are served stay until they notice.
+    pub(crate) line: Vec<(Key, usize, Standing)>,
+    pub(crate) closed: bool,
+    pub(crate) senders: usize,
+    pub(crate) accepted: u64,
+    pub(crate) fates: Vec<Fate>,
+    /// How often each has been woken.
+    pub(crate) wakes: BTreeMap<Key, usize>,
+    pub(crate) demand: Option<Demand>,
+    pub(crate) receiver_wakes: usize,
+    deliveries: usize,
+    pressed_offers: u32,
+}
+
+impl Model {
+    pub(crate) const fn new(rules: Rules, senders: usize) -> Self {
+        Self {
+            rules,
+            queue: Vec::new(),
+            reserved: 0,
+            reserved_weight: 0,
+            line: Vec::new(),
+            closed: false,
+            senders,
+            accepted: 0,
+            fates: Vec::new(),
+            wakes: BTreeMap::new(),
+            demand: None,
+            receiver_wakes: 0,
+            deliveries: 0,
+            pressed_offers: 0,
+        }
+    }
+
+    pub(crate) const fn blocks(&self) -> bool {
+        matches!(self.rules.strategy, Strategy::Block { .. })
+    }
+
+    /// What counts of a weight.
+    pub(crate) const fn counted(&self, weight: usize) -> usize {
+        if self.rules.max_weight.is_some() { weight } else { 0 }
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.queue.iter().map(|entry| self.counted(entry.load.weight)).sum()
+    }
+
+    pub(crate) fn utilization(&self) -> f64 {
+        let items = (self.queue.len() + self.reserved) as f64 / self.rules.capacity as f64;
+        let weight = (self.weight() + self.reserved_weight) as f64;
+        self.rules.max_weight.map_or(items, |max| items.max(weight / max as f64))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        if self.closed { State::Draining } else { Watermarks::default().classify(self.utilization()) }
+    }
+
+    /// The arrival number of the oldest queued item.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.queue.iter().map(|entry| entry.arrival).min().unwrap_or(self.accepted)
+    }
+
+    pub(crate) fn admits(&self, weight: usize) -> bool {
+        self.rules.oversize == Oversize::AdmitAlone || self.counted(weight) <= self.rules.max_weight.unwrap_or(0)
+    }
+
+    pub(crate) fn fits(&self, weight: usize) -> bool {
+        let held = self.queue.len() + self.reserved;
+        let light = self.weight() + self.reserved_weight + self.counted(weight) <= self.rules.max_weight.unwrap_or(0);
+        held < self.rules.capacity && (light || (held == 0 && self.admits(weight)))
+    }
+
+    /// The item that is delivered next.
+    fn next(&self) -> Option<usize> {
+        let index = 0..self.queue.len();
+        let oldests_turn = self.deliveries % 16 == 15;
+        if !self.rules.ranked || oldests_turn {
+            index.min_by_key(|&i| self.queue[i].arrival)
+        } else {
+            index.min_by_key(|&i| (std::cmp::Reverse(self.queue[i].load.rank), self.queue[i].arrival))
+        }
+    }
+
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.line.iter().all(|&(_, _, standing)| standing == Standing::Served)
+    }
+
+    fn insert(&mut self, id: Id, load: Load) {
+        self.queue.push(Entry { id, load, arrival: self.accepted });
+        self.accepted += 1;
+        self.settle();
+        let (queued, weight) = (self.queue.len(), self.weight());
+        if self.demand.is_some_and(|demand| queued >= demand.items.max(1) || weight >= demand.weight) {
+            self.demand = None;
+            self.receiver_wakes += 1;
+        }
+    }
+
+    /// An offer that does not wait.
+    pub(crate) fn offer(&mut self, id: Id, load: Load) -> Answer {
+        if self.closed {
+            return Answer::Closed;
+        }
+        if !self.nobody_waits() {
+            return Answer::Full;
+        }
+        if let Strategy::Sample { one_in } = self.rules.strategy
+            && self.utilization() >= 0.5
+        {
+            self.pressed_offers += 1;
+            if self.pressed_offers % one_in != 1 {
+                return self.lose(id, DropReason::Sampled);
+            }
+        }
+        if self.fits(load.weight) {
+            self.insert(id, load);
+            return Answer::Accepted;
+        }
+        match self.rules.strategy {
+            Strategy::DropOldest => self.evict(id, load, |_| true, |entry| (0, entry.arrival)),
+            Strategy::DropLowest => {
+                let ranked = self.rules.ranked;
+                let lower = |entry: &Entry| ranked && entry.load.rank < load.rank;
+                self.evict(id, load, lower, |entry| (entry.load.rank, u64::MAX - entry.arrival))
+            }
+            Strategy::DropNewest | Strategy::Sample { .. } => self.lose(id, DropReason::Overflow),
+            _ => Answer::Full,
+        }
+    }
+
+    fn lose(&mut self, id: Id, reason: DropReason) -> Answer {
+        self.fates[id] = Fate::Lost(reason);
+        Answer::Dropped(reason)
+    }
+
+    /// Lets victims go, the least of them first, until the item fits; none of them if it would not fit even so. An
+    /// oversize item evicts nobody.
+    fn evict(
+        &mut self,
+        id: Id,
+        load: Load,
+        is_victim: impl Fn(&Entry) -> bool,
+        order: impl Fn(&Entry) -> (u8, u64),
+    ) -> Answer {
+        if self.rules.max_weight.is_some_and(|max| load.weight > max) {
+            return self.lose(id, DropReason::Overflow);
+        }
+        let before = self.queue.clone();
+        let mut evicted = 0;
+        while !self.fits(load.weight) {
+            let victims = (0..self.queue.len()).filter(|&i| is_victim(&self.queue[i]));
+            let Some(victim) = victims.min_by_key(|&i| order(&self.queue[i])) else {
+                self.queue = before;
+                return self.lose(id, DropReason::Overflow);
+            };
+            self.queue.remove(victim);
+            evicted += 1;
+        }
+        for entry in before.iter().filter(|entry| self.queue.iter().all(|left| left.id != entry.id)) {
+            self.fates[entry.id] = Fate::Lost(DropReason::Evicted);
+        }
+        self.insert(id, load);
+        Answer::Evicting(evicted)
+    }
+
+    pub(crate) fn reserve(&mut self, weight: usize) {
+        self.reserved += 1;
+        self.reserved_weight += self.counted(weight);
+    }
+
+    pub(crate) fn release(&mut self, weight: usize) {
+        self.reserved -= 1;
+        self.reserved_weight -= self.counted(weight);
+        self.settle();
+    }
+
+    /// Uses up a slot.
+    pub(crate) fn fill(&mut self, id: Id, load: Load, reserved_weight: usize) -> Answer {
+        self.reserved -= 1;
+        self.reserved_weight -= self.counted(reserved_weight);
+        let answer = if self.closed {
+            Answer::Closed
+        } else if self.fits(load.weight) {
+            self.insert(id, load);
+            Answer::Accepted
+        } else {
+            Answer::Full
+        };
+        self.settle();
+        answer
+    }
+
+    /// Serves the first in line for as long as there is room.
+    pub(crate) fn settle(&mut self) {
+        while let Some(first) = self.line.iter().position(|&(_, _, standing)| standing == Standing::Waiting) {
+            let (key, weight, _) = self.line[first];
+            if self.closed || !self.fits(weight) {
+                return;
+            }
+            self.reserve(weight);
+            self.line[first].2 = Standing::Served;
+            *self.wakes.entry(key).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn take_next(&mut self) -> Option<Entry> {
+        let entry = self.queue.remove(self.next()?);
+        self.deliveries += 1;
+        Some(entry)
+    }
+
+    /// Takes out up to so many items, up to so much weight or one.
+    pub(crate) fn take(&mut self, max: usize, max_weight: usize, fate: Fate) -> Vec<Id> {
+        let (mut taken, mut weight) = (Vec::new(), 0);
+        while taken.len() < max
+            && let Some(next) = self.next()
+        {
+            weight += self.counted(self.queue[next].load.weight);
+            if !taken.is_empty() && weight > max_weight {
+                break;
+            }
+            taken.extend(self.take_next().map(|entry| entry.id));
+        }
+        for &id in &taken {
+            self.fates[id] = fate;
+        }
+        self.settle();
+        taken
+    }
+
+    pub(crate) fn close(&mut self) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.receiver_wakes += usize::from(self.demand.take().is_some());
+        for (key, ..) in self.line.iter().filter(|&&(_, _, standing)| standing == Standing::Waiting) {
+            *self.wakes.entry(*key).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn sender_leaves(&mut self) {
+        self.senders -= 1;
+        if self.senders == 0 {
+            self.close();
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Building a controller.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backpressure_channel::Builder;
+use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Priority};
+use tokio::sync::mpsc;
+use tokio::task::unconstrained;
+use tower_service::Service;
+
+use crate::attempt::Policy;
+use crate::controller::BackpressureController;
+use crate::flush_fn::FlushFn;
+use crate::outcome::{FlushError, FlushOutcome};
+use crate::schedule::Schedule;
+use crate::worker::Worker;
+
+/// What is done before there is a flush target: weights, priorities, the hook for lost items.
+#[must_use = "a builder does nothing until it is spawned"]
+pub struct ControllerBuilder<T> {
+    config: BackpressureConfig,
+    channel: Builder<T>,
+    on_drop: Option<OnDrop<T>>,
+}
+
+impl<T> ControllerBuilder<T> {
+    pub(crate) fn new(config: BackpressureConfig) -> Self {
+        Self { channel: Builder::new(config.clone()).track_outcomes(), config, on_drop: None }
+    }
+
+    /// Weighs each item as it is pushed. Counts where the configuration bounds a weight; without this every item weighs 1.
+    pub fn weigh_by(self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
+        Self { channel: self.channel.weigh_by(weigh), ..self }
+    }
+
+    /// Ranks each item as it is pushed: higher priorities are flushed first.
+    pub fn rank_by(self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
+        Self { channel: self.channel.rank_by(rank), ..self }
+    }
+
+    /// Gets each item that was dropped or evicted, once, by value, with the reason. Called outside every lock; it may
+    /// push, and it may panic: the panic goes to whoever caused the loss.
+    ///
+    /// Failed items go to [`on_failed`](FlushBuilder::on_failed) instead, abandoned ones into the report of the drain.
+    pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self
+    where
+        T: 'static,
+    {
+        let hook: OnDrop<T> = Arc::new(hook);
+        self.on_drop = Some(hook.clone());
+        Self { channel: self.channel.on_drop(move |item, reason| hook(item, reason)), ..self }
+    }
+
+    /// Flushes into a tower service, so that tower's own layers (retry, timeout, limits) and any circuit breaker compose.
+    ///
+    /// It answers `()` if it delivers all or nothing, or a [`FlushOutcome`] that says which items failed. Its `poll_ready`
+    /// is heeded: while it is pending the buffer fills, and the pressure reaches the producers. If `poll_ready` fails, the
+    /// intake closes and what is queued has failed.
+    pub fn flush<S>(self, service: S) -> FlushBuilder<T, S>
+    where
+        S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+    {
+        FlushBuilder {
+            config: self.config,
+            channel: self.channel,
+            on_drop: self.on_drop,
+            service,
+            concurrency: 1,
+            smallest_batch: None,
+            policy: Policy::NONE,
+            on_failed: None,
+        }
+    }
+
+    /// Flushes by calling an async closure with each batch.
+    ///
+    /// `async |batch| …` will do if it captures nothing. One that does is written `move |batch| { let db = db.clone(); async
+    /// move { … } }`, because its future has to outlive the call.
+    pub fn flush_fn<F, Fut, R, E>(self, f: F) -> FlushBuilder<T, FlushFn<F>>
+    where
+        F: FnMut(Vec<T>) -> Fut,
+        Fut: Future<Output = Result<R, E>>,
+        R: Into<FlushOutcome<T, E>>,
+    {
+        self.flush(FlushFn::new(f))
+    }
+}
+
+/// What is done about batches and their failures.
+#[must_use = "a builder does nothing until it is spawned"]
+pub struct FlushBuilder<T, S: Service<Vec<T>>> {
+    config: BackpressureConfig,
+    channel: Builder<T>,
+    on_drop: Option<OnDrop<T>>,
+    service: S,
+    concurrency: usize,
+    smallest_batch: Option<usize>,
+    policy: Policy<T>,
+    on_failed: Option<OnFailed<T, S::Error>>,
+}
+
+pub(crate) type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
+
+pub(crate) type OnFailed<T, E> = Box<dyn FnMut(Vec<T>, FlushError<E>) + Send>;
+
+impl<T, S> FlushBuilder<T, S>
+where
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+{
+    /// How many batches may be in flight at once. At least 1. Default 1, which keeps the batches in order.
+    pub const fn concurrency(mut self, batches: usize) -> Self {
+        self.concurrency = batches;
+        self
+    }
+
+    /// Lets the size of a full batch adapt between this and the configured one: it grows while full batches are flushed
+    /// faster than the target latency, and shrinks when they are slow. See [`BatchSizer`](backpressure_core::BatchSizer).
+    pub const fn adapt_batch_items(mut self, smallest: usize) -> Self {
+        self.smallest_batch = Some(smallest);
+        self
+    }
+
+    /// Keeps a copy of every batch in flight, so that a flush that fails as a whole or panics, or that a drain gives up on,
+    /// does not take its items with it. What comes back may have arrived all the same: the flush did not say.
+    pub fn keep_copies(mut self) -> Self
+    where
+        T: Clone,
+    {
+        self.policy.copy = Some(<[T]>::to_vec);
+        self
+    }
+
+    /// Retries what failed, and only that, after each of these waits in turn; then it has failed for good. Any cloneable
+    /// sequence will do, such as an array or a back-off from a crate. [Keeps copies](Self::keep_copies).
+    pub fn retry<D>(mut self, delays: D) -> Self
+    where
+        T: Clone,
+        D: IntoIterator<Item = Duration, IntoIter: Send + 'static> + Clone + Send + Sync + 'static,
+    {
+        self.policy.delays = Some(Arc::new(move || Box::new(delays.clone().into_iter())));
+        self.keep_copies()
+    }
+
+    /// Once a batch that failed as a whole, or panicked, has no retry left, flushes its halves, and the halves of those
+    /// that fail, until the poisonous items stand alone: one poison in a batch of `n` costs about `2 log2 n` flushes.
+    /// [Keeps copies](Self::keep_copies).
+    pub fn bisect(mut self) -> Self
+    where
+        T: Clone,
+    {
+        self.policy.bisect = true;
+        self.keep_copies()
+    }
+
+    /// Gets the items that failed for good, with the error. The items are empty where a flush took them with it: see
+    /// [`keep_copies`](Self::keep_copies). Called by the worker; a panic in it is caught and costs nothing but the call.
+    pub fn on_failed(mut self, hook: impl FnMut(Vec<T>, FlushError<S::Error>) + Send + 'static) -> Self {
+        self.on_failed = Some(Box::new(hook));
+        self
+    }
+
+    /// Starts the worker task and returns the first handle.
+    ///
+    /// # Errors
+    ///
+    /// A concurrency of 0, or a smallest batch that is 0 or larger than the configured one.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn(self) -> Result<BackpressureController<T>, ConfigError>
+    where
+        T: Send + 'static,
+        S: Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Send + 'static,
+    {
+        if self.concurrency == 0 {
+            return Err(ConfigError::new("concurrency", 0, "at least 1"));
+        }
+        let schedule = Schedule::new(&self.config, self.smallest_batch)?;
+        let (sender, receiver) = self.channel.build();
+        #[cfg(feature = "tracing")]
+        tokio::spawn(crate::trace::trace_states(sender.gauge()));
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
+            .concurrency(self.concurrency)
+            .hooks(self.on_drop, self.on_failed);
+        // It bounds its turns itself. Tokio's budget would hide answers from it that are there when a deadline passes.
+        tokio::spawn(unconstrained(worker));
+        Ok(BackpressureController::new(sender, commands))
+    }
+}
+
+impl<T> fmt::Debug for ControllerBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControllerBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl<T, S: Service<Vec<T>>> fmt::Debug for FlushBuilder<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlushBuilder")
+            .field("config", &self.config)
+            .field("concurrency", &self.concurrency)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

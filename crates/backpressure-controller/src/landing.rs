@@ -1,0 +1,180 @@
+//! What becomes of a flush that was answered, and of items that nobody will flush any more.
+
+use std::time::Instant;
+
+use backpressure_core::{DropReason, Flushed};
+use tower_service::Service;
+
+use crate::attempt::{Attempt, Flight, Verdict, guarded};
+use crate::outcome::{Answer, FlushError, FlushOutcome};
+use crate::worker::Worker;
+
+impl<T, S> Worker<T, S>
+where
+    T: Send + 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    /// Settles a flight by its answer; no answer means that it panicked.
+    pub(crate) fn land(&mut self, now: Instant, mut flight: Flight<T>, answer: Option<Answer<T, S::Error>>) {
+        let latency = now.saturating_duration_since(flight.started);
+        self.schedule.answered(flight.count, latency);
+        self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
+        self.reporter.flushed(Flushed { at: now, latency, items: flight.count, reason: flight.reason });
+        let batch = flight.batch;
+        match answer {
+            Some(Ok(outcome)) => self.land_partly(now, flight, outcome.failed),
+            Some(Err(error)) => {
+                let copy = flight.copy.take();
+                self.land_failed(now, flight, copy, FlushError::Batch(error));
+            }
+            None => {
+                let copy = flight.copy.take();
+                self.land_failed(now, flight, copy, FlushError::Panicked);
+            }
+        }
+        self.settled(batch);
+    }
+
+    /// The flush delivered all but `failed`. Items beyond the size of the batch cannot be ours: they go back uncounted.
+    fn land_partly(&mut self, now: Instant, flight: Flight<T>, mut failed: Vec<(T, S::Error)>) {
+        for (item, error) in failed.split_off(failed.len().min(flight.count)) {
+            self.tell_failed(vec![item], FlushError::Item(error));
+        }
+        let delivered = flight.count - failed.len();
+        self.reporter.delivered(delivered);
+        self.totals.delivered += delivered as u64;
+        if failed.is_empty() {
+            return;
+        }
+        let (items, errors): (Vec<T>, Vec<S::Error>) = failed.into_iter().unzip();
+        if let Some(items) = self.try_again(now, items, false, flight) {
+            self.count_failed(items.len());
+            for (item, error) in items.into_iter().zip(errors) {
+                self.tell_failed(vec![item], FlushError::Item(error));
+            }
+        }
+    }
+
+    fn land_failed(&mut self, now: Instant, flight: Flight<T>, copy: Option<Vec<T>>, error: FlushError<S::Error>) {
+        let count = flight.count;
+        if let Some(items) = self.try_again(now, copy.unwrap_or_default(), true, flight) {
+            self.count_failed(count);
+            self.tell_failed(items, error);
+        }
+    }
+
+    /// Arranges another attempt at `items`, or hands them back if there is none.
+    fn try_again(&mut self, now: Instant, items: Vec<T>, whole: bool, flight: Flight<T>) -> Option<Vec<T>> {
+        match self.policy.judge(items, whole, flight) {
+            Verdict::Again(delay, attempt) => {
+                self.unsettle(&attempt);
+                // A wait that the clock cannot express is for ever, which a drain or the end of the worker cuts short.
+                let due = now.checked_add(delay).unwrap_or(now + std::time::Duration::from_secs(86_400 * 365));
+                self.retries.push((due, attempt));
+                None
+            }
+            Verdict::Halves(left, right) => {
+                self.unsettle(&left);
+                self.unsettle(&right);
+                self.ready.push_front(right);
+                self.ready.push_front(left);
+                None
+            }
+            Verdict::Final(items) => Some(items),
+        }
+    }
+
+    fn unsettle(&mut self, attempt: &Attempt<T>) {
+        *self.unsettled.entry(attempt.batch).or_default() += 1;
+    }
+
+    fn settled(&mut self, batch: u64) {
+        if let Some(attempts) = self.unsettled.get_mut(&batch) {
+            *attempts -= 1;
+            if *attempts == 0 {
+                self.unsettled.remove(&batch);
+            }
+        }
+    }
+
+    /// The flush target is gone: nothing more is taken in, and what has not been flushed has failed.
+    pub(crate) fn give_up(&mut self, error: Option<S::Error>) {
+        self.service = None;
+        self.receiver.close();
+        let mut items = Vec::new();
+        for attempt in self.unstarted() {
+            self.count_failed(attempt.items.len());
+            self.settled(attempt.batch);
+            items.extend(attempt.items);
+        }
+        let queued = self.receiver.evacuate(DropReason::Failed);
+        self.totals.failed += queued.len() as u64;
+        items.extend(queued);
+        self.tell_failed(items, FlushError::Unavailable(error));
+    }
+
+    /// The deadline of the drain has passed: hands back what can be handed back.
+    pub(crate) fn abandon(&mut self, now: Instant) {
+        self.flights.abort();
+        let mut remains = self.remains();
+        self.unsettled.clear();
+        self.reporter.lost(DropReason::DrainDeadline, remains.count);
+        remains.items.extend(self.receiver.evacuate(DropReason::DrainDeadline));
+        self.report(now, remains.items, remains.unanswered);
+    }
+
+    /// Tells everyone who waits for the drain, and the hook what nobody waits for.
+    pub(crate) fn report(&mut self, now: Instant, abandoned: Vec<T>, unanswered: usize) {
+        self.drains.report(now, self.totals, abandoned, unanswered, &self.on_drop);
+    }
+
+    fn count_failed(&mut self, items: usize) {
+        self.reporter.lost(DropReason::Failed, items);
+        self.totals.failed += items as u64;
+    }
+
+    fn tell_failed(&mut self, items: Vec<T>, error: FlushError<S::Error>) {
+        if let Some(on_failed) = &mut self.on_failed {
+            guarded(|| on_failed(items, error));
+        }
+    }
+}
+
+/// What has left the buffer and has no fate yet.
+pub(crate) struct Remains<T> {
+    pub(crate) count: usize,
+    /// As far as they are not in flight, or copies of them were kept; oldest first.
+    pub(crate) items: Vec<T>,
+    /// How many are in flight without a copy.
+    pub(crate) unanswered: usize,
+}
+
+impl<T, S: Service<Vec<T>>> Worker<T, S> {
+    /// Attempts that are not in flight, oldest first.
+    fn unstarted(&mut self) -> Vec<Attempt<T>> {
+        let retries = self.retries.drain(..).map(|(_, attempt)| attempt);
+        let mut attempts: Vec<_> = self.ready.drain(..).chain(retries).collect();
+        attempts.sort_by_key(|attempt| (attempt.batch, attempt.offset));
+        attempts
+    }
+
+    /// Takes everything out that left the buffer and has no fate.
+    pub(crate) fn remains(&mut self) -> Remains<T> {
+        let unstarted = self.unstarted().into_iter();
+        let unstarted = unstarted.map(|it| (it.batch, it.offset, it.items.len(), Some(it.items)));
+        let flying = self.flights.forget().map(|it| (it.batch, it.offset, it.count, it.copy));
+        let mut parts: Vec<_> = unstarted.chain(flying).collect();
+        parts.sort_by_key(|&(batch, offset, ..)| (batch, offset));
+        let mut remains = Remains { count: 0, items: Vec::new(), unanswered: 0 };
+        for (_, _, count, items) in parts {
+            remains.count += count;
+            match items {
+                Some(items) => remains.items.extend(items),
+                None => remains.unanswered += count,
+            }
+        }
+        remains
+    }
+}

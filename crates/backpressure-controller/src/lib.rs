@@ -1,0 +1,69 @@
+//! Many producers in front of one flush target: batches formed under a bound, paced by latency, retried item by item,
+//! drained with a report.
+//!
+//! ```text
+//!  push ─┐                 ┌ full batch: at once ──────────┐   Service<Vec<T>>   ┌ delivered
+//!  push ─┼─▶ bounded ──────┤                               ├──▶ n in flight ────┼ failed: retry · bisect · on_failed
+//!  push ─┘   buffer        └ partial: after the interval ──┘                     └ drain deadline: handed back
+//! ```
+//!
+//! [`BackpressureController::push`] puts items into a bounded [channel](backpressure_channel); what happens when it is full
+//! is the strategy's. One task takes batches out of it: a full one at once, a partial one after an interval that follows
+//! the latency of the flushes. The flush target is any [`tower_service::Service`] over `Vec<T>`, or an async closure.
+//!
+//! * Items leave the buffer only when a flush starts, so the buffer's bound and state are true. What is out of it is bounded
+//!   by batch size × concurrency, including batches that wait for a retry.
+//! * A flush answers for its batch as a whole, or names the items that failed. Only those are retried. One poisonous item
+//!   can be told from its neighbours by bisection.
+//! * A flush that fails or panics costs its own batch and nothing else. To get its items back,
+//!   [keep copies](FlushBuilder::keep_copies).
+//! * [`flush`](BackpressureController::flush) is a barrier, [`drain`](BackpressureController::drain) ends the work by a
+//!   deadline with a report that hands back what was not delivered. When the last handle is dropped the rest is flushed.
+//!
+//! ```
+//! use std::time::Duration;
+//! use backpressure_controller::{BackpressureController, FlushError};
+//! use backpressure_core::BackpressureConfig;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = BackpressureConfig::builder().capacity(1_000).batch_items(100).build()?;
+//! let controller = BackpressureController::builder(config)
+//!     .flush_fn(async |batch: Vec<u64>| {
+//!         println!("writing {} items", batch.len());
+//!         Ok::<_, std::io::Error>(())
+//!     })
+//!     .concurrency(2)
+//!     .retry([Duration::from_millis(10), Duration::from_millis(100)])
+//!     .on_failed(|items, error: FlushError<_>| eprintln!("{} items failed: {error}", items.len()))
+//!     .spawn()?;
+//!
+//! for n in 0..250 {
+//!     controller.push(n).await?;
+//! }
+//! let report = controller.drain(Duration::from_secs(5)).await;
+//! assert_eq!((report.delivered, report.abandoned.len()), (250, 0));
+//! assert!(controller.snapshot().counts.balances());
+//! # Ok(())
+//! # }
+//! ```
+
+mod attempt;
+mod barrier;
+mod builder;
+mod controller;
+mod drain;
+mod flights;
+mod flush_fn;
+mod landing;
+mod outcome;
+mod schedule;
+#[cfg(feature = "tracing")]
+mod trace;
+mod worker;
+
+pub use builder::{ControllerBuilder, FlushBuilder};
+pub use controller::BackpressureController;
+pub use drain::DrainReport;
+pub use flush_fn::FlushFn;
+pub use outcome::{FlushError, FlushOutcome};

@@ -1,0 +1,299 @@
+//! The one task behind a controller: it drives the decisions, and decides nothing itself.
+//!
+//! Each turn looks at everything that may have happened (orders, answers, retries that are due, deadlines), then starts what
+//! can be started, and only then waits: for an order, an answer, the flush target's readiness, as many items as make a
+//! batch, or the next point in time. It never waits for one of them alone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use backpressure_channel::Receiver;
+use backpressure_core::{DropReason, Reporter};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use tower_service::Service;
+
+use crate::attempt::{Attempt, Policy, guarded};
+use crate::barrier::{Barriers, Progress};
+use crate::builder::{OnDrop, OnFailed};
+use crate::controller::{Command, now};
+use crate::drain::{Drains, Totals};
+use crate::flights::Flights;
+use crate::outcome::{Answer, FlushOutcome};
+use crate::schedule::{Depth, Next, Schedule};
+
+/// Turns before the worker lets other tasks run.
+const TURNS: usize = 32;
+
+pub(crate) struct Worker<T, S: Service<Vec<T>>> {
+    pub(crate) receiver: Receiver<T>,
+    inbox: mpsc::UnboundedReceiver<Command<T>>,
+    /// `None` once it failed to become ready.
+    pub(crate) service: Option<S>,
+    pub(crate) schedule: Schedule,
+    pub(crate) policy: Policy<T>,
+    pub(crate) reporter: Reporter,
+    concurrency: usize,
+    pub(crate) on_drop: Option<OnDrop<T>>,
+    pub(crate) on_failed: Option<OnFailed<T, S::Error>>,
+    pub(crate) flights: Flights<T, Answer<T, S::Error>>,
+    /// Attempts to be started before anything new is taken, in order.
+    pub(crate) ready: VecDeque<Attempt<T>>,
+    /// Attempts that wait for their retry.
+    pub(crate) retries: Vec<(Instant, Attempt<T>)>,
+    /// How many attempts each batch that is not settled has. A batch keeps its place until it is: what is out of the
+    /// buffer is bounded by batch size × concurrency, and a single place keeps the order through retries.
+    pub(crate) unsettled: BTreeMap<u64, usize>,
+    next_batch: u64,
+    pub(crate) barriers: Barriers,
+    pub(crate) drains: Drains<T>,
+    pub(crate) totals: Totals,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a turn ended.
+enum Turn {
+    Again,
+    /// Nothing to do before this time, or before something wakes the worker.
+    Wait(Option<Instant>),
+    Over,
+}
+
+impl<T, S> Worker<T, S>
+where
+    T: Send + 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    pub(crate) fn new(
+        receiver: Receiver<T>,
+        inbox: mpsc::UnboundedReceiver<Command<T>>,
+        service: S,
+        schedule: Schedule,
+        policy: Policy<T>,
+    ) -> Self {
+        let reporter = receiver.reporter();
+        reporter.start_timing(now());
+        reporter.paced(schedule.interval(), schedule.full().items);
+        Self {
+            receiver,
+            inbox,
+            service: Some(service),
+            schedule,
+            policy,
+            reporter,
+            concurrency: 1,
+            on_drop: None,
+            on_failed: None,
+            flights: Flights::new(),
+            ready: VecDeque::new(),
+            retries: Vec::new(),
+            unsettled: BTreeMap::new(),
+            next_batch: 0,
+            barriers: Barriers::default(),
+            drains: Drains::new(),
+            totals: Totals { delivered: 0, failed: 0 },
+            timer: None,
+        }
+    }
+
+    pub(crate) const fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    pub(crate) fn hooks(mut self, on_drop: Option<OnDrop<T>>, on_failed: Option<OnFailed<T, S::Error>>) -> Self {
+        self.on_drop = on_drop;
+        self.on_failed = on_failed;
+        self
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let now = now();
+        self.take_orders(now, cx);
+        while let Poll::Ready((flight, answer)) = self.flights.poll_landed(cx) {
+            self.land(now, flight, answer);
+        }
+        if self.drains.deadline().is_some_and(|deadline| deadline <= now) {
+            self.abandon(now);
+            return Turn::Over;
+        }
+        self.recall(now);
+        let turn = self.start(now, cx);
+        let backlog = self.receiver.backlog();
+        self.barriers.advance(Progress {
+            oldest: backlog.oldest,
+            next_batch: self.next_batch,
+            oldest_batch: self.unsettled.first_key_value().map(|(&batch, _)| batch),
+        });
+        if backlog.closed && backlog.items == 0 && self.unsettled.is_empty() {
+            self.report(now, Vec::new(), 0);
+            return Turn::Over;
+        }
+        turn
+    }
+
+    fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) {
+            match command {
+                Command::Flush(done) => self.barriers.add(self.receiver.backlog().accepted, done),
+                Command::Drain { began, deadline, done } => {
+                    self.receiver.close();
+                    self.drains.add(began.min(now), deadline, self.totals, done);
+                }
+            }
+        }
+    }
+
+    /// Moves the retries that are due to the front.
+    fn recall(&mut self, now: Instant) {
+        let due: Vec<_> = self.retries.extract_if(.., |(due, _)| *due <= now).collect();
+        self.ready.extend(due.into_iter().map(|(_, attempt)| attempt));
+    }
+
+    /// Starts a flush if there is one to start and a place for it.
+    fn start(&mut self, now: Instant, cx: &mut Context<'_>) -> Turn {
+        let later = self.retries.iter().map(|&(due, _)| due).chain(self.drains.deadline()).min();
+        let next = self.next(now);
+        let busy = self.flights.len() >= self.concurrency
+            || (self.ready.is_empty() && self.unsettled.len() >= self.concurrency);
+        let idle = !busy && self.ready.is_empty();
+        if let Next::Wait { demand, until } = next {
+            // The first item is of interest at any time: the wait of its batch counts from its arrival.
+            let listens = idle || until.is_none();
+            if listens && self.receiver.poll_demand(cx, demand).is_ready() && !self.is_exhausted() {
+                return Turn::Again;
+            }
+            if idle {
+                return Turn::Wait(later.into_iter().chain(until).min());
+            }
+        }
+        if busy {
+            return Turn::Wait(later);
+        }
+        let Some(service) = &mut self.service else {
+            self.give_up(None);
+            return Turn::Again;
+        };
+        match guarded(|| service.poll_ready(cx)) {
+            Some(Poll::Pending) => return Turn::Wait(later),
+            Some(Poll::Ready(Ok(()))) => {}
+            Some(Poll::Ready(Err(error))) => {
+                self.give_up(Some(error));
+                return Turn::Again;
+            }
+            None => {
+                self.give_up(None);
+                return Turn::Again;
+            }
+        }
+        let attempt = match (self.ready.pop_front(), next) {
+            (Some(attempt), _) => attempt,
+            (None, Next::Take(reason)) => {
+                let full = self.schedule.full();
+                let mut items = Vec::new();
+                self.receiver.try_recv_many(&mut items, full.items, full.weight);
+                self.schedule.taken(now, self.receiver.backlog().items);
+                let batch = self.next_batch;
+                self.next_batch += 1;
+                self.unsettled.insert(batch, 1);
+                self.policy.attempt(batch, items, reason)
+            }
+            (None, Next::Wait { .. }) => return Turn::Again,
+        };
+        self.depart(now, attempt);
+        Turn::Again
+    }
+
+    /// Whether nothing is queued and nothing will come.
+    fn is_exhausted(&self) -> bool {
+        let backlog = self.receiver.backlog();
+        backlog.closed && backlog.items == 0
+    }
+
+    fn next(&mut self, now: Instant) -> Next {
+        let backlog = self.receiver.backlog();
+        self.schedule.next(
+            now,
+            Depth {
+                items: backlog.items,
+                weight: backlog.weight,
+                closed: backlog.closed,
+                hurry: self.barriers.hurry(),
+            },
+        )
+    }
+
+    fn depart(&mut self, now: Instant, attempt: Attempt<T>) {
+        let (items, flight) = self.policy.depart(attempt, now);
+        let Some(service) = &mut self.service else { return };
+        match guarded(|| service.call(items)) {
+            Some(flush) => self.flights.depart(flight, async { flush.await.map(Into::into) }),
+            None => self.land(now, flight, None),
+        }
+    }
+
+    /// Waits for a point in time; `true` if it has come. The timer is touched only when the worker has nothing else to do,
+    /// and none is left behind when there is nothing to wait for.
+    fn wait(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(until) = until else {
+            self.timer = None;
+            return false;
+        };
+        let until = tokio::time::Instant::from_std(until);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<T, S> Future for Worker<T, S>
+where
+    T: Send + 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        for _ in 0..TURNS {
+            match this.turn(cx) {
+                Turn::Over => return Poll::Ready(()),
+                Turn::Wait(until) if !this.wait(until, cx) => return Poll::Pending,
+                Turn::Wait(_) | Turn::Again => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T, S: Service<Vec<T>>> Unpin for Worker<T, S> {}
+
+impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
+    /// After a regular end nothing is left. When the runtime drops the worker, what it holds is lost, but not silently.
+    fn drop(&mut self) {
+        let remains = self.remains();
+        self.reporter.lost(DropReason::Closed, remains.count);
+        if let Some(on_drop) = &self.on_drop {
+            for item in remains.items {
+                guarded(|| on_drop(item, DropReason::Closed));
+            }
+        }
+    }
+}
+
+impl<T, S: Service<Vec<T>>> fmt::Debug for Worker<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("flights", &self.flights.len()).finish_non_exhaustive()
+    }
+}

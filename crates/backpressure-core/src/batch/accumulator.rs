@@ -1,0 +1,386 @@
+use std::mem;
+use std::time::Instant;
+
+use super::{Batch, BatchConfig, ClosedBatches, FlushReason};
+
+/// Room is set aside for at most this many items when a batch opens; a larger batch grows as it fills.
+const MAX_RESERVED: usize = 1024;
+
+/// Gathers items into batches, and says when a batch is to close.
+///
+/// A batch closes when it has [`max_items`](crate::BatchConfigBuilder::max_items) or
+/// [`max_weight`](crate::BatchConfigBuilder::max_weight), and, when it is looked at, once it is due by its
+/// [`linger`](crate::BatchConfigBuilder::linger) or [`quiet`](crate::BatchConfigBuilder::quiet). Batches are never
+/// empty, and one after the other they are the input.
+///
+/// Items and time come in separately, so that an item costs no clock read: push what there is, up to a budget, then
+/// call [`observe`](BatchAccumulator::observe) once, then wait for more items or for
+/// [`poll_timeout`](BatchAccumulator::poll_timeout).
+///
+/// ```text
+///        push push push     observe            push        observe
+/// items   a    b    c          │                 d            │
+/// time                         ├── linger of a, b, c, d ─────▶│ closes [a, b, c, d]
+///                              └─▶ poll_timeout = here ──────▶│
+/// ```
+///
+/// A deadline belongs to the open batch and goes with it: a timer that was armed for one batch and fires late finds
+/// the deadline of the next one in the future, or no batch at all.
+///
+/// Dropping the accumulator drops what it holds; [`end`](BatchAccumulator::end) takes it out.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use backpressure_core::{BatchAccumulator, BatchConfig, FlushReason};
+///
+/// let linger = Duration::from_millis(20);
+/// let mut batches = BatchAccumulator::new(BatchConfig::builder().max_items(2).linger(linger).build()?);
+///
+/// assert!(batches.push('a', 1).is_empty());
+/// let full = batches.push('b', 1).next().unwrap();
+/// assert_eq!((full.items, full.reason), (vec!['a', 'b'], FlushReason::Full));
+///
+/// let start = Instant::now();
+/// assert!(batches.push('c', 1).is_empty());
+/// assert_eq!(batches.observe(start), None);
+/// assert_eq!(batches.poll_timeout(), Some(start + linger));
+/// let late = batches.observe(start + linger).unwrap();
+/// assert_eq!((late.items, late.reason), (vec!['c'], FlushReason::Linger));
+/// # Ok::<(), backpressure_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct BatchAccumulator<T> {
+    config: BatchConfig,
+    items: Vec<T>,
+    weight: usize,
+    /// Most items in the open batch; 0 while none is open.
+    limit: usize,
+    /// The open batch's deadlines, once it has been looked at.
+    timing: Option<Timing>,
+}
+
+#[derive(Debug)]
+struct Timing {
+    linger: Option<Instant>,
+    quiet: Option<Instant>,
+    /// How many items the last look saw; more of them now means that something has arrived.
+    seen: usize,
+}
+
+impl Timing {
+    /// The earlier of the two deadlines, linger if they coincide.
+    fn next(&self) -> Option<(Instant, FlushReason)> {
+        let linger = self.linger.map(|due| (due, FlushReason::Linger));
+        let quiet = self.quiet.map(|due| (due, FlushReason::Quiet));
+        [linger, quiet].into_iter().flatten().min_by_key(|&(due, _)| due)
+    }
+}
+
+impl<T> BatchAccumulator<T> {
+    /// An empty accumulator. It allocates nothing until the first item.
+    pub const fn new(config: BatchConfig) -> Self {
+        Self { config, items: Vec::new(), weight: 0, limit: 0, timing: None }
+    }
+
+    /// Adds an item, and answers the batches that this closes.
+    ///
+    /// The weight has no effect unless the configuration bounds it; 1 will do.
+    #[inline]
+    pub fn push(&mut self, item: T, weight: usize) -> ClosedBatches<T> {
+        if self.items.len() + 1 < self.limit
+            && let Some(total) = self.weight.checked_add(weight)
+            && total < self.config.max_weight().unwrap_or(usize::MAX)
+        {
+            self.items.push(item);
+            self.weight = total;
+            return ClosedBatches::default();
+        }
+        self.push_at_edge(item, weight)
+    }
+
+    /// Adds an item that opens a batch, or closes one, or both.
+    #[inline(never)]
+    fn push_at_edge(&mut self, item: T, weight: usize) -> ClosedBatches<T> {
+        let first = if self.has_weight_for(weight) { None } else { self.close(FlushReason::Weight) };
+        if self.items.is_empty() {
+            self.limit = self.config.max_items();
+            self.items.reserve_exact(self.limit.min(MAX_RESERVED));
+        }
+        self.items.push(item);
+        self.weight = self.weight.saturating_add(weight);
+        let second = if self.items.len() >= self.limit {
+            self.close(FlushReason::Full)
+        } else if self.config.max_weight().is_some_and(|max| self.weight >= max) {
+            self.close(FlushReason::Weight)
+        } else {
+            None
+        };
+        ClosedBatches::new(first, second)
+    }
+
+    fn has_weight_for(&self, weight: usize) -> bool {
+        self.config.max_weight().is_none_or(|max| self.weight.checked_add(weight).is_some_and(|total| total <= max))
+    }
+
+    /// Looks at the clock: answers the open batch if it is due at `now`, and otherwise starts its linger if that has
+    /// not begun, and its quiet time if anything has arrived since the last look.
+    ///
+    /// Call it after every run of pushes and whenever [`poll_timeout`](BatchAccumulator::poll_timeout) has passed, but
+    /// only when the batch can be taken: a batch that is due and not asked for is kept, and goes on filling. A `now`
+    /// that repeats or goes backwards is harmless.
+    pub fn observe(&mut self, now: Instant) -> Option<Batch<T>> {
+        if self.items.is_empty() {
+            return None;
+        }
+        let linger = self.config.linger();
+        let timing =
+            self.timing.get_or_insert_with(|| Timing { linger: now.checked_add(linger), quiet: None, seen: 0 });
+        if self.items.len() > timing.seen {
+            timing.seen = self.items.len();
+            timing.quiet = self.config.quiet().and_then(|quiet| now.checked_add(quiet));
+        }
+        let (due, reason) = timing.next()?;
+        if now < due { None } else { self.close(reason) }
+    }
+
+    /// When to [`observe`](BatchAccumulator::observe) next even if nothing arrives.
+    ///
+    /// It is `None` while no batch is open, for a batch that has not been looked at since it was opened, and for one
+    /// whose deadlines lie beyond the end of time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timing.as_ref()?.next().map(|(due, _)| due)
+    }
+
+    /// Closes the open batch, if there is one, because someone wants it now.
+    pub fn flush(&mut self) -> Option<Batch<T>> {
+        self.close(FlushReason::Flush)
+    }
+
+    /// Closes the open batch, if there is one, because nothing follows it.
+    ///
+    /// The accumulator stays usable.
+    pub fn end(&mut self) -> Option<Batch<T>> {
+        self.close(FlushReason::End)
+    }
+
+    /// Sets the most items of the batches that open from now on; zero counts as 1.
+    ///
+    /// The open batch keeps the limit that it was opened with.
+    pub fn set_max_items(&mut self, max_items: usize) {
+        self.config.max_items = max_items.max(1);
+    }
+
+    /// How many items the open batch has.
+    pub const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether no batch is open.
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The weight of the open batch.
+    pub const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    fn close(&mut self, reason: FlushReason) -> Option<Batch<T>> {
+        if self.items.is_empty() {
+            return None;
+        }
+        self.limit = 0;
+        self.timing = None;
+        Some(Batch { items: mem::take(&mut self.items), weight: mem::take(&mut self.weight), reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::BatchConfigBuilder;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn accumulator<T>(build: impl FnOnce(BatchConfigBuilder) -> BatchConfigBuilder) -> BatchAccumulator<T> {
+        BatchAccumulator::new(build(BatchConfig::builder()).build().unwrap())
+    }
+
+    fn closed<T>(batches: impl IntoIterator<Item = Batch<T>>) -> Vec<(Vec<T>, usize, FlushReason)> {
+        batches.into_iter().map(|batch| (batch.items, batch.weight, batch.reason)).collect()
+    }
+
+    #[test]
+    fn b1_an_item_that_would_be_too_much_closes_the_batch_before_it() {
+        let mut batches = accumulator(|builder| builder.max_weight(10));
+        assert!(batches.push('a', 6).is_empty());
+        assert_eq!(closed(batches.push('b', 5)), [(vec!['a'], 6, FlushReason::Weight)]);
+        assert_eq!(closed(batches.push('c', 5)), [(vec!['b', 'c'], 10, FlushReason::Weight)]);
+        assert!(batches.is_empty());
+    }
+
+    #[test]
+    fn b1_an_item_heavier_than_the_bound_goes_alone_and_at_once() {
+        let mut batches = accumulator(|builder| builder.max_weight(10));
+        assert!(batches.push('a', 1).is_empty());
+        let expected = [(vec!['a'], 1, FlushReason::Weight), (vec!['b'], 11, FlushReason::Weight)];
+        assert_eq!(closed(batches.push('b', 11)), expected);
+        assert_eq!(closed(batches.push('c', usize::MAX)), [(vec!['c'], usize::MAX, FlushReason::Weight)]);
+        assert!(batches.is_empty());
+    }
+
+    #[test]
+    fn b1_one_push_can_close_two_batches() {
+        let mut batches = accumulator(|builder| builder.max_weight(10));
+        assert!(batches.push('a', 9).is_empty());
+        batches.set_max_items(1);
+        let mut closing = batches.push('b', 2);
+        assert_eq!(closing.len(), 2);
+        assert_eq!(closing.next().map(|batch| batch.reason), Some(FlushReason::Weight));
+        assert_eq!(closing.next().map(|batch| batch.reason), Some(FlushReason::Full));
+        assert!(closing.is_empty());
+    }
+
+    #[test]
+    fn b2_a_source_that_never_pauses_does_not_put_off_the_linger() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| builder.max_items(1000).linger(20 * MS).quiet(5 * MS));
+        for ms in 0..20 {
+            assert!(batches.push(ms, 1).is_empty());
+            assert_eq!(batches.observe(start + ms * MS), None, "at {ms} ms");
+            assert_eq!(batches.poll_timeout(), Some(start + (ms + 5).min(20) * MS));
+        }
+        let batch = batches.observe(start + 20 * MS).unwrap();
+        assert_eq!((batch.items.len(), batch.reason), (20, FlushReason::Linger));
+    }
+
+    #[test]
+    fn b3_a_batch_that_is_due_but_not_asked_for_is_kept() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| builder.linger(MS));
+        assert!(batches.push('a', 1).is_empty());
+        assert_eq!(batches.observe(start), None);
+        assert!(batches.push('b', 1).is_empty(), "the deadline has passed unseen");
+        assert_eq!(closed(batches.observe(start + 9 * MS)), [(vec!['a', 'b'], 2, FlushReason::Linger)]);
+    }
+
+    #[test]
+    fn b4_looking_again_and_again_does_not_close_a_batch() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| builder.linger(MS));
+        assert!(batches.push('a', 1).is_empty());
+        assert!((0..100).all(|_| batches.observe(start).is_none()));
+        assert_eq!(batches.len(), 1);
+    }
+
+    #[test]
+    fn b5_stale_deadline_never_closes_the_next_batch() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| builder.max_items(2).linger(10 * MS).quiet(8 * MS));
+        assert!(batches.push('a', 1).is_empty());
+        assert_eq!(batches.observe(start), None);
+        let stale = batches.poll_timeout().unwrap();
+        assert_eq!(batches.push('b', 1).len(), 1);
+        assert_eq!(batches.poll_timeout(), None, "nothing is open, nothing is due");
+        assert_eq!(batches.observe(stale), None);
+
+        assert!(batches.push('c', 1).is_empty());
+        assert_eq!(batches.observe(stale), None, "the timer of the first batch fires late");
+        assert_eq!(batches.poll_timeout(), Some(stale + 8 * MS));
+    }
+
+    #[test]
+    fn quiet_closes_when_nothing_arrives_and_only_then() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| builder.linger(100 * MS).quiet(10 * MS));
+        assert!(batches.push('a', 1).is_empty());
+        assert_eq!(batches.observe(start), None);
+        assert!(batches.push('b', 1).is_empty());
+        assert_eq!(batches.observe(start + 10 * MS), None, "something has arrived");
+        assert_eq!(batches.observe(start + 19 * MS), None);
+        assert_eq!(closed(batches.observe(start + 20 * MS)), [(vec!['a', 'b'], 2, FlushReason::Quiet)]);
+    }
+
+    #[test]
+    fn the_reason_is_the_deadline_that_came_first() {
+        let start = Instant::now();
+        for (quiet, reason) in [(9, FlushReason::Quiet), (10, FlushReason::Linger), (11, FlushReason::Linger)] {
+            let mut batches = accumulator(|builder| builder.linger(10 * MS).quiet(quiet * MS));
+            assert!(batches.push('a', 1).is_empty());
+            assert_eq!(batches.observe(start), None);
+            assert_eq!(batches.observe(start + 60 * MS).map(|batch| batch.reason), Some(reason), "quiet {quiet}");
+        }
+    }
+
+    #[test]
+    fn d6_zero_linger_closes_at_the_first_look() {
+        let mut batches = accumulator(|builder| builder.linger(Duration::ZERO));
+        assert!(batches.push('a', 1).is_empty());
+        assert!(batches.push('b', 1).is_empty());
+        assert_eq!(closed(batches.observe(Instant::now())), [(vec!['a', 'b'], 2, FlushReason::Linger)]);
+    }
+
+    #[test]
+    fn d6_maxima_reserve_little_and_never_fall_due() {
+        let start = Instant::now();
+        let mut batches = accumulator(|builder| {
+            builder.max_items(usize::MAX).max_weight(usize::MAX).linger(Duration::MAX).quiet(Duration::MAX)
+        });
+        assert!(batches.push('a', usize::MAX - 1).is_empty());
+        assert!(batches.items.capacity() <= MAX_RESERVED);
+        assert_eq!(batches.observe(start), None);
+        assert_eq!(batches.poll_timeout(), None);
+        assert_eq!(closed(batches.push('b', 2)), [(vec!['a'], usize::MAX - 1, FlushReason::Weight)]);
+    }
+
+    #[test]
+    fn d6_without_a_bound_weight_saturates_and_closes_nothing() {
+        let mut batches = accumulator(|builder| builder.max_items(3));
+        assert!(batches.push('a', usize::MAX).is_empty());
+        assert!(batches.push('b', usize::MAX).is_empty());
+        let expected = [(vec!['a', 'b', 'c'], usize::MAX, FlushReason::Full)];
+        assert_eq!(closed(batches.push('c', 1)), expected);
+    }
+
+    #[test]
+    fn items_without_size_are_counted_all_the_same() {
+        let mut batches = accumulator(|builder| builder.max_items(2));
+        assert!(batches.push((), 1).is_empty());
+        assert_eq!(batches.push((), 1).len(), 1);
+        batches.set_max_items(1);
+        assert_eq!(batches.push((), 1).len(), 1);
+    }
+
+    #[test]
+    fn an_open_batch_keeps_its_limit() {
+        let mut batches = accumulator(|builder| builder.max_items(3));
+        assert!(batches.push('a', 1).is_empty());
+        batches.set_max_items(0);
+        assert!(batches.push('b', 1).is_empty());
+        assert_eq!(closed(batches.push('c', 1)), [(vec!['a', 'b', 'c'], 3, FlushReason::Full)]);
+        assert_eq!(closed(batches.push('d', 1)), [(vec!['d'], 1, FlushReason::Full)]);
+    }
+
+    #[test]
+    fn flush_and_end_take_what_is_left_and_say_why() {
+        let mut batches = accumulator(|builder| builder);
+        assert_eq!(batches.flush(), None);
+        assert!(batches.push('a', 1).is_empty());
+        assert_eq!(closed(batches.flush()), [(vec!['a'], 1, FlushReason::Flush)]);
+        assert!(batches.push('b', 2).is_empty());
+        assert_eq!(closed(batches.end()), [(vec!['b'], 2, FlushReason::End)]);
+        assert_eq!(batches.end(), None);
+    }
+
+    #[test]
+    fn b1_one_allocation_holds_a_batch() {
+        let mut batches = accumulator(|builder| builder.max_items(100));
+        assert!(batches.push(0, 1).is_empty());
+        let held = batches.items.as_ptr();
+        let batch = (1..100).flat_map(|item| batches.push(item, 1)).next().unwrap();
+        assert_eq!((batch.items.as_ptr(), batch.items.capacity()), (held, 100));
+        assert_eq!(batches.items.capacity(), 0);
+    }
+}

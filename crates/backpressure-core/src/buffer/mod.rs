@@ -1,0 +1,324 @@
+//! The bounded buffer: a bound, a strategy, and the truth about every offer.
+
+mod lanes;
+mod store;
+
+use crate::config::BackpressureConfig;
+use crate::levels::Levels;
+use crate::offer::{DropReason, Evicted, Offer};
+use crate::state::State;
+use crate::strategy::{Oversize, Priority, Strategy};
+use store::Store;
+
+/// What a buffer needs to know of an item beside the item itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// What the item counts against the weight bound. Ignored by a buffer that does not weigh. Default 1.
+    pub weight: usize,
+    /// How important the item is. Ignored by a buffer without priorities. Default [`Priority::NORMAL`].
+    pub priority: Priority,
+}
+
+impl Default for Tag {
+    fn default() -> Self {
+        Self { weight: 1, priority: Priority::NORMAL }
+    }
+}
+
+/// A buffer that never holds more than its bound and answers every offer truthfully.
+///
+/// It is a plain value: no lock, no clock, no waker. It holds at most `capacity` items and, if it weighs, at most
+/// `max_weight`; what does not fit meets the [`Strategy`]. Slots can be reserved ahead; a reserved slot is held like a
+/// queued item. Nothing is allocated ahead of need, so a huge capacity costs nothing.
+///
+/// # Order
+///
+/// First in, first out. With [priorities](Self::prioritized), a higher priority first, and first in, first out inside a
+/// priority. So that nothing starves, every 16th delivery is the oldest queued item whatever its priority: an item with
+/// `n` older ones ahead of it leaves within `16 × (n + 1)` deliveries.
+///
+/// ```
+/// use backpressure_core::{BackpressureConfig, BoundedBuffer, Offer, Strategy, Tag};
+///
+/// let config = BackpressureConfig::builder().capacity(2).batch_items(1).strategy(Strategy::DropOldest).build()?;
+/// let mut buffer = BoundedBuffer::new(&config);
+/// assert_eq!(buffer.offer('a', Tag::default()), Offer::Accepted);
+/// assert_eq!(buffer.offer('b', Tag::default()), Offer::Accepted);
+/// let Offer::AcceptedEvicting(evicted) = buffer.offer('c', Tag::default()) else { unreachable!() };
+/// assert_eq!(evicted.into_iter().collect::<String>(), "a");
+/// assert_eq!(buffer.pop(), Some('b'));
+/// # Ok::<(), backpressure_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct BoundedBuffer<T> {
+    store: Store<T>,
+    strategy: Strategy,
+    capacity: usize,
+    max_weight: usize,
+    oversize: Oversize,
+    levels: Levels,
+    weight_levels: Option<Levels>,
+    queued: usize,
+    weight: usize,
+    reserved: usize,
+    reserved_weight: usize,
+    sampled: u32,
+    accepted: u64,
+    closed: bool,
+}
+
+impl<T> BoundedBuffer<T> {
+    /// An empty buffer with the bounds and the strategy of `config`. It weighs its items if the config bounds the weight.
+    pub fn new(config: &BackpressureConfig) -> Self {
+        let watermarks = config.watermarks();
+        let buffer = Self {
+            store: Store::fifo(),
+            strategy: config.strategy(),
+            capacity: config.capacity(),
+            max_weight: config.max_weight().unwrap_or(usize::MAX),
+            oversize: config.oversize(),
+            levels: Levels::new(watermarks, config.hysteresis(), config.capacity()),
+            weight_levels: config.max_weight().map(|max| Levels::new(watermarks, config.hysteresis(), max)),
+            queued: 0,
+            weight: 0,
+            reserved: 0,
+            reserved_weight: 0,
+            sampled: 0,
+            accepted: 0,
+            closed: false,
+        };
+        if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
+    }
+
+    /// Keeps a lane per [`Priority`] and delivers the most important items first.
+    #[must_use]
+    pub fn prioritized(self) -> Self {
+        Self { store: Store::lanes(), ..self }
+    }
+
+    /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
+    #[inline]
+    pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
+        if self.closed {
+            return Offer::Closed(item);
+        }
+        if let Strategy::Sample { one_in } = self.strategy
+            && self.thins_out(one_in)
+        {
+            return Offer::Dropped(item, DropReason::Sampled);
+        }
+        if self.fits(tag.weight) {
+            self.insert(item, tag);
+            return Offer::Accepted;
+        }
+        match self.strategy {
+            Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
+            Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
+            Strategy::DropOldest if self.reserved == 0 && self.weight_levels.is_none() => {
+                let Some((oldest, _)) = self.store.pop_oldest() else {
+                    return Offer::Dropped(item, DropReason::Overflow);
+                };
+                self.queued -= 1;
+                self.insert(item, tag);
+                Offer::AcceptedEvicting(Evicted::one(oldest))
+            }
+            Strategy::DropOldest => self.offer_evicting(item, tag, usize::MAX, usize::MAX, Store::pop_oldest),
+            Strategy::DropLowest => {
+                let (items, weight) = self.store.below(tag.priority);
+                self.offer_evicting(item, tag, items, weight, Store::pop_last)
+            }
+        }
+    }
+
+    /// Admits `item` in exchange for what `victim` picks, if `items` victims of `weight` together could make the room.
+    #[inline]
+    fn offer_evicting(
+        &mut self,
+        item: T,
+        tag: Tag,
+        items: usize,
+        weight: usize,
+        victim: impl Fn(&mut Store<T>) -> Option<(T, usize)>,
+    ) -> Offer<T> {
+        let kept = self.queued.saturating_sub(items).saturating_add(self.reserved);
+        let kept_weight = self.weight.saturating_sub(weight).saturating_add(self.reserved_weight);
+        if kept >= self.capacity || !self.bears(kept_weight, self.counted(tag.weight)) {
+            return Offer::Dropped(item, DropReason::Overflow);
+        }
+        let mut evicted: Option<Evicted<T>> = None;
+        while !self.fits(tag.weight) {
+            let Some((out, out_weight)) = victim(&mut self.store) else { break };
+            self.queued -= 1;
+            self.weight = self.weight.saturating_sub(out_weight);
+            match &mut evicted {
+                None => evicted = Some(Evicted::one(out)),
+                Some(several) => several.push(out),
+            }
+        }
+        self.insert(item, tag);
+        evicted.map_or(Offer::Accepted, Offer::AcceptedEvicting)
+    }
+
+    /// Holds a slot, and `weight` of the weight bound, for a later [`fill`](Self::fill). Refused when there is no room.
+    #[inline]
+    pub fn try_reserve(&mut self, weight: usize) -> bool {
+        let reserves = !self.closed && self.fits(weight);
+        if reserves {
+            self.reserved += 1;
+            self.reserved_weight = self.reserved_weight.saturating_add(self.counted(weight));
+        }
+        reserves
+    }
+
+    /// Gives a reserved slot back, with the weight it was reserved with.
+    #[inline]
+    pub fn release(&mut self, weight: usize) {
+        self.reserved = self.reserved.saturating_sub(1);
+        self.reserved_weight = self.reserved_weight.saturating_sub(self.counted(weight));
+    }
+
+    /// Puts an item into a slot reserved with `reserved_weight`. An item no heavier than that is always
+    /// [`Accepted`](Offer::Accepted) while the buffer is open; a heavier one may find it [`Full`](Offer::Full). The
+    /// reservation is used up in every case.
+    #[inline]
+    pub fn fill(&mut self, item: T, tag: Tag, reserved_weight: usize) -> Offer<T> {
+        self.release(reserved_weight);
+        if self.closed {
+            Offer::Closed(item)
+        } else if self.fits(tag.weight) {
+            self.insert(item, tag);
+            Offer::Accepted
+        } else {
+            Offer::Full(item)
+        }
+    }
+
+    /// Takes the next item in delivery order.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T> {
+        let (item, weight) = self.store.pop_next()?;
+        self.queued -= 1;
+        self.weight = self.weight.saturating_sub(weight);
+        Some(item)
+    }
+
+    /// Appends the next items to `out`: at most `max_items`, and no more than `max_weight` together unless the first alone
+    /// weighs more. Returns how many.
+    pub fn pop_many(&mut self, out: &mut Vec<T>, max_items: usize, max_weight: usize) -> usize {
+        let (taken, weight) = self.store.take(out, max_items.min(self.queued), max_weight);
+        self.queued -= taken;
+        self.weight = self.weight.saturating_sub(weight);
+        taken
+    }
+
+    /// Takes nothing more in; what is queued can still be taken out. Idempotent.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Whether [`close`](Self::close) was called.
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Items queued, without reserved slots.
+    pub const fn len(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether nothing is queued.
+    pub const fn is_empty(&self) -> bool {
+        self.queued == 0
+    }
+
+    /// Slots held: queued or reserved. Never above the capacity.
+    pub const fn held(&self) -> usize {
+        self.queued + self.reserved
+    }
+
+    /// The weight queued, without reserved slots.
+    pub const fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The weight held: queued or reserved. Above the weight bound only while one oversize item is held alone.
+    pub const fn held_weight(&self) -> usize {
+        self.weight.saturating_add(self.reserved_weight)
+    }
+
+    /// How many items were ever accepted: also the arrival number of the next one.
+    pub const fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// The arrival number of the oldest queued item, counted from 0; [`accepted`](Self::accepted) when nothing is queued.
+    #[inline]
+    pub fn oldest(&self) -> u64 {
+        self.store.oldest().unwrap_or(self.accepted - self.queued as u64)
+    }
+
+    /// What the buffer does when it is full.
+    pub const fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Whether an item of this weight can ever be admitted.
+    pub fn admits(&self, weight: usize) -> bool {
+        self.counted(weight) <= self.max_weight || self.oversize == Oversize::AdmitAlone
+    }
+
+    /// The state that the held items amount to, coming from `current`. Never `Draining`.
+    #[inline]
+    pub fn state(&self, current: State) -> State {
+        let items = self.levels.next(current, self.held());
+        match &self.weight_levels {
+            None => items,
+            Some(levels) => items.max(levels.next(current, self.held_weight())),
+        }
+    }
+
+    #[inline]
+    fn fits(&self, weight: usize) -> bool {
+        let held = self.held();
+        if held >= self.capacity {
+            return false;
+        }
+        self.weight_levels.is_none()
+            || self.bears(self.held_weight(), weight)
+            || (held == 0 && self.oversize == Oversize::AdmitAlone)
+    }
+
+    /// Whether both weights together are within the bound. A sum too large to be counted is not.
+    #[inline]
+    fn bears(&self, held: usize, weight: usize) -> bool {
+        held.checked_add(weight).is_some_and(|together| together <= self.max_weight)
+    }
+
+    #[inline]
+    fn insert(&mut self, item: T, tag: Tag) {
+        let weight = self.counted(tag.weight);
+        self.store.push(item, Tag { weight, ..tag }, self.accepted);
+        self.accepted += 1;
+        self.queued += 1;
+        self.weight = self.weight.saturating_add(weight);
+    }
+
+    #[inline]
+    const fn counted(&self, weight: usize) -> usize {
+        if self.weight_levels.is_some() { weight } else { 0 }
+    }
+
+    /// Counts an offer made under pressure, and tells whether it is outside the sample. Every such offer moves the count,
+    /// admitted or not, so the sample cannot stick.
+    fn thins_out(&mut self, one_in: u32) -> bool {
+        if self.state(State::Normal) == State::Normal {
+            return false;
+        }
+        let skipped = self.sampled != 0;
+        self.sampled = if self.sampled + 1 >= one_in { 0 } else { self.sampled + 1 };
+        skipped
+    }
+}
+
+#[cfg(test)]
+mod tests;

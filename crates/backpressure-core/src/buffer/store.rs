@@ -1,0 +1,117 @@
+//! Where queued items lie: one queue, unless somebody weighs or ranks them.
+
+use std::collections::VecDeque;
+
+use super::Tag;
+use super::lanes::Lanes;
+use crate::strategy::Priority;
+
+#[derive(Debug)]
+pub(super) enum Store<T> {
+    Fifo(VecDeque<T>),
+    Weighed(VecDeque<(T, usize)>),
+    Lanes(Box<Lanes<T>>),
+}
+
+impl<T> Store<T> {
+    pub(super) const fn fifo() -> Self {
+        Self::Fifo(VecDeque::new())
+    }
+
+    pub(super) const fn weighed() -> Self {
+        Self::Weighed(VecDeque::new())
+    }
+
+    pub(super) fn lanes() -> Self {
+        Self::Lanes(Box::new(Lanes::new()))
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
+        match self {
+            Self::Fifo(queue) => queue.push_back(item),
+            Self::Weighed(queue) => queue.push_back((item, tag.weight)),
+            Self::Lanes(lanes) => lanes.push(item, tag, arrival),
+        }
+    }
+
+    /// The next item in delivery order and its weight.
+    #[inline]
+    pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {
+        match self {
+            Self::Fifo(queue) => queue.pop_front().map(|item| (item, 0)),
+            Self::Weighed(queue) => queue.pop_front(),
+            Self::Lanes(lanes) => lanes.pop_next(),
+        }
+    }
+
+    /// The item that came first.
+    #[inline]
+    pub(super) fn pop_oldest(&mut self) -> Option<(T, usize)> {
+        match self {
+            Self::Lanes(lanes) => lanes.pop_oldest(),
+            _ => self.pop_next(),
+        }
+    }
+
+    /// The item that would be delivered last.
+    pub(super) fn pop_last(&mut self) -> Option<(T, usize)> {
+        match self {
+            Self::Fifo(queue) => queue.pop_back().map(|item| (item, 0)),
+            Self::Weighed(queue) => queue.pop_back(),
+            Self::Lanes(lanes) => lanes.pop_last(),
+        }
+    }
+
+    /// How many items, of what weight together, rank below `priority`.
+    pub(super) fn below(&self, priority: Priority) -> (usize, usize) {
+        match self {
+            Self::Lanes(lanes) => lanes.below(priority),
+            _ => (0, 0),
+        }
+    }
+
+    /// Appends up to `max_items` items to `out`, up to `max_weight` together or one. Returns their number and weight.
+    pub(super) fn take(&mut self, out: &mut Vec<T>, max_items: usize, max_weight: usize) -> (usize, usize) {
+        match self {
+            Self::Fifo(queue) => {
+                let taken = max_items.min(queue.len());
+                out.extend(queue.drain(..taken));
+                (taken, 0)
+            }
+            Self::Weighed(_) | Self::Lanes(_) => {
+                let (mut taken, mut weight) = (0, 0_usize);
+                while taken < max_items
+                    && self.peek_weight().is_some_and(|next| within(weight, next, max_weight, taken))
+                {
+                    let Some((item, item_weight)) = self.pop_next() else { break };
+                    out.push(item);
+                    weight = weight.saturating_add(item_weight);
+                    taken += 1;
+                }
+                (taken, weight)
+            }
+        }
+    }
+
+    /// The arrival number of the oldest item, where items may leave out of turn; `None` where they may not.
+    #[inline]
+    pub(super) fn oldest(&self) -> Option<u64> {
+        match self {
+            Self::Lanes(lanes) => lanes.oldest(),
+            _ => None,
+        }
+    }
+
+    fn peek_weight(&self) -> Option<usize> {
+        match self {
+            Self::Fifo(queue) => queue.front().map(|_| 0),
+            Self::Weighed(queue) => queue.front().map(|&(_, weight)| weight),
+            Self::Lanes(lanes) => lanes.peek_weight(),
+        }
+    }
+}
+
+fn within(weight: usize, next: usize, max_weight: usize, taken: usize) -> bool {
+    taken == 0 || weight.saturating_add(next) <= max_weight
+}

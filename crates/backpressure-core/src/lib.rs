@@ -1,0 +1,59 @@
+//! The decisions of backpressure, as plain values.
+//!
+//! Everything here is a state machine that is told what happened and answers what to do. Nothing here waits, locks, spawns,
+//! logs or reads a clock: time is an [`Instant`](std::time::Instant) argument, and a `now` that repeats or goes backwards is
+//! harmless. Nothing panics after construction. The crates `backpressure-channel` and `backpressure-controller` are shells
+//! around these values; a shell of your own can be, too.
+//!
+//! ```text
+//!   offer ──▶ BoundedBuffer ──pop──▶ BatchAccumulator ──▶ batch       FlushPacer   how long a partial batch may wait
+//!             │ Strategy            │ size · weight                   BatchSizer   how large a batch should be
+//!             │ Offer: the truth    │ linger · quiet                      ▲
+//!             ▼                                                           └── latency of each flush
+//!          Recorder ──▶ Gauge ──▶ State · Snapshot · Health · metrics
+//! ```
+//!
+//! * **How close to the edge?** [`State`], from a utilization by [`Watermarks`]; [`StateMachine`] adds hysteresis and dwell.
+//! * **What when it is full?** [`Strategy`], carried out by [`BoundedBuffer`], answered truthfully by [`Offer`].
+//! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
+//! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
+//!
+//! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
+//! and take their time from a [function](Clock) that the shell supplies.
+
+mod batch;
+mod buffer;
+mod config;
+mod error;
+mod histogram;
+mod levels;
+mod machine;
+mod meter;
+mod offer;
+mod pacer;
+mod sizer;
+mod state;
+mod strategy;
+mod sync;
+mod thresholds;
+mod watermarks;
+
+pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
+pub use buffer::{BoundedBuffer, Tag};
+pub use config::{BackpressureConfig, BackpressureConfigBuilder};
+pub use error::ConfigError;
+pub use histogram::{LatencyHistogram, RecentLatencies};
+pub use levels::Levels;
+pub use machine::{StateMachine, Transition};
+#[cfg(feature = "stream")]
+pub use meter::Watch;
+pub use meter::{
+    Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter,
+    Snapshot, Vitals,
+};
+pub use offer::{DropReason, Evicted, Offer};
+pub use pacer::FlushPacer;
+pub use sizer::BatchSizer;
+pub use state::State;
+pub use strategy::{Oversize, Priority, Strategy};
+pub use watermarks::Watermarks;

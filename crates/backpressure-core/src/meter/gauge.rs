@@ -1,0 +1,83 @@
+//! The handle that everybody may read.
+
+use std::sync::Arc;
+
+use super::shared::Shared;
+use super::snapshot::Snapshot;
+use super::watch::Changed;
+use crate::state::State;
+
+/// How close to the edge a part is. Cheap to clone, shared, readable from anywhere.
+///
+/// [`state`](Self::state) is one relaxed atomic load. No reading takes a lock that the part itself needs.
+#[derive(Debug, Clone)]
+pub struct Gauge {
+    parts: Parts,
+}
+
+#[derive(Debug, Clone)]
+enum Parts {
+    One(Arc<Shared>),
+    Several(Arc<[Arc<Shared>]>),
+}
+
+impl Gauge {
+    pub(super) const fn of(shared: Arc<Shared>) -> Self {
+        Self { parts: Parts::One(shared) }
+    }
+
+    /// A gauge of several parts: its state and its utilization are those of the worst one, its numbers their sum.
+    /// Of no parts at all it is `Normal`.
+    pub fn worst_of(gauges: impl IntoIterator<Item = Self>) -> Self {
+        let parts: Vec<_> =
+            gauges.into_iter().flat_map(|gauge| gauge.parts().map(Arc::clone).collect::<Vec<_>>()).collect();
+        Self { parts: Parts::Several(parts.into()) }
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Arc<Shared>> {
+        match &self.parts {
+            Parts::One(part) => std::slice::from_ref(part),
+            Parts::Several(parts) => parts,
+        }
+        .iter()
+    }
+
+    /// The state now.
+    #[inline]
+    pub fn state(&self) -> State {
+        match &self.parts {
+            Parts::One(part) => part.level.state(),
+            Parts::Several(parts) => parts.iter().map(|part| part.level.state()).max().unwrap_or_default(),
+        }
+    }
+
+    /// The filled share of the tighter bound, 0 to 1. Above 1 only while one oversize item is held alone.
+    pub fn utilization(&self) -> f64 {
+        self.parts().map(|part| part.level.utilization()).fold(0.0, f64::max)
+    }
+
+    /// Waits until the state differs from what it is now. Cancel safe.
+    pub fn changed(&self) -> Changed {
+        self.changed_from(self.state())
+    }
+
+    /// Waits until the state differs from `state`, at once if it already does: nothing is missed between two calls when
+    /// each continues from the state the last one answered. Cancel safe.
+    pub fn changed_from(&self, state: State) -> Changed {
+        Changed::new(self.clone(), state)
+    }
+
+    /// The state now, then every change of it, as a stream that ends after `Draining`.
+    #[cfg(feature = "stream")]
+    pub fn watch(&self) -> super::watch::Watch {
+        super::watch::Watch::new(self.clone())
+    }
+
+    /// Everything that is known, as of now. Of several parts: the sum of their counts, the worst of the rest.
+    ///
+    /// The first snapshot starts the counting of the time in each state, and the age of the oldest item is as exact as
+    /// snapshots are frequent: instruments that nobody reads cost nothing.
+    pub fn snapshot(&self) -> Snapshot {
+        self.parts().map(|part| Snapshot::of(part)).reduce(Snapshot::merge).unwrap_or_default()
+    }
+}

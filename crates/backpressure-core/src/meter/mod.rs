@@ -1,0 +1,31 @@
+//! The instrument corner: what happened, how close to the edge, and who wants to know.
+//!
+//! Everything else in this crate is a plain value. These are shared and atomic, because a gauge is read from other threads
+//! while the buffer works. One [`Recorder`] writes (it lives beside the buffer, under the same lock), any number of
+//! [`Reporter`]s settle what the consumer took, any number of [`Gauge`]s read. Writing costs plain stores to one cache
+//! line; time comes from the function the shell hands in, and is read only where an instrument that somebody reads needs
+//! it.
+
+mod age;
+mod counts;
+mod gauge;
+mod health;
+mod ledger;
+mod metrics;
+mod recorder;
+mod reporter;
+mod sequence;
+mod shared;
+mod snapshot;
+mod watch;
+
+pub use counts::Counts;
+pub use gauge::Gauge;
+pub use health::{Health, Vitals};
+pub use metrics::{Metric, MetricKind};
+pub use recorder::{Clock, Moved, Recorder};
+pub use reporter::{Flushed, Reporter};
+pub use snapshot::{FlushStats, Snapshot};
+pub use watch::Changed;
+#[cfg(feature = "stream")]
+pub use watch::Watch;

@@ -1,0 +1,40 @@
+//! Several cells, read as of one instant without a lock.
+//!
+//! A sequence number stands beside the cells (Boehm, *Can seqlocks get along with programming language memory models?*,
+//! 2012): the writer makes it odd, stores, makes it even; a reader that saw it odd or changed reads again.
+
+use crate::sync::{AtomicUsize, Ordering, fence, pause};
+
+#[derive(Debug)]
+pub(super) struct Sequence(AtomicUsize);
+
+impl Sequence {
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Runs `store`, whose stores may be relaxed. One writer at a time.
+    #[inline]
+    pub(super) fn write(&self, store: impl FnOnce()) {
+        let sequence = self.0.load(Ordering::Relaxed);
+        self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        store();
+        self.0.store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Runs `load`, whose loads may be relaxed, until no write came between them.
+    pub(super) fn read<R>(&self, load: impl Fn() -> R) -> R {
+        loop {
+            let before = self.0.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let read = load();
+                fence(Ordering::Acquire);
+                if self.0.load(Ordering::Relaxed) == before {
+                    return read;
+                }
+            }
+            pause();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Everything that is known about a part, as of one instant.
+
+use std::time::Duration;
+
+use super::counts::Counts;
+use super::reporter::FlushCells;
+use super::shared::Shared;
+use crate::batch::FlushReason;
+use crate::state::State;
+use crate::strategy::Strategy;
+use crate::sync::{Ordering, lock};
+
+/// What a [`Gauge`](crate::Gauge) says at one instant.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The state.
+    pub state: State,
+    /// The filled share of the tighter bound, 0 to 1.
+    pub utilization: f64,
+    /// Most items held.
+    pub capacity: usize,
+    /// Weight held; 0 where nothing is weighed.
+    pub weight: usize,
+    /// Most weight held, if bounded.
+    pub max_weight: Option<usize>,
+    /// What a full buffer does; of several parts, one that may lose items if there is one.
+    pub strategy: Strategy,
+    /// The fates of all items.
+    pub counts: Counts,
+    /// How often the state has changed.
+    pub transitions: u64,
+    /// Time spent in each state, in the order of [`State::ALL`], since the first snapshot or the start of a controller.
+    pub time_in_state: [Duration; State::ALL.len()],
+    /// Producers waiting for room.
+    pub producers_waiting: usize,
+    /// How long producers that had to wait waited, 99th percentile of the last ten to twenty seconds.
+    pub producer_wait_p99: Option<Duration>,
+    /// The longest that the oldest queued item can have been queued; `None` while nothing is queued, or while no earlier
+    /// snapshot bounds it.
+    pub oldest_age: Option<Duration>,
+    /// The flushes, where batches are flushed.
+    pub flush: FlushStats,
+}
+
+/// How the flushes went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlushStats {
+    /// Batches answered, by what closed them, in the order of [`FlushReason::ALL`].
+    pub by_reason: [u64; FlushReason::ALL.len()],
+    /// Items in those batches.
+    pub items: u64,
+    /// Latency of the last flush.
+    pub last: Option<Duration>,
+    /// Median latency of the last ten to twenty seconds.
+    pub p50: Option<Duration>,
+    /// 99th percentile of the same.
+    pub p99: Option<Duration>,
+    /// The paced interval; zero where nothing is paced.
+    pub interval: Duration,
+    /// Most items in a batch; 0 where nothing is batched.
+    pub batch_items: usize,
+}
+
+impl FlushStats {
+    /// Batches answered.
+    pub fn batches(&self) -> u64 {
+        self.by_reason.iter().sum()
+    }
+
+    fn of(cells: &FlushCells) -> Self {
+        let by_reason = std::array::from_fn(|i| cells.causes[i].load(Ordering::Relaxed));
+        let nanos = |cell: &crate::sync::AtomicU64| Duration::from_nanos(cell.load(Ordering::Relaxed));
+        Self {
+            by_reason,
+            items: cells.items.load(Ordering::Relaxed),
+            last: by_reason.iter().any(|&batches| batches > 0).then(|| nanos(&cells.last)),
+            p50: cells.latencies.quantile(0.5),
+            p99: cells.latencies.quantile(0.99),
+            interval: nanos(&cells.interval),
+            batch_items: usize::try_from(cells.batch_items.load(Ordering::Relaxed)).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            by_reason: std::array::from_fn(|i| self.by_reason[i] + other.by_reason[i]),
+            items: self.items.saturating_add(other.items),
+            last: self.last.max(other.last),
+            p50: self.p50.max(other.p50),
+            p99: self.p99.max(other.p99),
+            interval: self.interval.max(other.interval),
+            batch_items: self.batch_items.max(other.batch_items),
+        }
+    }
+}
+
+impl Snapshot {
+    pub(super) fn of(shared: &Shared) -> Self {
+        let now = (shared.clock)();
+        shared.times.start(now);
+        shared.waits.advance(now);
+        shared.flushes.latencies.advance(now);
+        let reading = shared.ledger.read();
+        let oldest_age = lock(&shared.age).observe(now, reading.accepted, reading.oldest);
+        Self {
+            state: shared.level.state(),
+            utilization: shared.level.utilization(),
+            capacity: shared.level.capacity,
+            weight: shared.level.weight(),
+            max_weight: shared.level.max_weight,
+            strategy: shared.strategy,
+            counts: reading.counts,
+            transitions: shared.times.transitions(),
+            time_in_state: shared.times.read(&shared.level, now),
+            producers_waiting: shared.waiting.load(Ordering::Relaxed),
+            producer_wait_p99: shared.waits.quantile(0.99),
+            oldest_age,
+            flush: FlushStats::of(&shared.flushes),
+        }
+    }
+
+    /// The time spent in `state`.
+    pub const fn time_in(&self, state: State) -> Duration {
+        self.time_in_state[state as usize]
+    }
+
+    pub(super) fn merge(self, other: Self) -> Self {
+        Self {
+            state: self.state.max(other.state),
+            utilization: self.utilization.max(other.utilization),
+            capacity: self.capacity.saturating_add(other.capacity),
+            weight: self.weight.saturating_add(other.weight),
+            max_weight: self.max_weight.zip(other.max_weight).map(|(a, b)| a.saturating_add(b)),
+            strategy: if self.strategy.is_lossy() { self.strategy } else { other.strategy },
+            counts: self.counts.plus(&other.counts),
+            transitions: self.transitions + other.transitions,
+            time_in_state: std::array::from_fn(|i| self.time_in_state[i].max(other.time_in_state[i])),
+            producers_waiting: self.producers_waiting + other.producers_waiting,
+            producer_wait_p99: self.producer_wait_p99.max(other.producer_wait_p99),
+            oldest_age: self.oldest_age.max(other.oldest_age),
+            flush: self.flush.merge(other.flush),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Backpressure for async Rust: bounded buffers with a stated policy, a signal that says how close to the edge you are, paced
+//! batches, graceful drain, and numbers that tell what happened.
+//!
+//! This crate only gathers the others under one name. Each stands on its own:
+//!
+//! | you have … | take | from |
+//! |---|---|---|
+//! | many producers and something that writes batches | [`BackpressureController`] | `backpressure-controller` |
+//! | producers and a consumer in tasks of their own | [`channel()`] | `backpressure-channel` |
+//! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
+//!
+//! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
+//! `Draining`, its [`Snapshot`] accounts for every item. Whatever is full does what its [`Strategy`] says.
+
+pub use backpressure_core::*;
+
+#[cfg(feature = "channel")]
+#[doc(inline)]
+pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sent, channel};
+#[cfg(feature = "controller")]
+#[doc(inline)]
+pub use backpressure_controller::{
+    self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome,
+};
+
+/// What most programs need.
+pub mod prelude {
+    pub use backpressure_core::{BackpressureConfig, DropReason, Gauge, Snapshot, State, Strategy};
+
+    #[cfg(feature = "channel")]
+    pub use backpressure_channel::{Receiver, SendError, Sender, Sent, channel};
+    #[cfg(feature = "controller")]
+    pub use backpressure_controller::{BackpressureController, DrainReport, FlushError, FlushOutcome};
+}
+
+/// The README's examples compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

@@ -1,0 +1,280 @@
+//! The command line.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use backpressure::{BackpressureConfig, ConfigError, Strategy};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
+
+/// Reads seismic events, pushes them through a backpressure controller and writes them into SQLite.
+///
+/// Without options it replays the bundled data at full speed, faster than the database can write, loses nothing, and shows
+/// that the books balance. Try `--rate 20000 --stall 2,2`, and the same with `--strategy drop-oldest`.
+#[derive(Debug, Parser)]
+#[command(name = "ingest")]
+pub(crate) struct Args {
+    /// Where events come from: a file of NDJSON, "-" for standard input, or tcp://ADDR:PORT to listen on. [default: the
+    /// bundled data]
+    #[arg(long, value_name = "FILE|-|tcp://ADDR")]
+    input: Option<Input>,
+
+    /// How many times a file is read. [default: 250 for the bundled data, 1 for a file of yours]
+    #[arg(long, value_name = "N")]
+    repeat: Option<NonZeroU64>,
+
+    /// The database; rows are added if it exists. [default: a fresh file under target/]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+
+    /// What a full buffer does with the next event.
+    #[arg(long, value_enum, default_value_t)]
+    strategy: Full,
+
+    /// The longest a push waits for room, in seconds. Under `block` it is then tried again; under `reject` given up.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = some_seconds)]
+    pub(crate) max_wait: Duration,
+
+    /// The most events waiting in the buffer.
+    #[arg(long, value_name = "EVENTS", default_value = "10000")]
+    capacity: NonZeroUsize,
+
+    /// The most events in one transaction.
+    #[arg(long, value_name = "EVENTS", default_value = "500")]
+    batch: NonZeroUsize,
+
+    /// The most batches on their way to the database at once. It writes one at a time; a second one waits at its door.
+    #[arg(long, value_name = "BATCHES", default_value = "2")]
+    pub(crate) concurrency: NonZeroUsize,
+
+    /// The database stops answering AT seconds after the start, FOR so many seconds.
+    #[arg(long, value_name = "AT,FOR")]
+    pub(crate) stall: Option<Stall>,
+
+    /// Read no faster than this. [default: as fast as it goes]
+    #[arg(long, value_name = "EVENTS/S", value_parser = positive)]
+    pub(crate) rate: Option<f64>,
+
+    /// How long the rest may take once Ctrl-C has stopped the intake.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) drain: Duration,
+}
+
+impl Args {
+    /// The arguments of this process, or a message and the end of it.
+    pub(crate) fn from_command_line() -> Self {
+        let args = Self::parse();
+        args.check().unwrap_or_else(|error| error.exit());
+        args
+    }
+
+    fn check(&self) -> Result<(), clap::Error> {
+        let error = |kind, message: String| Err(Self::command().error(kind, message));
+        if let (Some(input @ (Input::Stdin | Input::Tcp(_))), Some(_)) = (&self.input, self.repeat) {
+            return error(
+                ErrorKind::ArgumentConflict,
+                format!("--repeat reads a file again, but the input is {input}"),
+            );
+        }
+        if let Err(refused) = self.config() {
+            return error(ErrorKind::ValueValidation, refused.to_string());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn config(&self) -> Result<BackpressureConfig, ConfigError> {
+        BackpressureConfig::builder()
+            .capacity(self.capacity.get())
+            .strategy(self.strategy())
+            .batch_items(self.batch.get())
+            .flush_interval(Duration::from_millis(50), Duration::from_secs(2))
+            .target_latency(Duration::from_millis(50))
+            .build()
+    }
+
+    pub(crate) fn strategy(&self) -> Strategy {
+        match self.strategy {
+            Full::Block => Strategy::Block { max_wait: self.max_wait },
+            Full::DropOldest => Strategy::DropOldest,
+            Full::DropNewest => Strategy::DropNewest,
+            Full::Sample => Strategy::sample(),
+            Full::Reject => Strategy::Reject,
+            Full::DropLowest => Strategy::DropLowest,
+        }
+    }
+
+    pub(crate) fn input(&self) -> Input {
+        self.input.clone().unwrap_or_else(|| Input::File(Input::bundled()))
+    }
+
+    pub(crate) fn repeat(&self) -> u64 {
+        let default = if self.input.is_none() { 250 } else { 1 };
+        self.repeat.map_or(default, NonZeroU64::get)
+    }
+}
+
+/// What a full buffer does: [`Strategy`] as a word.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Full {
+    /// The producer waits. Nothing is lost.
+    #[default]
+    Block,
+    /// The oldest event waiting is discarded.
+    DropOldest,
+    /// The new event is discarded.
+    DropNewest,
+    /// From half full on, one event in ten is taken.
+    Sample,
+    /// The event is handed back; the producer waits until the pressure eases and offers it again.
+    Reject,
+    /// The event of the smallest magnitude is discarded; large ones are written first.
+    DropLowest,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    File(PathBuf),
+    Stdin,
+    Tcp(String),
+}
+
+impl Input {
+    fn bundled() -> PathBuf {
+        [env!("CARGO_MANIFEST_DIR"), "data", "earthquakes.ndjson"].iter().collect()
+    }
+}
+
+impl FromStr for Input {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(Self::Stdin);
+        }
+        match text.split_once("://") {
+            None => Ok(Self::File(text.into())),
+            Some(("tcp", address)) => match address.rsplit_once(':') {
+                Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                    Ok(Self::Tcp(address.to_owned()))
+                }
+                _ => Err("a listening address is tcp://HOST:PORT, such as tcp://127.0.0.1:7000".to_owned()),
+            },
+            Some((scheme, _)) => Err(format!("cannot read from {scheme}://; a file, - or tcp://HOST:PORT can be read")),
+        }
+    }
+}
+
+impl std::fmt::Display for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Stdin => f.write_str("standard input"),
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+        }
+    }
+}
+
+/// When the database stops answering, counted from the start, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stall {
+    pub(crate) at: Duration,
+    pub(crate) lasting: Duration,
+}
+
+impl FromStr for Stall {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (at, lasting) = text.split_once(',').ok_or("two numbers of seconds, such as 2,1.5")?;
+        Ok(Self { at: seconds(at)?, lasting: seconds(lasting)? })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.trim().parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    Duration::try_from_secs_f64(number).map_err(|_| format!("{text} is not a length of time in seconds"))
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("more than no time".to_owned()),
+        some => Ok(some),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
+        _ => Err("a number above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        let words = std::iter::once("ingest").chain(line.split_whitespace());
+        let args = Args::try_parse_from(words).and_then(|args| args.check().map(|()| args));
+        args.map_err(|error| error.to_string())
+    }
+
+    fn refused(line: &str, because: &str) {
+        let error = parse(line).expect_err(line);
+        assert!(error.contains(because), "{line}: {error}");
+    }
+
+    #[test]
+    fn without_options_the_bundled_data_is_replayed_and_nothing_is_lost() {
+        let args = parse("").unwrap();
+        assert!(
+            matches!(args.input(), Input::File(path) if path.ends_with("data/earthquakes.ndjson") && path.exists())
+        );
+        assert!(args.repeat() > 1);
+        assert_eq!(args.config().unwrap().strategy(), Strategy::Block { max_wait: Duration::from_secs(60) });
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_input_is_told_apart() {
+        let input = |text: &str| parse(&format!("--input {text}")).unwrap().input();
+        assert_eq!(input("-"), Input::Stdin);
+        assert_eq!(input("a/b.ndjson"), Input::File("a/b.ndjson".into()));
+        assert_eq!(input("tcp://[::1]:7000"), Input::Tcp("[::1]:7000".to_owned()));
+        assert_eq!(parse("--input x.ndjson").unwrap().repeat(), 1);
+        assert_eq!(parse("--input x.ndjson --repeat 3").unwrap().repeat(), 3);
+    }
+
+    #[test]
+    fn a_stall_is_two_lengths_of_time() {
+        let stall = parse("--stall 2,1.5").unwrap().stall;
+        assert_eq!(stall, Some(Stall { at: Duration::from_secs(2), lasting: Duration::from_millis(1500) }));
+        refused("--stall 2", "such as 2,1.5");
+        refused("--stall 2,x", "is not a number of seconds");
+        for wrong in ["2,-1", "nan,1", "1,inf", "1e99,1"] {
+            refused(&format!("--stall={wrong}"), "is not a length of time");
+        }
+    }
+
+    #[test]
+    fn bad_options_say_what_is_wrong() {
+        refused("--capacity 0", "--capacity");
+        refused("--batch 20000", "batch_items is 20000, but must be at most the capacity (10000)");
+        refused("--strategy drop", "drop-oldest, drop-newest");
+        refused("--rate 0", "a number above 0");
+        refused("--rate NaN", "a number above 0");
+        refused("--repeat 0", "--repeat");
+        refused("--input tcp://7000", "tcp://HOST:PORT");
+        refused("--input http://x", "cannot read from http://");
+        refused("--input - --repeat 2", "the input is standard input");
+        refused("--max-wait 0", "more than no time");
+        refused("--drain forever", "is not a number of seconds");
+    }
+}

@@ -1,0 +1,119 @@
+//! The table, and the few things that are done to it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+
+use crate::event::Event;
+
+/// The key is a running number, so that a replay of an event is a row of its own. The index makes this a table to
+/// ask questions of, such as which were the strongest.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS earthquake (
+        n        INTEGER PRIMARY KEY,
+        id       TEXT    NOT NULL,
+        time_ms  INTEGER NOT NULL,
+        mag      REAL,
+        mag_type TEXT,
+        place    TEXT,
+        lon      REAL    NOT NULL,
+        lat      REAL    NOT NULL,
+        depth    REAL,
+        kind     TEXT    NOT NULL,
+        status   TEXT,
+        sig      INTEGER,
+        net      TEXT,
+        tsunami  INTEGER,
+        felt     INTEGER,
+        rms      REAL,
+        gap      REAL,
+        nst      INTEGER
+    );
+    CREATE INDEX IF NOT EXISTS earthquake_by_mag ON earthquake (mag);";
+
+const INSERT: &str = "
+    INSERT INTO earthquake (id, time_ms, mag, mag_type, place, lon, lat, depth, kind, status, sig, net, tsunami, felt, rms, gap, nst)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+
+/// SQLite's page cache: negative, so in KiB.
+const CACHE: i64 = -64 * 1024;
+
+/// Opens or creates the database. With a write-ahead log and full synchronisation a committed row has reached the disk.
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
+    connection.execute_batch(SCHEMA)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+pub(crate) fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM earthquake", [], |row| row.get(0).map(i64::unsigned_abs))
+}
+
+pub(crate) fn insert(transaction: &Transaction<'_>, events: &[Event]) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(INSERT)?;
+    for e in events {
+        insert.execute(params![
+            e.id, e.time_ms, e.mag, e.mag_type, e.place, e.lon, e.lat, e.depth, e.kind, e.status, e.sig, e.net,
+            e.tsunami, e.felt, e.rms, e.gap, e.nst
+        ])?;
+    }
+    Ok(())
+}
+
+/// Takes the write lock, looking again `every` so often until it is free or `given_up`.
+pub(crate) fn begin(
+    connection: &Connection,
+    every: Duration,
+    given_up: impl Fn() -> bool,
+) -> rusqlite::Result<Transaction<'_>> {
+    loop {
+        match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && !given_up() => {
+                thread::sleep(every)
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The path of a fresh database under `target/`, or under the system's directory for temporary files if there is no
+/// `target/`. The one of an earlier run is removed, unless that run still goes on.
+pub(crate) fn fresh() -> io::Result<PathBuf> {
+    let target: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "target"].iter().collect();
+    let directory = target.canonicalize().unwrap_or_else(|_| std::env::temp_dir());
+    let path = directory.join("ingest.db");
+    if is_open_elsewhere(&path) {
+        return Ok(directory.join(format!("ingest-{}.db", std::process::id())));
+    }
+    remove(&path)?;
+    Ok(path)
+}
+
+/// Removes a database with its write-ahead log, if it exists.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Only the last connection can end the write-ahead log.
+fn is_open_elsewhere(path: &Path) -> bool {
+    path.exists()
+        && Connection::open(path)
+            .and_then(|connection| connection.pragma_update(None, "journal_mode", "DELETE"))
+            .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+}

@@ -1,0 +1,231 @@
+//! The flush target: a [`Service`] that writes each batch into SQLite in one transaction.
+//!
+//! SQLite has one writer at a time, so one thread owns the one connection that writes. It lives outside the async runtime:
+//! a commit waits for the disk.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, ready};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use backpressure::FlushOutcome;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use crate::database;
+use crate::event::Event;
+
+/// How often a writer that finds the database locked looks again.
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
+
+/// How long a locked database is waited for before the write counts as failed and the controller tries it again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a batch was not written; none of it was.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error(transparent)]
+    Sqlite(Arc<rusqlite::Error>),
+    #[error("nobody waits for it any more")]
+    Unwanted,
+    #[error("the writer is gone")]
+    Gone,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+/// The database while it is written to.
+#[derive(Debug)]
+pub(crate) struct Store {
+    orders: mpsc::Sender<Order>,
+    writer: JoinHandle<Connection>,
+    unclaimed: Arc<AtomicU64>,
+    rows_before: u64,
+}
+
+/// What was written in the lifetime of a [`Store`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// By how many rows the table grew.
+    pub(crate) rows: u64,
+    /// How many of them the controller does not know of: see [`Receipt`].
+    pub(crate) unclaimed: u64,
+}
+
+/// The answer to a batch that was committed. Whoever turns it into a [`FlushOutcome`] has taken note of the rows. One
+/// that is dropped, because a drain or a timeout had stopped waiting, leaves rows that nobody knows of: they are counted.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    rows: u64,
+    unclaimed: Arc<AtomicU64>,
+}
+
+impl From<Receipt> for FlushOutcome<Event, StoreError> {
+    fn from(mut receipt: Receipt) -> Self {
+        receipt.rows = 0;
+        Self::delivered()
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.unclaimed.fetch_add(self.rows, Ordering::Relaxed);
+    }
+}
+
+type Answer = Result<Receipt, StoreError>;
+
+#[derive(Debug)]
+enum Order {
+    Write { events: Vec<Event>, answer: oneshot::Sender<Answer> },
+    Close,
+}
+
+impl Store {
+    /// Opens or creates the database at `path`.
+    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = database::open(path)?;
+        let rows_before = database::count(&connection)?;
+        let (orders, queue) = mpsc::channel();
+        let unclaimed = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&unclaimed);
+        let writer = thread::spawn(move || write_all(connection, &queue, &counter));
+        Ok(Self { orders, writer, unclaimed, rows_before })
+    }
+
+    pub(crate) fn service(&self) -> Writes {
+        Writes { orders: self.orders.clone() }
+    }
+
+    /// Waits until the writer has seen to every batch it was given, and counts the rows.
+    pub(crate) fn close(self) -> Result<Written, StoreError> {
+        // A writer that is gone is noticed by `join`.
+        let _ = self.orders.send(Order::Close);
+        let connection = self.writer.join().map_err(|_| StoreError::Gone)?;
+        let rows = database::count(&connection)?.saturating_sub(self.rows_before);
+        Ok(Written { rows, unclaimed: self.unclaimed.load(Ordering::Relaxed) })
+    }
+}
+
+/// Writes one batch after the other; those whose caller has left are not begun.
+fn write_all(connection: Connection, queue: &mpsc::Receiver<Order>, unclaimed: &Arc<AtomicU64>) -> Connection {
+    while let Ok(Order::Write { events, answer }) = queue.recv() {
+        if answer.is_closed() {
+            continue;
+        }
+        let written = write(&connection, &events, || answer.is_closed());
+        let receipt = |()| Receipt { rows: events.len() as u64, unclaimed: Arc::clone(unclaimed) };
+        // A caller who has left leaves the receipt unclaimed.
+        let _ = answer.send(written.map(receipt));
+    }
+    connection
+}
+
+/// Writes all events or none, in one transaction, unless nobody waits for them any more. A locked database is waited for.
+fn write(connection: &Connection, events: &[Event], unwanted: impl Fn() -> bool) -> Result<(), StoreError> {
+    let since = Instant::now();
+    let transaction = database::begin(connection, LOOK_AGAIN, || unwanted() || since.elapsed() > PATIENCE)?;
+    database::insert(&transaction, events)?;
+    if unwanted() {
+        return Err(StoreError::Unwanted);
+    }
+    Ok(transaction.commit()?)
+}
+
+/// The service. Always ready: how many batches are on their way is the controller's concern.
+#[derive(Debug, Clone)]
+pub(crate) struct Writes {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Service<Vec<Event>> for Writes {
+    type Response = Receipt;
+    type Error = StoreError;
+    type Future = Write;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), StoreError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, events: Vec<Event>) -> Write {
+        let (answer, outcome) = oneshot::channel();
+        // A writer that is gone drops the order and with it `answer`, which is the answer.
+        let _ = self.orders.send(Order::Write { events, answer });
+        Write { outcome }
+    }
+}
+
+/// A batch on its way. Dropped, it is not written unless its transaction has begun.
+#[derive(Debug)]
+pub(crate) struct Write {
+    outcome: oneshot::Receiver<Answer>,
+}
+
+impl Future for Write {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        Poll::Ready(ready!(Pin::new(&mut self.outcome).poll(cx)).unwrap_or(Err(StoreError::Gone)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn events(count: usize) -> Vec<Event> {
+        let data = include_str!("../data/earthquakes.ndjson");
+        data.lines().take(count).map(|line| Event::parse(line).unwrap()).collect()
+    }
+
+    /// A database of its own for each test, removed at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("backpressure-ingest-{name}-{}.db", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = database::remove(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_batch_becomes_rows_and_replays_become_new_ones() {
+        let scratch = Scratch::new("rows");
+        let store = Store::open(&scratch.0).unwrap();
+        let mut service = store.service();
+        for _ in 0..3 {
+            let receipt = service.call(events(7)).await.unwrap();
+            assert!(FlushOutcome::from(receipt).failed.is_empty());
+        }
+        let written = store.close().unwrap();
+        assert_eq!((written.rows, written.unclaimed), (21, 0));
+    }
+
+    #[tokio::test]
+    async fn rows_committed_for_a_caller_who_left_are_known() {
+        let scratch = Scratch::new("unclaimed");
+        let store = Store::open(&scratch.0).unwrap();
+        let mut service = store.service();
+        let left = service.call(events(5));
+        let read_by_nobody = service.call(events(2)).await.unwrap();
+        drop((left, read_by_nobody));
+        let written = store.close().unwrap();
+        assert_eq!((written.rows, written.unclaimed), (7, 7));
+    }
+}

@@ -1,0 +1,120 @@
+//! `cargo xtask`: the one door for the chores of this workspace.
+//!
+//! One subcommand is one file. `cargo xtask help` lists them.
+#![allow(unreachable_pub, reason = "a program exports nothing")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
+
+mod ci;
+mod command;
+mod loom;
+mod msrv;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask <TASK>
+
+  ci              everything CI checks: fmt, tidy, clippy, tests, features, docs, loom
+  loom [FILTER]   the loom models, or those whose name contains FILTER;
+                  LOOM_MAX_PREEMPTIONS (default 2) sets how hard they look
+  tidy            the rules of the workspace that the compiler does not know
+  msrv            check the published crates with the oldest toolchain they promise;
+                  MSRV_CARGO names its cargo, if rustup does not have it
+  help            this text
+";
+
+#[derive(Debug, PartialEq)]
+enum Task {
+    Ci,
+    Loom { filter: Option<String> },
+    Tidy,
+    Msrv,
+    Help,
+}
+
+impl Task {
+    fn parse(mut args: lexopt::Parser) -> Result<Self> {
+        let mut task = match args.next()? {
+            None | Some(Short('h') | Long("help")) => return Ok(Self::Help),
+            Some(Value(name)) => match name.string()?.as_str() {
+                "ci" => Self::Ci,
+                "loom" => Self::Loom { filter: None },
+                "tidy" => Self::Tidy,
+                "msrv" => Self::Msrv,
+                "help" => return Ok(Self::Help),
+                other => bail!("there is no task `{other}`; `cargo xtask help` lists them"),
+            },
+            Some(other) => return Err(other.unexpected().into()),
+        };
+        while let Some(arg) = args.next()? {
+            match (&mut task, arg) {
+                (_, Short('h') | Long("help")) => return Ok(Self::Help),
+                (Self::Loom { filter: filter @ None }, Value(value)) => *filter = Some(value.string()?),
+                (_, arg) => return Err(arg.unexpected().into()),
+            }
+        }
+        Ok(task)
+    }
+
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Ci => ci::run(&Workspace::load()?),
+            Self::Loom { filter } => loom::run(&Workspace::load()?, filter.as_deref()),
+            Self::Tidy => tidy::run(&Workspace::load()?),
+            Self::Msrv => msrv::run(&Workspace::load()?),
+            Self::Help => {
+                print!("{HELP}");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Task::parse(lexopt::Parser::from_env()).and_then(Task::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Task> {
+        Task::parse(lexopt::Parser::from_args(args))
+    }
+
+    #[test]
+    fn each_task_in_the_help_is_parsed() {
+        assert_eq!(parse(&["ci"]).unwrap(), Task::Ci);
+        assert_eq!(parse(&["loom"]).unwrap(), Task::Loom { filter: None });
+        assert_eq!(parse(&["loom", "wakes"]).unwrap(), Task::Loom { filter: Some("wakes".into()) });
+        assert_eq!(parse(&["tidy"]).unwrap(), Task::Tidy);
+        assert_eq!(parse(&["msrv"]).unwrap(), Task::Msrv);
+    }
+
+    #[test]
+    fn help_is_the_answer_to_nothing_and_to_asking() {
+        for args in [&[][..], &["help"], &["--help"], &["ci", "-h"]] {
+            assert_eq!(parse(args).unwrap(), Task::Help);
+        }
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        for args in [&["bench"][..], &["tidy", "now"], &["loom", "a", "b"], &["ci", "--fast"]] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
+    }
+}
