@@ -44,8 +44,8 @@ impl FlushPacer {
     ///
     /// # Errors
     ///
-    /// Refuses a `floor` of zero (`flush_interval.min`), which could never grow, a `ceiling` below the floor
-    /// (`flush_interval.max`), and a `target` of zero (`target_latency`), which no flush could meet.
+    /// Refuses a `floor` of zero, which could never grow, or above the ceiling (both as `flush_interval.min`), and a
+    /// `target` of zero (`target_latency`), which no flush could meet.
     pub fn new(floor: Duration, ceiling: Duration, target: Duration) -> Result<Self, ConfigError> {
         for (field, value) in [("flush_interval.min", floor), ("target_latency", target)] {
             if value.is_zero() {

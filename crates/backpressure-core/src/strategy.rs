@@ -87,7 +87,7 @@ impl Default for Strategy {
 
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 
@@ -129,7 +129,8 @@ impl Default for Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Oversize {
-    /// It is admitted alone, once the buffer is empty. The default: nothing is refused for its size.
+    /// It is admitted alone, once the buffer is empty. The default: nothing is refused for its size. A strategy that
+    /// evicts does not empty the buffer for it: until then it meets a full buffer, and is what is dropped.
     #[default]
     AdmitAlone,
     /// It is refused like an offer to a full buffer that will never have room.

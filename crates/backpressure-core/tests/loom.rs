@@ -110,20 +110,25 @@ fn c1_discards_are_part_of_the_same_instant() {
 }
 
 #[test]
-fn m1_what_is_in_flight_is_never_negative() {
-    loom::model(|| {
-        let mut part = Part::new(4, true);
-        part.push();
-        let gauge = part.gauge.clone();
-        let writer = thread::spawn(move || {
-            part.pop();
-            part.reporter.delivered(1);
+fn m1_what_is_in_flight_is_never_negative_whoever_settles_it() {
+    let deliver: fn(Reporter) = |reporter| reporter.delivered(1);
+    let lose: fn(Reporter) = |reporter| reporter.lost(DropReason::Failed, 1);
+    for settle in [deliver, lose] {
+        loom::model(move || {
+            let mut part = Part::new(4, true);
+            part.push();
+            let gauge = part.gauge.clone();
+            let writer = thread::spawn(move || {
+                part.pop();
+                let reporter = part.reporter.clone();
+                thread::spawn(move || settle(reporter)).join().unwrap();
+            });
+            let counts = gauge.snapshot().counts;
+            assert!(counts.balances(), "{counts:?}");
+            assert_eq!(counts.queued + counts.in_flight + counts.delivered + counts.failed(), 1, "{counts:?}");
+            writer.join().unwrap();
         });
-        let counts = gauge.snapshot().counts;
-        assert!(counts.balances(), "{counts:?}");
-        assert!(counts.queued + counts.in_flight + counts.delivered == 1, "{counts:?}");
-        writer.join().unwrap();
-    });
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! * *Buffer* cells change only under the lock of the buffer. A [`Sequence`] lets a reader see all of them as of one
 //!   instant.
 //! * *Refused* cells count offers that never entered. Each stands for itself, so plain additions do.
-//! * *Settled* cells count what became of items that were taken. They are read before the buffer cells: everything settled
-//!   was taken before, so what is in flight never comes out negative.
+//! * *Settled* cells count what became of items that were taken. They are read before the buffer cells, and again after
+//!   them until they have not moved meanwhile: what is in flight comes out neither negative nor above its bound.
 
 use super::counts::{Counts, sum};
 use super::sequence::Sequence;
@@ -99,11 +99,15 @@ impl Ledger {
     }
 
     pub(super) fn read(&self) -> Reading {
-        let delivered = self.delivered.load(Ordering::Acquire);
-        let settled = load(&self.settled, Ordering::Acquire);
         let rejected = self.rejected.load(Ordering::Relaxed);
         let refused = load(&self.refused, Ordering::Relaxed);
-        let (books, discarded) = self.sequence.read(|| self.books());
+        let ((delivered, settled), (books, discarded)) = loop {
+            let before = self.answers();
+            let books = self.sequence.read(|| self.books());
+            if self.answers() == before {
+                break (before, books);
+            }
+        };
 
         let answered = sum(settled).saturating_add(delivered);
         let (delivered, in_flight) =
@@ -117,6 +121,10 @@ impl Ledger {
             lost: std::array::from_fn(|i| sum([discarded[i], refused[i], settled[i]])),
         };
         Reading { counts, accepted: books.accepted, oldest: books.oldest }
+    }
+
+    fn answers(&self) -> (u64, [u64; REASONS]) {
+        (self.delivered.load(Ordering::Acquire), load(&self.settled, Ordering::Acquire))
     }
 
     fn books(&self) -> (Books, [u64; REASONS]) {

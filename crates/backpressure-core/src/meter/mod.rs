@@ -10,6 +10,7 @@ mod age;
 mod counts;
 mod gauge;
 mod health;
+mod lazy;
 mod ledger;
 mod metrics;
 mod recorder;

@@ -126,3 +126,12 @@ impl Recorder {
         true
     }
 }
+
+/// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if self.drain() {
+            self.shared.watchers.notify();
+        }
+    }
+}

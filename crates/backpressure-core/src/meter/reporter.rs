@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lazy::LazyLatencies;
 use super::shared::Shared;
 use crate::batch::FlushReason;
-use crate::histogram::RecentLatencies;
 use crate::offer::DropReason;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -43,12 +43,14 @@ impl Reporter {
         self.shared.ledger.refuse(reason, 1);
     }
 
-    /// The consumer has dealt with this many of the items it took.
+    /// The consumer has dealt with this many of the items it took. Only for a tracked [`Recorder`](super::Recorder): an
+    /// untracked one has counted them already.
     pub fn delivered(&self, items: usize) {
         self.shared.ledger.deliver(items as u64);
     }
 
-    /// This many of the items the consumer took were lost for `reason`.
+    /// This many of the items the consumer took were lost for `reason`. Only for a tracked
+    /// [`Recorder`](super::Recorder).
     pub fn lost(&self, reason: DropReason, items: usize) {
         self.shared.ledger.lose(reason, items as u64);
     }
@@ -96,7 +98,7 @@ pub(super) struct FlushCells {
     pub(super) last: AtomicU64,
     pub(super) interval: AtomicU64,
     pub(super) batch_items: AtomicU64,
-    pub(super) latencies: RecentLatencies,
+    pub(super) latencies: LazyLatencies,
 }
 
 impl FlushCells {
@@ -108,7 +110,7 @@ impl FlushCells {
             last: zero(),
             interval: zero(),
             batch_items: zero(),
-            latencies: RecentLatencies::new(),
+            latencies: LazyLatencies::default(),
         }
     }
 

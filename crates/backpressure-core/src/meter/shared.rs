@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::age::AgeMarks;
+use super::lazy::LazyLatencies;
 use super::ledger::Ledger;
 use super::recorder::Clock;
 use super::reporter::FlushCells;
 use super::sequence::Sequence;
 use super::watch::Watchers;
 use crate::config::BackpressureConfig;
-use crate::histogram::RecentLatencies;
 use crate::state::State;
 use crate::strategy::Strategy;
 use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     pub(super) age: Mutex<AgeMarks>,
     pub(super) waiting: AtomicUsize,
-    pub(super) waits: RecentLatencies,
+    pub(super) waits: LazyLatencies,
     pub(super) flushes: FlushCells,
     pub(super) strategy: Strategy,
     pub(super) clock: Clock,
@@ -37,7 +37,7 @@ impl Shared {
             watchers: Watchers::new(),
             age: Mutex::new(AgeMarks::default()),
             waiting: AtomicUsize::new(0),
-            waits: RecentLatencies::new(),
+            waits: LazyLatencies::default(),
             flushes: FlushCells::new(),
             strategy: config.strategy(),
             clock,

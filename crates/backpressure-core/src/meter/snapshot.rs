@@ -1,6 +1,6 @@
 //! Everything that is known about a part, as of one instant.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::counts::Counts;
 use super::reporter::FlushCells;
@@ -69,15 +69,16 @@ impl FlushStats {
         self.by_reason.iter().sum()
     }
 
-    fn of(cells: &FlushCells) -> Self {
+    fn of(cells: &FlushCells, now: Instant) -> Self {
+        let [p50, p99] = cells.latencies.quantiles(now, [0.5, 0.99]);
         let by_reason = std::array::from_fn(|i| cells.causes[i].load(Ordering::Relaxed));
         let nanos = |cell: &crate::sync::AtomicU64| Duration::from_nanos(cell.load(Ordering::Relaxed));
         Self {
             by_reason,
             items: cells.items.load(Ordering::Relaxed),
             last: by_reason.iter().any(|&batches| batches > 0).then(|| nanos(&cells.last)),
-            p50: cells.latencies.quantile(0.5),
-            p99: cells.latencies.quantile(0.99),
+            p50,
+            p99,
             interval: nanos(&cells.interval),
             batch_items: usize::try_from(cells.batch_items.load(Ordering::Relaxed)).unwrap_or(usize::MAX),
         }
@@ -100,8 +101,7 @@ impl Snapshot {
     pub(super) fn of(shared: &Shared) -> Self {
         let now = (shared.clock)();
         shared.times.start(now);
-        shared.waits.advance(now);
-        shared.flushes.latencies.advance(now);
+        let [producer_wait_p99] = shared.waits.quantiles(now, [0.99]);
         let reading = shared.ledger.read();
         let oldest_age = lock(&shared.age).observe(now, reading.accepted, reading.oldest);
         Self {
@@ -115,9 +115,9 @@ impl Snapshot {
             transitions: shared.times.transitions(),
             time_in_state: shared.times.read(&shared.level, now),
             producers_waiting: shared.waiting.load(Ordering::Relaxed),
-            producer_wait_p99: shared.waits.quantile(0.99),
+            producer_wait_p99,
             oldest_age,
-            flush: FlushStats::of(&shared.flushes),
+            flush: FlushStats::of(&shared.flushes, now),
         }
     }
 

@@ -1,0 +1,127 @@
+use super::*;
+
+#[test]
+fn c5_what_is_accepted_is_in_the_buffer_while_there_is_room() {
+    for strategy in all() {
+        let mut buffer = built(bounded(2, strategy));
+        assert_eq!(buffer.offer(7, Tag::default()), Offer::Accepted, "{strategy}");
+        assert_eq!((buffer.len(), buffer.held(), buffer.accepted()), (1, 1, 1), "{strategy}");
+        assert_eq!(contents(&mut buffer), [7], "{strategy}");
+    }
+}
+
+#[test]
+fn d3_a_full_buffer_without_losses_hands_the_item_back() {
+    for strategy in LOSSLESS {
+        for capacity in [1, 3] {
+            let mut buffer = filled(capacity, strategy);
+            assert_eq!(buffer.offer(9, Tag::default()), Offer::Full(9), "{strategy}");
+            assert_eq!(buffer.pop(), Some(0));
+            assert_eq!(buffer.offer(9, Tag::default()), Offer::Accepted, "{strategy}");
+            assert_eq!(contents(&mut buffer).last(), Some(&9), "{strategy}");
+        }
+    }
+}
+
+#[test]
+fn o2_drop_oldest_keeps_the_newest_in_order() {
+    let mut buffer = filled(3, Strategy::DropOldest);
+    assert_eq!(evicted(buffer.offer(3, Tag::default())), [0]);
+    assert_eq!(evicted(buffer.offer(4, Tag::default())), [1]);
+    assert_eq!((buffer.oldest(), buffer.accepted()), (2, 5));
+    assert_eq!(contents(&mut buffer), [2, 3, 4]);
+
+    let mut single = filled(1, Strategy::DropOldest);
+    assert_eq!(evicted(single.offer(1, Tag::default())), [0]);
+    assert_eq!(contents(&mut single), [1]);
+}
+
+#[test]
+fn drop_newest_and_a_full_sample_keep_what_is_queued() {
+    for strategy in [Strategy::DropNewest, Strategy::Sample { one_in: 1 }] {
+        let mut buffer = filled(3, strategy);
+        assert_eq!(buffer.offer(3, Tag::default()), Offer::Dropped(3, DropReason::Overflow), "{strategy}");
+        assert_eq!(contents(&mut buffer), [0, 1, 2], "{strategy}");
+    }
+}
+
+#[test]
+fn sample_takes_everything_below_the_low_watermark_and_every_nth_from_there() {
+    let mut buffer = built(bounded(10, Strategy::Sample { one_in: 3 }));
+    let answers: String = (0..24)
+        .map(|item| match buffer.offer(item, Tag::default()) {
+            Offer::Accepted => 'a',
+            Offer::Dropped(_, DropReason::Sampled) => 's',
+            Offer::Dropped(_, DropReason::Overflow) => 'o',
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(answers, "aaaaaassassassassassosso");
+    assert_eq!(contents(&mut buffer), [0, 1, 2, 3, 4, 5, 8, 11, 14, 17]);
+}
+
+#[test]
+fn sample_does_not_stick_once_it_has_dropped() {
+    let mut buffer = filled(5, Strategy::sample());
+    buffer.pop();
+    for round in 0..100 {
+        let admitted = (0..10).filter(|&item| buffer.offer(item, Tag::default()).is_accepted()).count();
+        assert_eq!(admitted, 1, "in round {round}");
+        buffer.pop();
+    }
+}
+
+#[test]
+fn d6_a_sample_of_every_and_of_hardly_any_offer() {
+    let mut every = filled(4, Strategy::Sample { one_in: 1 });
+    every.pop();
+    assert_eq!(every.offer(4, Tag::default()), Offer::Accepted);
+
+    let mut hardly = filled(4, Strategy::Sample { one_in: u32::MAX });
+    hardly.pop();
+    assert_eq!(hardly.offer(4, Tag::default()), Offer::Accepted, "the first under pressure");
+    hardly.sampled = u32::MAX - 1;
+    assert_eq!(hardly.offer(5, Tag::default()), Offer::Dropped(5, DropReason::Sampled));
+    hardly.pop();
+    assert_eq!(hardly.offer(6, Tag::default()), Offer::Accepted, "the count starts over");
+}
+
+#[test]
+fn t5_a_closed_buffer_hands_offers_back_and_delivers_what_it_has() {
+    for strategy in all() {
+        let mut buffer = filled(2, strategy);
+        buffer.close();
+        buffer.close();
+        assert!(buffer.is_closed());
+        assert_eq!(buffer.offer(9, Tag::default()), Offer::Closed(9), "{strategy}");
+        assert!(!buffer.try_reserve(1), "{strategy}");
+        assert_eq!(contents(&mut buffer), [0, 1], "{strategy}");
+        assert_eq!(buffer.offer(9, Tag::default()), Offer::Closed(9), "{strategy}, emptied");
+    }
+}
+
+#[test]
+fn c6_a_million_refused_offers_keep_nothing() {
+    for strategy in LOSSLESS.into_iter().chain([Strategy::DropNewest, Strategy::sample(), Strategy::DropLowest]) {
+        let mut buffer = filled(3, strategy);
+        for item in 0..1_000_000 {
+            assert!(!buffer.offer(item, Tag::default()).is_accepted(), "{strategy}");
+        }
+        assert_eq!((buffer.held(), buffer.accepted()), (3, 3), "{strategy}");
+        assert_eq!(contents(&mut buffer), [0, 1, 2], "{strategy}");
+    }
+}
+
+#[test]
+fn d6_the_largest_bounds_work() {
+    for strategy in all() {
+        let builder = bounded(usize::MAX, strategy).max_weight(usize::MAX).batch_items(usize::MAX);
+        for mut buffer in [built(builder.clone()), built(builder).prioritized()] {
+            assert_eq!(buffer.offer(1, weighing(1)), Offer::Accepted);
+            assert_eq!(buffer.state(State::Normal), State::Normal);
+            let mut out = Vec::new();
+            assert_eq!(buffer.pop_many(&mut out, usize::MAX, usize::MAX), 1);
+            assert_eq!(buffer.pop_many(&mut out, usize::MAX, usize::MAX), 0);
+        }
+    }
+}
