@@ -50,10 +50,9 @@ impl<T> Hooks<T> {
                 panicked.get_or_insert(panic);
             }
         }
-        if let Some(panic) = panicked
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
+        match panicked {
+            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
+            _ => {}
         }
     }
 }

@@ -192,12 +192,10 @@ impl<T> Inner<T> {
     /// Room may have come free: serves the first producer that waits, and publishes the books.
     #[inline]
     pub(crate) fn settle(&mut self, moved: Moved) -> After {
-        let mut producer = None;
-        if let Some(weight) = self.waiters.head_weight()
-            && self.buffer.try_reserve(weight)
-        {
-            producer = self.waiters.serve_head();
-        }
+        let producer = match self.waiters.head_weight() {
+            Some(weight) if self.buffer.try_reserve(weight) => self.waiters.serve_head(),
+            _ => None,
+        };
         let more = producer.is_some() && !self.waiters.is_empty();
         let changed = self.recorder.update(&self.buffer, moved);
         After { changed, receiver: None, producer, more }

@@ -1,5 +1,7 @@
 //! Flush barriers: everything accepted before the call has a fate.
 
+use std::mem;
+
 use tokio::sync::oneshot;
 
 /// Those who wait for a flush.
@@ -46,10 +48,12 @@ impl Barriers {
                 barrier.batch = Some(progress.next_batch);
             }
         }
-        let settled = |barrier: &mut Barrier| {
+        let settled = |barrier: &Barrier| {
             barrier.batch.is_some_and(|batch| progress.oldest_batch.is_none_or(|oldest| oldest >= batch))
         };
-        for barrier in self.waiting.extract_if(.., settled) {
+        let (met, waiting): (Vec<_>, Vec<_>) = mem::take(&mut self.waiting).into_iter().partition(settled);
+        self.waiting = waiting;
+        for barrier in met {
             // Nobody left to hear it is fine.
             let _ = barrier.done.send(());
         }

@@ -29,7 +29,7 @@ pub struct DrainReport<T> {
 
 impl<T> DrainReport<T> {
     /// Whether everything accepted was delivered or has failed by the deadline.
-    pub const fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.abandoned.is_empty() && self.unanswered == 0
     }
 

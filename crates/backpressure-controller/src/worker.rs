@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -152,7 +153,8 @@ where
 
     /// Moves the retries that are due to the front.
     fn recall(&mut self, now: Instant) {
-        let due: Vec<_> = self.retries.extract_if(.., |(due, _)| *due <= now).collect();
+        let (due, later): (Vec<_>, Vec<_>) = mem::take(&mut self.retries).into_iter().partition(|(due, _)| *due <= now);
+        self.retries = later;
         self.ready.extend(due.into_iter().map(|(_, attempt)| attempt));
     }
 

@@ -53,7 +53,7 @@ impl FlushPacer {
             }
         }
         if floor > ceiling {
-            let bound = format_args!("at most flush_interval.max ({ceiling:?})");
+            let bound = format!("at most flush_interval.max ({ceiling:?})");
             return Err(ConfigError::new("flush_interval.min", format_args!("{floor:?}"), bound));
         }
         Ok(Self { floor, ceiling, target, interval: floor })

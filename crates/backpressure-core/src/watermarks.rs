@@ -79,7 +79,7 @@ impl Watermarks {
         if hysteresis >= 0.0 && hysteresis < self.low {
             return Ok(());
         }
-        let bound = format_args!("at least 0 and below low_watermark ({})", self.low);
+        let bound = format!("at least 0 and below low_watermark ({})", self.low);
         Err(ConfigError::new("hysteresis", hysteresis, bound))
     }
 }

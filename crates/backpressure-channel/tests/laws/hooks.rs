@@ -4,10 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use backpressure_channel::{Builder, Receiver, Sender, Sent};
+use backpressure_channel::{Builder, Demand, Receiver, Sender, Sent};
 use backpressure_core::{DropReason, Priority, Strategy};
 
-use crate::support::{Losses, SinkPolls, Task, Wakes, balanced, built, config, drained, fill, ignore, now, open};
+use crate::support::{
+    Losses, STRATEGIES, SinkPolls, Task, Wakes, balanced, built, config, drained, fill, finishes, ignore, now, open,
+};
 
 fn panics(call: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(call)).is_err()
@@ -54,55 +56,89 @@ fn c3_all_that_a_heavy_item_evicts_goes_to_the_hook() {
 
 #[test]
 fn c4_the_hook_may_use_both_ends_of_the_channel() {
-    type Ends = (Sender<u32>, Mutex<Receiver<u32>>);
-    let ends = Arc::new(OnceLock::<Ends>::new());
-    let seen = Losses::new();
-    let config = built(config(2, Strategy::DropOldest));
-    let (tx, rx) = Builder::new(config)
-        .on_drop({
-            let (ends, seen) = (Arc::downgrade(&ends), seen.clone());
-            move |item, reason| {
-                seen.push(item, reason);
-                let Some(ends) = ends.upgrade() else { return };
-                let Some((tx, rx)) = ends.get() else { return };
-                let received = rx.lock().expect("not poisoned").try_recv();
-                assert_eq!(received, Some(2));
-                assert_eq!(tx.try_send(10), Ok(Sent::Accepted));
-                assert!(balanced(&tx.gauge()).evicted() >= 1);
+    finishes(|| {
+        type Ends = (Sender<u32>, Mutex<Receiver<u32>>);
+        let ends = Arc::new(OnceLock::<Ends>::new());
+        let seen = Losses::new();
+        let config = built(config(2, Strategy::DropOldest));
+        let (tx, rx) = Builder::new(config)
+            .on_drop({
+                let (ends, seen) = (Arc::downgrade(&ends), seen.clone());
+                move |item, reason| {
+                    seen.push(item, reason);
+                    let Some(ends) = ends.upgrade() else { return };
+                    let Some((tx, rx)) = ends.get() else { return };
+                    let received = rx.lock().expect("not poisoned").try_recv();
+                    assert_eq!(received, Some(2));
+                    assert_eq!(tx.try_send(10), Ok(Sent::Accepted));
+                    assert!(balanced(&tx.gauge()).evicted() >= 1);
+                }
+            })
+            .build();
+        assert!(ends.set((tx.clone(), Mutex::new(rx))).is_ok());
+        for n in [1, 2, 3] {
+            assert!(tx.try_send(n).is_ok_and(Sent::is_accepted));
+        }
+        assert_eq!(seen.take(), [(1, DropReason::Evicted)]);
+        let rx = &ends.get().expect("was set").1;
+        assert_eq!(drained(&mut rx.lock().expect("not poisoned")), [3, 10]);
+    });
+}
+
+#[test]
+fn c4_no_lock_is_held_whatever_an_item_is_lost_for() {
+    finishes(|| {
+        let losses = Losses::new();
+        for strategy in STRATEGIES {
+            let tx = Arc::new(OnceLock::<Sender<usize>>::new());
+            let (sender, losses) = (Arc::downgrade(&tx), losses.clone());
+            let (mut sink, rx) = Builder::new(built(config(4, strategy).max_weight(4)))
+                .weigh_by(|&weight| weight)
+                .on_drop(move |_, reason| {
+                    let closed = sender.upgrade().and_then(|tx| tx.get().map(Sender::is_closed));
+                    losses.push(closed, reason);
+                })
+                .build();
+            let _ = tx.set(sink.clone());
+            for weight in [1, 2, 1, 1, 3] {
+                if sink.ready(&Wakes::default()).is_ready() {
+                    let _ = sink.start(weight);
+                }
             }
-        })
-        .build();
-    assert!(ends.set((tx.clone(), Mutex::new(rx))).is_ok());
-    for n in [1, 2, 3] {
-        assert!(tx.try_send(n).is_ok_and(Sent::is_accepted));
-    }
-    assert_eq!(seen.take(), [(1, DropReason::Evicted)]);
-    let rx = &ends.get().expect("was set").1;
-    assert_eq!(drained(&mut rx.lock().expect("not poisoned")), [3, 10]);
+            drop((sink, rx));
+        }
+        let losses = losses.take();
+        assert!(losses.iter().all(|(closed, _)| closed.is_some()), "{losses:?}");
+        for reason in [DropReason::Overflow, DropReason::Evicted, DropReason::Sampled, DropReason::Closed] {
+            assert!(losses.iter().any(|loss| loss.1 == reason), "{reason}");
+        }
+    });
 }
 
 #[test]
 fn c4_the_hook_may_lose_an_item_in_turn() {
-    let tx = Arc::new(OnceLock::<Sender<u32>>::new());
-    let seen = Losses::new();
-    let hook = {
-        let (tx, seen) = (Arc::downgrade(&tx), seen.clone());
-        move |item, reason| {
-            seen.push(item, reason);
-            if item < 3
-                && let Some(tx) = tx.upgrade().as_deref().and_then(OnceLock::get)
-            {
-                assert!(tx.try_send(item + 100).is_ok_and(Sent::is_accepted));
+    finishes(|| {
+        let tx = Arc::new(OnceLock::<Sender<u32>>::new());
+        let seen = Losses::new();
+        let hook = {
+            let (tx, seen) = (Arc::downgrade(&tx), seen.clone());
+            move |item, reason| {
+                seen.push(item, reason);
+                if item < 3
+                    && let Some(tx) = tx.upgrade().as_deref().and_then(OnceLock::get)
+                {
+                    assert!(tx.try_send(item + 100).is_ok_and(Sent::is_accepted));
+                }
             }
+        };
+        let (sender, mut rx) = Builder::new(built(config(1, Strategy::DropOldest))).on_drop(hook).build();
+        let sender = tx.get_or_init(|| sender);
+        for n in [1, 2] {
+            assert!(sender.try_send(n).is_ok_and(Sent::is_accepted));
         }
-    };
-    let (sender, mut rx) = Builder::new(built(config(1, Strategy::DropOldest))).on_drop(hook).build();
-    let sender = tx.get_or_init(|| sender);
-    for n in [1, 2] {
-        assert!(sender.try_send(n).is_ok_and(Sent::is_accepted));
-    }
-    assert_eq!(seen.take(), [1, 2, 101].map(|n| (n, DropReason::Evicted)), "101 pushed 2 out, 102 pushed 101 out");
-    assert_eq!(drained(&mut rx), [102]);
+        assert_eq!(seen.take(), [1, 2, 101].map(|n| (n, DropReason::Evicted)), "101 pushed 2 out, 102 pushed 101 out");
+        assert_eq!(drained(&mut rx), [102]);
+    });
 }
 
 #[test]
@@ -139,6 +175,17 @@ fn c4_a_panicking_hook_costs_nobody_else_anything() {
 }
 
 #[test]
+fn c4_a_panicking_hook_keeps_no_wake_from_the_receiver() {
+    let config = built(config(9, Strategy::DropOldest).max_weight(10));
+    let (tx, mut rx) = Builder::new(config).weigh_by(|&weight| weight).on_drop(|_, _| panic!("always")).build();
+    fill(&tx, [4]);
+    let wakes = Wakes::default();
+    assert!(wakes.run(|cx| rx.poll_demand(cx, Demand { items: 9, weight: 8 })).is_pending());
+    assert!(panics(|| ignore(tx.try_send(8))));
+    assert_eq!((wakes.count(), now(rx.recv())), (1, Some(8)));
+}
+
+#[test]
 fn c4_a_hook_that_panics_for_the_last_sender_does_not_keep_the_channel_open() {
     let config = built(config(10, Strategy::block_forever()).max_weight(10));
     let (mut tx, mut rx) = Builder::new(config).weigh_by(|&weight| weight).on_drop(|_, _| panic!("always")).build();
@@ -171,31 +218,33 @@ fn c4_a_hook_that_panics_while_another_panic_unwinds_does_not_abort() {
 
 #[test]
 fn c4_weighing_and_ranking_happen_once_an_offer_and_may_use_the_channel() {
-    let tx = Arc::new(OnceLock::<Sender<u32>>::new());
-    let calls = Arc::new(AtomicUsize::new(0));
-    let touch = {
-        let (tx, calls) = (Arc::downgrade(&tx), Arc::clone(&calls));
-        move || {
-            calls.fetch_add(1, Ordering::Relaxed);
-            tx.upgrade()
-                .as_deref()
-                .and_then(OnceLock::get)
-                .map(|tx| balanced(&tx.gauge()).received + u64::from(tx.is_closed()))
-        }
-    };
-    let weigh = touch.clone();
-    let (sender, mut rx) = Builder::new(built(config(1, Strategy::block_forever()).max_weight(10)))
-        .weigh_by(move |_| weigh().map_or(1, |_| 2))
-        .rank_by(move |_| touch().map_or(Priority::LOWEST, |_| Priority::NORMAL))
-        .build();
-    let sender = tx.get_or_init(|| sender);
-    assert_eq!(sender.try_send(1), Ok(Sent::Accepted));
-    let mut blocked = Task::pending(sender.send(2));
-    assert!(blocked.poll().is_pending());
-    assert_eq!(rx.try_recv(), Some(1));
-    assert!(blocked.poll().is_ready());
-    assert_eq!(calls.load(Ordering::Relaxed), 4, "weighed and ranked once, however often it was polled");
-    assert_eq!(rx.backlog().weight, 2);
+    finishes(|| {
+        let tx = Arc::new(OnceLock::<Sender<u32>>::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let touch = {
+            let (tx, calls) = (Arc::downgrade(&tx), Arc::clone(&calls));
+            move || {
+                calls.fetch_add(1, Ordering::Relaxed);
+                tx.upgrade()
+                    .as_deref()
+                    .and_then(OnceLock::get)
+                    .map(|tx| balanced(&tx.gauge()).received + u64::from(tx.is_closed()))
+            }
+        };
+        let weigh = touch.clone();
+        let (sender, mut rx) = Builder::new(built(config(1, Strategy::block_forever()).max_weight(10)))
+            .weigh_by(move |_| weigh().map_or(1, |_| 2))
+            .rank_by(move |_| touch().map_or(Priority::LOWEST, |_| Priority::NORMAL))
+            .build();
+        let sender = tx.get_or_init(|| sender);
+        assert_eq!(sender.try_send(1), Ok(Sent::Accepted));
+        let mut blocked = Task::pending(sender.send(2));
+        assert!(blocked.poll().is_pending());
+        assert_eq!(rx.try_recv(), Some(1));
+        assert!(blocked.poll().is_ready());
+        assert_eq!(calls.load(Ordering::Relaxed), 4, "weighed and ranked once, however often it was polled");
+        assert_eq!(rx.backlog().weight, 2);
+    });
 }
 
 #[test]
@@ -227,14 +276,20 @@ impl Drop for Hydra {
 
 #[test]
 fn c4_destructors_of_lost_items_may_use_the_channel() {
-    let tx = Arc::new(OnceLock::new());
-    let (sender, mut rx) = open(2, Strategy::DropOldest);
-    let sender: &Sender<Hydra> = tx.get_or_init(|| sender);
-    for _ in 0..3 {
-        assert!(sender.try_send(Hydra(Some(Arc::clone(&tx)))).is_ok_and(Sent::is_accepted));
-    }
-    assert_eq!(balanced(&sender.gauge()).received, 6, "each head that is cut off grows back, and cuts off the next");
-    drop(rx.try_recv());
-    drop(rx);
-    assert_eq!(balanced(&sender.gauge()).queued, 0);
+    finishes(|| {
+        let tx = Arc::new(OnceLock::new());
+        let (sender, mut rx) = open(2, Strategy::DropOldest);
+        let sender: &Sender<Hydra> = tx.get_or_init(|| sender);
+        for _ in 0..3 {
+            assert!(sender.try_send(Hydra(Some(Arc::clone(&tx)))).is_ok_and(Sent::is_accepted));
+        }
+        assert_eq!(
+            balanced(&sender.gauge()).received,
+            6,
+            "each head that is cut off grows back, and cuts off the next"
+        );
+        drop(rx.try_recv());
+        drop(rx);
+        assert_eq!(balanced(&sender.gauge()).queued, 0);
+    });
 }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "tokio")]
 mod budget;
 mod cancellation;
 mod conservation;
@@ -11,7 +12,9 @@ mod ends;
 mod hooks;
 mod numbers;
 mod order;
+#[cfg(feature = "tokio")]
 mod patience;
+mod reentry;
 mod sink;
 mod strategies;
 mod transparency;

@@ -1,11 +1,9 @@
 //! M: the numbers.
 
-use std::time::Duration;
-
 use backpressure_channel::{Builder, Sent};
 use backpressure_core::{DropReason, State, Strategy};
 
-use crate::support::{STRATEGIES, Task, balanced, blocking, built, config, drained, fill, ignore, now, open};
+use crate::support::{STRATEGIES, Task, balanced, blocking, built, config, drained, fill, ignore, open};
 
 #[test]
 fn m1_at_rest_every_gauge_is_back_at_zero() {
@@ -93,35 +91,4 @@ fn m2_counters_only_grow() {
             before = after;
         }
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn m2_the_time_a_producer_was_made_to_wait_is_recorded_when_it_is_let_in() {
-    let (tx, mut rx) = open(1, Strategy::block());
-    let gauge = tx.gauge();
-    assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
-    assert_eq!(gauge.snapshot().producer_wait_p99, None);
-    let mut blocked = Task::pending(tx.send(2));
-    tokio::time::advance(Duration::from_secs(3)).await;
-    assert_eq!(rx.try_recv(), Some(1));
-    assert!(blocked.poll().is_ready());
-    let p99 = gauge.snapshot().producer_wait_p99.expect("one has waited");
-    assert!(p99.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(200), "{p99:?}");
-    assert_eq!(now(rx.recv()), Some(2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn k1_the_gauge_counts_time_by_tokios_clock() {
-    let (tx, mut rx) = open(2, Strategy::block());
-    let gauge = tx.gauge();
-    gauge.snapshot();
-    tokio::time::advance(Duration::from_secs(1)).await;
-    fill(&tx, 0..2);
-    tokio::time::advance(Duration::from_secs(2)).await;
-    let snapshot = gauge.snapshot();
-    assert_eq!(snapshot.time_in(State::Normal), Duration::from_secs(1));
-    assert_eq!(snapshot.time_in(State::Blocked), Duration::from_secs(2));
-    assert_eq!(snapshot.oldest_age, Some(Duration::from_secs(3)), "bounded by the snapshot before its arrival");
-    drained(&mut rx);
-    assert_eq!(gauge.snapshot().oldest_age, None);
 }

@@ -1,14 +1,14 @@
-//! How long a producer waits under `Block`: the clock decides, the timer only wakes.
+//! K1, time inside tokio: how long a producer waits (the clock decides, the timer only wakes), and what the gauge makes of it.
 
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
 use backpressure_channel::{Receiver, SendError, Sender, Sent};
-use backpressure_core::Strategy;
+use backpressure_core::{State, Strategy};
 
 use crate::budget::spend;
-use crate::support::{SinkPolls, Task, Wakes, balanced, now, open};
+use crate::support::{SinkPolls, Task, Wakes, balanced, drained, fill, now, open};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,12 +57,13 @@ async fn k1_room_that_comes_in_time_is_taken_even_if_it_is_noticed_late() {
 #[tokio::test(start_paused = true)]
 async fn k1_one_that_ran_out_of_patience_lets_the_next_one_in() {
     let (tx, mut rx) = full();
-    let first = Task::pending(tx.send(1));
+    let mut first = Task::pending(tx.send(1));
     tokio::time::advance(3 * SECOND).await;
     let mut second = Task::pending(tx.send(2));
     tokio::time::advance(3 * SECOND).await;
-    assert_eq!(first.finish(), Err(SendError::TimedOut(1)));
+    assert_eq!(first.poll(), Poll::Ready(Err(SendError::TimedOut(1))));
     assert!(second.poll().is_pending());
+    assert_eq!(rx.gauge().snapshot().producers_waiting, 1, "the first has left the line, although its future is there");
     assert_eq!(rx.try_recv(), Some(0));
     assert_eq!(second.poll(), Poll::Ready(Ok(Sent::Accepted)));
 }
@@ -105,4 +106,35 @@ async fn k1_a_sink_waits_as_long_as_it_takes() {
     assert_eq!(wakes.count(), 0);
     assert_eq!(now(rx.recv()), Some(0));
     assert!(tx.ready(&wakes).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn m2_the_time_a_producer_was_made_to_wait_is_recorded_when_it_is_let_in() {
+    let (tx, mut rx) = open(1, Strategy::block());
+    let gauge = tx.gauge();
+    assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+    assert_eq!(gauge.snapshot().producer_wait_p99, None);
+    let mut blocked = Task::pending(tx.send(2));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(rx.try_recv(), Some(1));
+    assert!(blocked.poll().is_ready());
+    let p99 = gauge.snapshot().producer_wait_p99.expect("one has waited");
+    assert!(p99.abs_diff(Duration::from_secs(3)) <= Duration::from_millis(200), "{p99:?}");
+    assert_eq!(now(rx.recv()), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_the_gauge_counts_time_by_tokios_clock() {
+    let (tx, mut rx) = open(2, Strategy::block());
+    let gauge = tx.gauge();
+    gauge.snapshot();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    fill(&tx, 0..2);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    let snapshot = gauge.snapshot();
+    assert_eq!(snapshot.time_in(State::Normal), Duration::from_secs(1));
+    assert_eq!(snapshot.time_in(State::Blocked), Duration::from_secs(2));
+    assert_eq!(snapshot.oldest_age, Some(Duration::from_secs(3)), "bounded by the snapshot before its arrival");
+    drained(&mut rx);
+    assert_eq!(gauge.snapshot().oldest_age, None);
 }

@@ -108,8 +108,10 @@ fn i4_send_sync_and_unpin() {
     is_unpin::<Builder<PhantomPinned>>();
 
     is_send::<Sending<'_, SendOnly>>();
+    is_unpin::<Sending<'_, SendOnly>>();
     is_send::<Reserve<'_, SendOnly>>();
     is_sync::<Reserve<'_, SendOnly>>();
+    is_unpin::<Reserve<'_, SendOnly>>();
     is_send::<Permit<'_, SendOnly>>();
     is_sync::<Permit<'_, SendOnly>>();
     is_unpin::<Permit<'_, SendOnly>>();

@@ -10,7 +10,7 @@ use crate::item::{Fates, Item, answer};
 use crate::model::{Answer, Fate, Key, Model};
 use crate::sinks::Sink;
 use crate::steps::{Load, PRODUCERS, Rules, SINKS, Step};
-use crate::support::{Wakes, balanced, built, config};
+use crate::support::{Wakes, balanced, built, config, ignore};
 use crate::tasks::{Task, refused};
 
 pub(crate) struct World {
@@ -31,7 +31,7 @@ impl World {
         let limits = rules.max_weight.map_or(limits.clone(), |max| limits.max_weight(max));
         let builder = Builder::new(built(limits))
             .weigh_by(|item: &Item| item.load.weight)
-            .on_drop(|item, reason| drop(item.meets(Fate::Lost(reason))));
+            .on_drop(|item, reason| ignore(item.meets(Fate::Lost(reason))));
         let builder = if rules.ranked { builder.rank_by(|item| Priority::new(item.load.rank)) } else { builder };
         let (tx, rx) = builder.build();
         Self {
@@ -167,7 +167,6 @@ impl World {
 
     fn try_reserve(&mut self, producer: usize, send: Option<Load>) {
         let Some(tx) = self.producers[producer].clone() else { return };
-        let item = send.map(|load| self.item(load));
         let model = &mut self.model;
         let expected = match (model.closed, model.blocks()) {
             (true, _) => Err(Answer::Closed),
@@ -177,17 +176,13 @@ impl World {
         };
         let permit = tx.try_reserve();
         assert_eq!(permit.as_ref().err().map(refused), expected.err());
-        match (permit, item) {
-            (Ok(permit), Some(item)) => {
-                if expected == Ok(true) {
-                    model.reserve(1);
-                }
-                let expected = model.use_permit(expected == Ok(true), item.id, item.load);
-                assert_eq!(answer(permit.send(item)), expected);
-            }
-            (_, Some(item)) => model.fates[item.meets(Fate::Returned)] = Fate::Returned,
-            (_, None) => {}
+        let (Ok(permit), Some(load)) = (permit, send) else { return };
+        if expected == Ok(true) {
+            model.reserve(1);
         }
+        let item = self.item(load);
+        let expected = self.model.use_permit(expected == Ok(true), item.id, item.load);
+        assert_eq!(answer(permit.send(item)), expected);
     }
 
     fn with_sink(&mut self, sink: usize, act: impl FnOnce(&mut Sink, &mut Model)) {
@@ -249,14 +244,15 @@ impl World {
         let model = &self.model;
         assert_eq!(self.fates.all(), model.fates);
         let count = |fate| model.fates.iter().filter(|&&met| met == fate).count() as u64;
-        let counts = balanced(&self.gauge);
+        let snapshot = self.gauge.snapshot();
+        let counts = snapshot.counts;
+        assert!(counts.balances(), "{counts:?}");
         assert_eq!(counts.queued, model.queue.len() as u64);
         assert_eq!((counts.delivered, counts.rejected), (count(Fate::Received), count(Fate::Returned)));
         for reason in DropReason::ALL {
             assert_eq!(counts.lost(reason), count(Fate::Lost(reason)), "{reason}");
         }
 
-        let snapshot = self.gauge.snapshot();
         assert_eq!((snapshot.state, snapshot.utilization), (model.state(), model.utilization()));
         assert!(model.utilization() <= 1.0 || model.queue.len() + model.reserved == 1, "the bound is kept");
         assert_eq!(

@@ -4,8 +4,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use backpressure_channel::{Receiver, Sender, Sent, SinkError, channel};
 use backpressure_core::{BackpressureConfig, BackpressureConfigBuilder, Counts, DropReason, Gauge, Strategy};
@@ -189,6 +190,20 @@ pub(crate) fn fill<T>(tx: &Sender<T>, items: impl IntoIterator<Item = T>) {
     for item in items {
         let sent = tx.try_send(item);
         assert!(matches!(sent, Ok(Sent::Accepted)), "{sent:?}");
+    }
+}
+
+/// Runs a test that would not come to an end if user code were called under a lock.
+pub(crate) fn finishes(test: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let _done = done;
+        test();
+    });
+    let waited = finished.recv_timeout(Duration::from_secs(30));
+    assert_ne!(waited, Err(mpsc::RecvTimeoutError::Timeout), "a deadlock");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use backpressure_core::{BackpressureConfig, BackpressureConfigBuilder};
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use self::target::{Act, Call, Error, Target};
+pub(crate) use self::target::{Act, Call, Error, Flush, Target};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 

@@ -212,6 +212,13 @@ pub(crate) struct Flush<T> {
     ready: bool,
 }
 
+impl<T: Clone> Clone for Flush<T> {
+    /// Not ready, even if this one is.
+    fn clone(&self) -> Self {
+        Self { target: self.target.clone(), ready: false }
+    }
+}
+
 impl<T: Clone + PartialEq + Send + 'static> Service<Vec<T>> for Flush<T> {
     type Response = FlushOutcome<T, Error>;
     type Error = Error;

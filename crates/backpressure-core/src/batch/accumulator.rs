@@ -87,15 +87,16 @@ impl<T> BatchAccumulator<T> {
     /// The weight has no effect unless the configuration bounds it; 1 will do.
     #[inline]
     pub fn push(&mut self, item: T, weight: usize) -> ClosedBatches<T> {
-        if self.items.len() + 1 < self.limit
-            && let Some(total) = self.weight.checked_add(weight)
-            && total < self.config.max_weight().unwrap_or(usize::MAX)
-        {
-            self.items.push(item);
-            self.weight = total;
-            return ClosedBatches::default();
+        match self.weight.checked_add(weight) {
+            Some(total)
+                if self.items.len() + 1 < self.limit && total < self.config.max_weight().unwrap_or(usize::MAX) =>
+            {
+                self.items.push(item);
+                self.weight = total;
+                ClosedBatches::default()
+            }
+            _ => self.push_at_edge(item, weight),
         }
-        self.push_at_edge(item, weight)
     }
 
     /// Adds an item that opens a batch, or closes one, or both.
@@ -171,12 +172,12 @@ impl<T> BatchAccumulator<T> {
     }
 
     /// How many items the open batch has.
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Whether no batch is open.
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 

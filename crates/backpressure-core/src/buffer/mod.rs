@@ -102,9 +102,7 @@ impl<T> BoundedBuffer<T> {
         if self.closed {
             return Offer::Closed(item);
         }
-        if let Strategy::Sample { one_in } = self.strategy
-            && self.thins_out(one_in)
-        {
+        if self.thins_out() {
             return Offer::Dropped(item, DropReason::Sampled);
         }
         if self.fits(tag.weight) {
@@ -310,7 +308,9 @@ impl<T> BoundedBuffer<T> {
 
     /// Counts an offer made under pressure, and tells whether it is outside the sample. Every such offer moves the count,
     /// admitted or not, so the sample cannot stick.
-    fn thins_out(&mut self, one_in: u32) -> bool {
+    #[inline]
+    fn thins_out(&mut self) -> bool {
+        let Strategy::Sample { one_in } = self.strategy else { return false };
         if self.state(State::Normal) == State::Normal {
             return false;
         }

@@ -27,7 +27,7 @@ impl Sequence {
     pub(super) fn read<R>(&self, load: impl Fn() -> R) -> R {
         loop {
             let before = self.0.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
+            if before & 1 == 0 {
                 let read = load();
                 fence(Ordering::Acquire);
                 if self.0.load(Ordering::Relaxed) == before {

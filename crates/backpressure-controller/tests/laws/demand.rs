@@ -1,7 +1,5 @@
 //! The flush target sets the pace: its readiness, its concurrency.
 
-mod support;
-
 use std::pin::pin;
 
 use backpressure_controller::BackpressureController;

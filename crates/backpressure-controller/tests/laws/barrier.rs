@@ -1,7 +1,5 @@
 //! `flush`: everything accepted before the call has a fate when it resolves.
 
-mod support;
-
 use std::pin::pin;
 
 use backpressure_controller::BackpressureController;

@@ -1,7 +1,5 @@
 //! When batches leave, and what is in them.
 
-mod support;
-
 use std::time::Duration;
 
 use backpressure_controller::BackpressureController;
@@ -144,6 +142,21 @@ async fn b5_the_time_of_a_batch_that_left_full_never_closes_the_next() {
     assert_eq!(target.batches().len(), 1, "the first item's time has passed, the eleventh's has not");
     advance(MS).await;
     assert_eq!(target.times()[1], INTERVAL - 5 * MS + INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_what_a_full_batch_left_behind_waits_from_then_on() {
+    let target = Target::always(Act::Deliver);
+    let controller = controller(10, &target);
+    push_all(&controller, 0..5);
+    advance(INTERVAL - 10 * MS).await;
+    push_all(&controller, 5..13);
+    settle().await;
+    assert_eq!(target.batches().len(), 1, "three came after it was full");
+    advance(INTERVAL - MS).await;
+    assert_eq!(target.batches().len(), 1);
+    advance(MS).await;
+    assert_eq!(target.batches()[1..], [[10, 11, 12]]);
 }
 
 #[tokio::test(start_paused = true)]

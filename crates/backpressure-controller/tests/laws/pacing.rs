@@ -1,7 +1,5 @@
 //! The interval and the batch size follow the latency of the flushes.
 
-mod support;
-
 use std::time::Duration;
 
 use backpressure_controller::BackpressureController;

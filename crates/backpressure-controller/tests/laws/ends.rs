@@ -1,7 +1,5 @@
 //! How the work ends when nobody drains: the last handle goes, or the runtime does.
 
-mod support;
-
 use std::sync::Arc;
 
 use backpressure_channel::SendError;

@@ -1,7 +1,5 @@
 //! `drain`: the intake closes, what was accepted is delivered or handed back, and the report comes by the deadline.
 
-mod support;
-
 use std::pin::pin;
 use std::time::Duration;
 

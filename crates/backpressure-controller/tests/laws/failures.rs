@@ -1,7 +1,5 @@
 //! Flushes that fail: what is retried, what is given up, and who hears of it.
 
-mod support;
-
 use std::time::Duration;
 
 use backpressure_controller::{BackpressureController, FlushError};

@@ -1,7 +1,5 @@
 //! A flush target that is gone for good, and user code that panics where it should not.
 
-mod support;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::time::Duration;

@@ -1,0 +1,218 @@
+//! The paths of the wakers under every interleaving of a few threads (with at most three preemptions).
+//!
+//! A lost wake shows as a deadlock, which loom reports. Run with
+//! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-channel --test loom`.
+#![cfg(backpressure_loom)]
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use backpressure_channel::{Demand, Receiver, SendError, Sender, Sent, channel};
+use backpressure_core::{BackpressureConfig, Strategy};
+use loom::sync::Notify;
+use loom::thread;
+
+/// A channel that blocks for as long as it takes: no timer is involved.
+fn blocking(capacity: usize) -> (Sender<u32>, Receiver<u32>) {
+    let config = BackpressureConfig::builder().capacity(capacity).strategy(Strategy::block_forever()).build();
+    channel(config.expect("a valid configuration"))
+}
+
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(run);
+}
+
+struct Wakeup(Notify);
+
+impl Wake for Wakeup {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Waits for a future; loom sees to it that a wait without a wake is a deadlock.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let wakeup = Arc::new(Wakeup(Notify::new()));
+    let waker = Waker::from(Arc::clone(&wakeup));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        wakeup.0.wait();
+    }
+}
+
+/// Polls a future once and drops it.
+fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn drained(rx: &mut Receiver<u32>) -> Vec<u32> {
+    std::iter::from_fn(|| block_on(rx.recv())).collect()
+}
+
+#[test]
+fn w2_a_blocked_send_meets_a_receive() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || assert_eq!(block_on(tx.send(2)), Ok(Sent::Accepted)));
+        assert_eq!(block_on(rx.recv()), Some(1));
+        assert_eq!(block_on(rx.recv()), Some(2));
+        sender.join().unwrap();
+        assert_eq!(block_on(rx.recv()), None);
+    });
+}
+
+#[test]
+fn w2_two_senders_share_one_slot() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        let senders = [1, 2].map(|n| {
+            let tx = tx.clone();
+            thread::spawn(move || assert_eq!(block_on(tx.send(n)), Ok(Sent::Accepted)))
+        });
+        drop(tx);
+        let received = drained(&mut rx);
+        assert!(received == [1, 2] || received == [2, 1], "{received:?}");
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert!(rx.gauge().snapshot().counts.balances());
+    });
+}
+
+#[test]
+fn w2_x1_a_send_that_is_cancelled_while_it_is_served_hands_its_slot_on() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let other = tx.clone();
+        let cancelled = thread::spawn(move || poll_once(other.send(2)));
+        let patient = thread::spawn(move || assert_eq!(block_on(tx.send(3)), Ok(Sent::Accepted)));
+        assert_eq!(block_on(rx.recv()), Some(1));
+        let rest = drained(&mut rx);
+        let sent = cancelled.join().unwrap();
+        patient.join().unwrap();
+        assert!(rest.contains(&3));
+        assert_eq!(rest.contains(&2), sent.is_ready());
+        assert_eq!(rx.gauge().utilization(), 0.0);
+    });
+}
+
+#[test]
+fn w1_w6_a_send_that_changes_its_task_while_it_is_served_is_not_forgotten() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || {
+            let mut send = Box::pin(tx.send(2));
+            match send.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(sent) => sent,
+                Poll::Pending => block_on(send),
+            }
+        });
+        assert_eq!(drained(&mut rx), [1, 2]);
+        assert_eq!(sender.join().unwrap(), Ok(Sent::Accepted));
+    });
+}
+
+#[test]
+fn w6_a_receiver_that_parks_sees_an_item_that_comes_meanwhile() {
+    model(|| {
+        let (tx, mut rx) = blocking(2);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+            tx
+        });
+        assert_eq!(block_on(rx.recv()), Some(1));
+        drop(sender.join().unwrap());
+    });
+}
+
+#[test]
+fn w6_a_receiver_that_waits_for_a_batch_sees_its_last_item() {
+    model(|| {
+        let (tx, mut rx) = blocking(2);
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+            assert_eq!(tx.try_send(2), Ok(Sent::Accepted));
+            tx
+        });
+        let pair = Demand { items: 2, weight: usize::MAX };
+        block_on(std::future::poll_fn(|cx| rx.poll_demand(cx, pair)));
+        assert_eq!(rx.backlog().items, 2);
+        drop(sender.join().unwrap());
+    });
+}
+
+#[test]
+fn w4_w6_a_receiver_that_parks_sees_the_last_sender_go() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        let other = tx.clone();
+        let senders = [thread::spawn(move || drop(tx)), thread::spawn(move || drop(other))];
+        assert_eq!(block_on(rx.recv()), None);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+    });
+}
+
+#[test]
+fn w4_w6_a_send_that_parks_sees_the_receiver_go() {
+    model(|| {
+        let (tx, rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let receiver = thread::spawn(move || drop(rx));
+        assert_eq!(block_on(tx.send(2)), Err(SendError::Closed(2)));
+        receiver.join().unwrap();
+        let snapshot = tx.gauge().snapshot();
+        assert!(snapshot.counts.balances());
+        assert_eq!((snapshot.counts.queued, snapshot.producers_waiting), (0, 0));
+    });
+}
+
+#[test]
+fn w4_two_sends_that_park_both_see_the_channel_close() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let senders = [2, 3].map(|n| {
+            let tx = tx.clone();
+            thread::spawn(move || assert_eq!(block_on(tx.send(n)), Err(SendError::Closed(n))))
+        });
+        rx.close();
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_eq!(drained(&mut rx), [1]);
+        assert_eq!(rx.gauge().snapshot().counts.rejected, 2);
+    });
+}
+
+#[test]
+fn x1_a_send_that_is_served_and_then_closed_out_leaks_no_slot() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || block_on(tx.send(2)));
+        assert_eq!(rx.try_recv(), Some(1));
+        rx.close();
+        let sent = sender.join().unwrap();
+        let received = drained(&mut rx);
+        assert_eq!((sent.is_ok(), sent.is_err()), (received == [2], received.is_empty()));
+        assert_eq!(rx.gauge().utilization(), 0.0);
+    });
+}
+
+#[test]
+fn d4_a_permit_that_is_dropped_wakes_the_next() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        let other = tx.clone();
+        let holder = thread::spawn(move || drop(block_on(other.reserve()).expect("the channel is open")));
+        assert_eq!(block_on(tx.send(1)), Ok(Sent::Accepted));
+        assert_eq!(rx.try_recv(), Some(1));
+        holder.join().unwrap();
+        assert_eq!(rx.gauge().utilization(), 0.0);
+    });
+}

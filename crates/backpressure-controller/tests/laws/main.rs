@@ -1,0 +1,16 @@
+//! The promises of the controller. The name of a test starts with the number of the law it shows, where there is one.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod barrier;
+mod batches;
+mod breakage;
+mod demand;
+mod drain;
+mod ends;
+mod failures;
+mod pacing;
+mod tower_layers;
+mod types;
+mod wakes;
