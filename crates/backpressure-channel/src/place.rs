@@ -40,7 +40,7 @@ impl<T> Shared<T> {
                 let key = inner.waiters.join(weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
-                let after = inner.settle(Moved::NOTHING);
+                let after = inner.rearranged();
                 drop(inner);
                 self.carry_out(after);
                 return self.try_place(place, weight).map_or(Poll::Pending, Poll::Ready);

@@ -34,6 +34,8 @@ pub struct Backlog {
     pub oldest: u64,
     /// How many items were ever accepted.
     pub accepted: u64,
+    /// Whether producers wait for room.
+    pub producers_wait: bool,
     /// Whether the channel takes nothing any more.
     pub closed: bool,
 }
@@ -107,21 +109,16 @@ impl<T> Receiver<T> {
     /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
     /// the demand wakes nobody. Pending keeps the latest waker, and the latest demand.
     pub fn poll_demand(&mut self, cx: &mut Context<'_>, demand: Demand) -> Poll<()> {
-        if self.is_met(demand) {
+        if self.shared.lock().meets(demand) {
             return Poll::Ready(());
         }
         let waker = cx.waker().clone();
         let mut inner = self.shared.lock();
-        let met = demand.is_met(&inner.buffer) || inner.buffer.is_closed();
+        let met = inner.meets(demand);
         let replaced = if met { Some((demand, waker)) } else { inner.receiver.replace((demand, waker)) };
         drop(inner);
         drop(replaced);
         if met { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn is_met(&self, demand: Demand) -> bool {
-        let inner = self.shared.lock();
-        demand.is_met(&inner.buffer) || inner.buffer.is_closed()
     }
 
     /// Closes the channel: offers are handed back from now on, waiting producers are woken, and what is queued can still
@@ -149,6 +146,7 @@ impl<T> Receiver<T> {
             weight: buffer.weight(),
             oldest: buffer.oldest(),
             accepted: buffer.accepted(),
+            producers_wait: !inner.waiters.is_empty(),
             closed: buffer.is_closed(),
         }
     }

@@ -109,6 +109,12 @@ impl<T> Sender<T> {
         Permit::try_new(&self.shared)
     }
 
+    /// Closes the channel for every sender: offers are handed back from now on, waiting producers are woken, and what is
+    /// queued can still be received. Idempotent.
+    pub fn close_channel(&self) {
+        self.shared.close();
+    }
+
     /// Whether the channel takes nothing any more.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().buffer.is_closed()

@@ -85,13 +85,14 @@ impl<T> Shared<T> {
     pub(crate) fn fill(&self, item: T, tag: Tag, reserved_weight: usize) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
         let offer = inner.buffer.fill(item, tag, reserved_weight);
-        if offer.is_accepted() {
-            return self.conclude(inner, offer);
-        }
-        let after = inner.settle(Moved::NOTHING);
-        let refused = self.conclude(inner, offer);
+        let after = inner.rearranged();
+        drop(inner);
         self.carry_out(after);
-        refused
+        match offer {
+            Offer::Full(item) => Err(SendError::Full(item)),
+            Offer::Closed(item) => Err(SendError::Closed(item)),
+            Offer::Accepted | Offer::AcceptedEvicting(_) | Offer::Dropped(..) => Ok(Sent::Accepted),
+        }
     }
 
     #[inline(always)]
@@ -181,12 +182,27 @@ impl<T> Inner<T> {
     #[inline(always)]
     fn arrived(&mut self, moved: Moved) -> After {
         let changed = self.recorder.update(&self.buffer, moved);
-        let mut after = After { changed, receiver: None, producer: None, more: false };
-        let met = self.receiver.as_ref().is_some_and(|(demand, _)| demand.is_met(&self.buffer));
-        if met {
-            after.receiver = self.receiver.take().map(|(_, waker)| waker);
-        }
-        after
+        After { changed, receiver: self.rouse(), producer: None, more: false }
+    }
+
+    /// A producer came to wait, or put less or more into its slot than was reserved: serves whoever can be served, and
+    /// wakes the receiver if this is what it waits for.
+    pub(crate) fn rearranged(&mut self) -> After {
+        let after = self.settle(Moved::NOTHING);
+        After { receiver: self.rouse(), ..after }
+    }
+
+    /// The waker of a receiver whose demand is met.
+    #[inline]
+    fn rouse(&mut self) -> Option<Waker> {
+        let met = self.receiver.as_ref().is_some_and(|(demand, _)| self.meets(*demand));
+        if met { self.receiver.take().map(|(_, waker)| waker) } else { None }
+    }
+
+    /// Whether a receiver with this demand has something to do.
+    #[inline]
+    pub(crate) fn meets(&self, demand: Demand) -> bool {
+        demand.is_met(&self.buffer, !self.waiters.is_empty()) || self.buffer.is_closed()
     }
 
     /// Room may have come free: serves the first producer that waits, and publishes the books.

@@ -54,6 +54,9 @@ async fn produce(tx: Sender<u64>, producer: u64, stop: Arc<AtomicBool>, told: Ar
         if stop.load(Ordering::Relaxed) {
             return;
         }
+        if dice.throw(16) == 0 {
+            tokio::task::yield_now().await;
+        }
         let item = producer << 48 | n;
         match dice.throw(6) {
             0 => told.note(tx.try_send(item)),
@@ -91,21 +94,18 @@ async fn produce(tx: Sender<u64>, producer: u64, stop: Arc<AtomicBool>, told: Ar
 async fn consume(mut rx: Receiver<u64>) -> Vec<u64> {
     let (mut dice, mut received) = (Dice(42), Vec::new());
     loop {
-        let before = received.len();
-        match dice.throw(3) {
+        match dice.throw(4) {
             0 => drop(futures_util::FutureExt::now_or_never(rx.recv_many(&mut received, 3))),
             1 => {
                 if rx.recv_many(&mut received, 1 + dice.throw(20) as usize).await == 0 {
                     return received;
                 }
             }
+            2 => tokio::task::yield_now().await,
             _ => match rx.recv().await {
                 Some(item) => received.push(item),
                 None => return received,
             },
-        }
-        for pair in received[before..].windows(2) {
-            assert!(pair[0] != pair[1], "{pair:?}");
         }
     }
 }
@@ -126,7 +126,7 @@ async fn stress(strategy: Strategy, time: Duration) {
     while tokio::time::Instant::now() < until {
         balanced(&gauge);
         assert!(gauge.utilization() <= 1.0);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
     stop.store(true, Ordering::Relaxed);
     for producer in producers {

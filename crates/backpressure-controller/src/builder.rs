@@ -56,9 +56,11 @@ impl<T> ControllerBuilder<T> {
 
     /// Flushes into a tower service, so that tower's own layers (retry, timeout, limits) and any circuit breaker compose.
     ///
-    /// It answers `()` if it delivers all or nothing, or a [`FlushOutcome`] that says which items failed. Its `poll_ready`
-    /// is heeded: while it is pending the buffer fills, and the pressure reaches the producers. If `poll_ready` fails, the
-    /// intake closes and what is queued has failed.
+    /// It answers `()` if it delivers all or nothing, or a [`FlushOutcome`] that says which items failed; a
+    /// layer that changes the error type changes it for those items too: convert them with `map_response`.
+    ///
+    /// Its `poll_ready` is heeded: while it is pending the buffer fills, and the pressure reaches the producers. If
+    /// `poll_ready` fails, the intake closes and what is queued has failed.
     pub fn flush<S>(self, service: S) -> FlushBuilder<T, S>
     where
         S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
@@ -170,7 +172,7 @@ where
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Outside a tokio runtime; and one without time enabled ends the worker at its first timer.
     pub fn spawn(self) -> Result<BackpressureController<T>, ConfigError>
     where
         T: Send + 'static,

@@ -92,6 +92,7 @@ impl<T> BackpressureController<T> {
         if self.commands.send(command).is_err() {
             return DrainReport::nothing_left();
         }
+        self.sender.close_channel();
         answer.await.map_or(DrainReport::nothing_left(), Parcel::open)
     }
 

@@ -19,7 +19,7 @@ where
     /// Settles a flight by its answer; no answer means that it panicked.
     pub(crate) fn land(&mut self, now: Instant, mut flight: Flight<T>, answer: Option<Answer<T, S::Error>>) {
         let latency = now.saturating_duration_since(flight.started);
-        self.schedule.answered(flight.count, latency);
+        self.schedule.answered(flight.count, latency, !matches!(answer, Some(Ok(_))));
         self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
         self.reporter.flushed(Flushed { at: now, latency, items: flight.count, reason: flight.reason });
         let batch = flight.batch;

@@ -10,6 +10,7 @@ use backpressure_core::{BackpressureConfig, BatchSizer, ConfigError, FlushPacer,
 pub(crate) struct Schedule {
     pacer: FlushPacer,
     sizer: Option<BatchSizer>,
+    target: Duration,
     full: Demand,
     /// Since when the oldest queued items wait for their batch, as far as this schedule was told.
     since: Option<Instant>,
@@ -20,6 +21,8 @@ pub(crate) struct Schedule {
 pub(crate) struct Depth {
     pub(crate) items: usize,
     pub(crate) weight: usize,
+    /// Whether producers wait for room, which with uneven weights they may do beside a batch that is not full.
+    pub(crate) producers_wait: bool,
     pub(crate) closed: bool,
     pub(crate) hurry: bool,
 }
@@ -43,6 +46,7 @@ impl Schedule {
         Ok(Self {
             pacer: FlushPacer::new(floor, ceiling, target)?,
             sizer: smallest.map(|min| BatchSizer::new(min, full.items, target)).transpose()?,
+            target,
             full,
             since: None,
         })
@@ -57,7 +61,7 @@ impl Schedule {
         if depth.items >= full.items {
             return Next::Take(FlushReason::Full);
         }
-        if depth.weight >= full.weight {
+        if depth.weight >= full.weight || depth.producers_wait {
             return Next::Take(FlushReason::Weight);
         }
         if depth.closed {
@@ -78,8 +82,11 @@ impl Schedule {
         self.since = (left > 0).then_some(now);
     }
 
-    /// A flush was answered.
-    pub(crate) fn answered(&mut self, items: usize, latency: Duration) {
+    /// A flush was answered. One that failed may have been slow, but says nothing about how fast the target is.
+    pub(crate) fn answered(&mut self, items: usize, latency: Duration, failed: bool) {
+        if failed && latency <= self.target {
+            return;
+        }
         self.pacer.record(latency);
         if let Some(sizer) = &mut self.sizer {
             sizer.record(items, latency);
@@ -116,7 +123,7 @@ mod tests {
     }
 
     fn depth(items: usize) -> Depth {
-        Depth { items, weight: items, closed: false, hurry: false }
+        Depth { items, weight: items, producers_wait: false, closed: false, hurry: false }
     }
 
     #[test]
@@ -134,6 +141,7 @@ mod tests {
         let (now, mut schedule) = (Instant::now(), schedule());
         assert_eq!(schedule.next(now, depth(10)), Next::Take(FlushReason::Full));
         assert_eq!(schedule.next(now, Depth { weight: 50, ..depth(2) }), Next::Take(FlushReason::Weight));
+        assert_eq!(schedule.next(now, Depth { producers_wait: true, ..depth(2) }), Next::Take(FlushReason::Weight));
         assert_eq!(schedule.next(now, Depth { closed: true, ..depth(2) }), Next::Take(FlushReason::End));
         assert_eq!(schedule.next(now, Depth { hurry: true, ..depth(2) }), Next::Take(FlushReason::Flush));
     }
@@ -159,9 +167,11 @@ mod tests {
     #[test]
     fn slow_flushes_lengthen_the_interval() {
         let mut schedule = schedule();
-        schedule.answered(10, 20 * MS);
+        schedule.answered(10, 20 * MS, false);
         assert_eq!(schedule.interval(), 150 * MS);
-        schedule.answered(10, 1 * MS);
+        schedule.answered(10, MS, true);
+        assert_eq!(schedule.interval(), 150 * MS, "a quick failure is no sign of speed");
+        schedule.answered(10, MS, false);
         assert_eq!(schedule.interval(), 120 * MS);
     }
 }

@@ -151,7 +151,7 @@ where
         }
     }
 
-    /// Moves the retries that are due to the front.
+    /// Moves the retries that are due to those that are ready.
     fn recall(&mut self, now: Instant) {
         let (due, later): (Vec<_>, Vec<_>) = mem::take(&mut self.retries).into_iter().partition(|(due, _)| *due <= now);
         self.retries = later;
@@ -225,6 +225,7 @@ where
             Depth {
                 items: backlog.items,
                 weight: backlog.weight,
+                producers_wait: backlog.producers_wait,
                 closed: backlog.closed,
                 hurry: self.barriers.hurry(),
             },

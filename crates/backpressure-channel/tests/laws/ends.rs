@@ -44,6 +44,21 @@ fn t1_closing_the_last_sender_as_a_sink_ends_the_stream() {
 }
 
 #[test]
+fn t1_a_sender_may_close_the_channel_for_all() {
+    let (tx, mut rx) = blocking(1);
+    let other = tx.clone();
+    fill(&tx, [1]);
+    let blocked = Task::pending(other.send(2));
+    let watcher = Task::pending(rx.gauge().changed());
+    tx.close_channel();
+    tx.close_channel();
+    assert_eq!((blocked.wakes.count(), blocked.finish()), (1, Err(SendError::Closed(2))));
+    assert_eq!(watcher.finish(), State::Draining);
+    assert_eq!(other.try_send(3), Err(SendError::Closed(3)));
+    assert_eq!((now(rx.recv()), now(rx.recv())), (Some(1), None));
+}
+
+#[test]
 fn t2_after_the_end_a_receiver_stays_at_its_end() {
     let (tx, mut rx) = blocking(10);
     assert_eq!(tx.try_send(1), Ok(Sent::Accepted));

@@ -114,6 +114,18 @@ fn w2_a_heavy_waiter_that_leaves_lets_the_lighter_ones_behind_it_in() {
 }
 
 #[test]
+fn w2_what_an_item_does_not_need_of_its_slot_goes_to_the_next_in_line() {
+    let config = built(config(10, Strategy::block_forever()).max_weight(10));
+    let (tx, _rx) = Builder::new(config).weigh_by(|&weight| weight).build();
+    fill(&tx, [9]);
+    let permit = tx.try_reserve().expect("there is room for one");
+    let mut blocked = Task::pending(tx.send(1));
+    assert_eq!(permit.send(0), Ok(Sent::Accepted));
+    assert_eq!(blocked.wakes.count(), 1);
+    assert_eq!(blocked.poll(), Poll::Ready(Ok(Sent::Accepted)));
+}
+
+#[test]
 fn w3_nothing_is_woken_while_nothing_happens() {
     let (tx, mut rx) = blocking(1);
     let receiver = Wakes::default();
@@ -170,6 +182,29 @@ fn w3_a_demand_may_be_a_weight() {
     assert_eq!(wakes.count(), 0);
     assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
     assert_eq!(wakes.count(), 1);
+}
+
+#[test]
+fn w2_a_producer_that_has_to_wait_meets_any_demand_for_what_is_there() {
+    let config = built(config(100, Strategy::block_forever()).max_weight(10));
+    let (tx, mut rx) = Builder::new(config).weigh_by(|&weight| weight).build();
+    let (wakes, batch) = (Wakes::default(), Demand { items: 50, weight: usize::MAX });
+    assert!(wakes.run(|cx| rx.poll_demand(cx, batch)).is_pending());
+    fill(&tx, [6]);
+    assert_eq!(wakes.count(), 0);
+    let blocked = Task::pending(tx.send(5));
+    assert_eq!(wakes.count(), 1, "or each would wait for the other for ever");
+    assert!(rx.backlog().producers_wait);
+    assert!(wakes.run(|cx| rx.poll_demand(cx, batch)).is_ready());
+    drop(blocked);
+    assert!(!rx.backlog().producers_wait);
+    assert!(wakes.run(|cx| rx.poll_demand(cx, batch)).is_pending());
+
+    drained(&mut rx);
+    let permit = [(); 10].map(|()| tx.try_reserve().expect("there is room for ten"));
+    let blocked = Task::pending(tx.send(5));
+    assert_eq!(wakes.count(), 1, "there is nothing to take: the producer waits for other producers");
+    drop((permit, blocked));
 }
 
 #[test]

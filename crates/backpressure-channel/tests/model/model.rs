@@ -146,12 +146,30 @@ impl Model {
     fn insert(&mut self, id: Id, load: Load) {
         self.queue.push(Entry { id, load, arrival: self.accepted });
         self.accepted += 1;
+        self.serve();
+        self.rouse();
         self.settle();
+    }
+
+    /// Whether there is something to do for a receiver with this demand.
+    pub(crate) fn meets(&self, demand: Demand) -> bool {
         let (queued, weight) = (self.queue.len(), self.weight());
-        if self.demand.is_some_and(|demand| queued >= demand.items.max(1) || weight >= demand.weight) {
+        queued >= demand.items.max(1)
+            || (queued > 0 && (weight >= demand.weight || !self.nobody_waits()))
+            || self.closed
+    }
+
+    fn rouse(&mut self) {
+        if self.demand.is_some_and(|demand| self.meets(demand)) {
             self.demand = None;
             self.receiver_wakes += 1;
         }
+    }
+
+    /// One more waits, at the end of the line.
+    pub(crate) fn join_line(&mut self, key: Key, weight: usize) {
+        self.line.push((key, weight, Standing::Waiting));
+        self.rouse();
     }
 
     /// An offer that does not wait.
@@ -248,17 +266,22 @@ impl Model {
         answer
     }
 
-    /// Serves the first in line for as long as there is room.
-    pub(crate) fn settle(&mut self) {
-        while let Some(first) = self.line.iter().position(|&(_, _, standing)| standing == Standing::Waiting) {
-            let (key, weight, _) = self.line[first];
-            if self.closed || !self.fits(weight) {
-                return;
-            }
+    /// Serves the first in line if there is room.
+    fn serve(&mut self) -> bool {
+        let first = self.line.iter_mut().find(|waiter| waiter.2 == Standing::Waiting);
+        let Some(&mut (key, weight, _)) = first else { return false };
+        let served = !self.closed && self.fits(weight);
+        if served {
             self.reserve(weight);
-            self.line[first].2 = Standing::Served;
+            self.line.iter_mut().filter(|waiter| waiter.0 == key).for_each(|waiter| waiter.2 = Standing::Served);
             *self.wakes.entry(key).or_default() += 1;
         }
+        served
+    }
+
+    /// Serves those in line for as long as there is room.
+    pub(crate) fn settle(&mut self) {
+        while self.serve() {}
     }
 
     pub(crate) fn take_next(&mut self) -> Option<Entry> {

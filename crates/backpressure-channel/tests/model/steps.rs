@@ -87,6 +87,9 @@ pub(crate) enum Step {
     },
     Evacuate,
     Close,
+    CloseChannel {
+        producer: usize,
+    },
     DropReceiver,
 }
 
@@ -104,7 +107,7 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
 }
 
 fn load() -> impl Strategy<Value = Load> {
-    (0_usize..9, 0_u8..4).prop_map(|(weight, rank)| Load { weight, rank })
+    (prop_oneof![0_usize..3, 0_usize..9], 0_u8..4).prop_map(|(weight, rank)| Load { weight, rank })
 }
 
 fn demand() -> impl Strategy<Value = Demand> {
@@ -124,7 +127,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         8 => any::<Index>().prop_map(|task| Step::Poll { task }),
         3 => any::<Index>().prop_map(|task| Step::DropTask { task }),
         4 => (any::<Index>(), prop::option::of(load())).prop_map(|(task, send)| Step::Order { task, send }),
-        1 => producer.prop_map(|producer| Step::DropProducer { producer }),
+        1 => producer.clone().prop_map(|producer| Step::DropProducer { producer }),
         4 => sink.clone().prop_map(|sink| Step::SinkReady { sink }),
         4 => (sink.clone(), load()).prop_map(|(sink, load)| Step::SinkSend { sink, load }),
         2 => sink.clone().prop_map(|sink| Step::SinkFlush { sink }),
@@ -135,6 +138,10 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (0_usize..4, 0_usize..9).prop_map(|(max, max_weight)| Step::TryRecvMany { max, max_weight }),
         2 => demand().prop_map(|demand| Step::Ask { demand }),
         1 => Just(Step::Evacuate),
-        1 => prop_oneof![Just(Step::Close), Just(Step::DropReceiver)],
+        1 => prop_oneof![
+            Just(Step::Close),
+            producer.prop_map(|producer| Step::CloseChannel { producer }),
+            Just(Step::DropReceiver),
+        ],
     ]
 }

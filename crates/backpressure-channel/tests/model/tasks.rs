@@ -196,7 +196,7 @@ impl Model {
                 Poll::Ready(Ok(()))
             }
             None => {
-                self.line.push((key, weight, Standing::Waiting));
+                self.join_line(key, weight);
                 Poll::Pending
             }
         }

@@ -115,6 +115,12 @@ impl World {
                     self.model.close();
                 }
             }
+            Step::CloseChannel { producer } => {
+                if let Some(tx) = &self.producers[producer] {
+                    tx.close_channel();
+                    self.model.close();
+                }
+            }
             Step::DropReceiver => {
                 if self.receiver.take().is_some() {
                     self.model.close();
@@ -230,9 +236,7 @@ impl World {
 
     fn ask(&mut self, demand: Demand) {
         let Some(rx) = &mut self.receiver else { return };
-        let (items, weight) = (self.model.queue.len(), self.model.weight());
-        let met = items >= demand.items.max(1) || (items > 0 && weight >= demand.weight);
-        let expected = met || self.model.closed;
+        let expected = self.model.meets(demand);
         if !expected {
             self.model.demand = Some(demand);
         }
@@ -262,6 +266,7 @@ impl World {
         if let Some(rx) = &self.receiver {
             let backlog = rx.backlog();
             assert_eq!((backlog.items, backlog.weight), (model.queue.len(), model.weight()));
+            assert_eq!(backlog.producers_wait, !model.nobody_waits());
             assert_eq!(
                 (backlog.oldest, backlog.accepted, backlog.closed),
                 (model.oldest(), model.accepted, model.closed)

@@ -57,8 +57,6 @@ fn w2_the_worker_is_woken_by_the_first_item_and_by_a_full_batch_and_by_none_in_b
     }
 }
 
-// With `tracing` there is another task, which a change of state wakes.
-#[cfg(not(feature = "tracing"))]
 #[test]
 fn w2_a_busy_worker_is_woken_by_the_first_item_and_by_no_other() {
     let runtime = runtime();
@@ -72,8 +70,6 @@ fn w2_a_busy_worker_is_woken_by_the_first_item_and_by_no_other() {
     assert_eq!(target.readiness(), (1, 1));
 }
 
-// With `tracing` there is another task, which a change of state wakes.
-#[cfg(not(feature = "tracing"))]
 #[test]
 fn w2_a_worker_whose_target_is_not_ready_is_woken_by_no_item() {
     let runtime = runtime();

@@ -81,7 +81,7 @@ impl Model {
             && self.watermarks.classify(self.utilization()) != State::Normal
         {
             self.offers_under_pressure += 1;
-            if !(self.offers_under_pressure - 1).is_multiple_of(one_in.into()) {
+            if (self.offers_under_pressure - 1) % u64::from(one_in) != 0 {
                 return Answer::Dropped(item.id, DropReason::Sampled);
             }
         }
