@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | many producers and something that writes batches | [`BackpressureController`] | `backpressure-controller` |
 //! | producers and a consumer in tasks of their own | [`channel()`] | `backpressure-channel` |
+//! | a stream that is faster than its consumer | `.backpressure(cfg)`, `.micro_batch(cfg)` of [`BackpressureStreamExt`] | `backpressure-stream` |
+//! | a sink or a service that is slower than its producer | [`BackpressureSink`], [`ServiceSink`] | `backpressure-sink` |
 //! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
 //!
 //! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
@@ -19,9 +21,14 @@ pub use backpressure_core::*;
 pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sent, channel};
 #[cfg(feature = "controller")]
 #[doc(inline)]
-pub use backpressure_controller::{
-    self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome,
-};
+pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
+
+#[cfg(feature = "sink")]
+#[doc(inline)]
+pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkExt, ServiceSink};
+#[cfg(feature = "stream")]
+#[doc(inline)]
+pub use backpressure_stream::{self as stream, BackpressureStreamExt};
 
 /// What most programs need.
 pub mod prelude {
@@ -31,6 +38,10 @@ pub mod prelude {
     pub use backpressure_channel::{Receiver, SendError, Sender, Sent, channel};
     #[cfg(feature = "controller")]
     pub use backpressure_controller::{BackpressureController, DrainReport, FlushError, FlushOutcome};
+    #[cfg(feature = "sink")]
+    pub use backpressure_sink::{BackpressureSink, ServiceSink};
+    #[cfg(feature = "stream")]
+    pub use backpressure_stream::BackpressureStreamExt;
 }
 
 /// The README's examples compile and run.

@@ -1,0 +1,79 @@
+//! The books of calls in flight.
+
+use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag};
+
+use crate::clock;
+
+/// As many slots as there may be calls, one reserved for each that is in flight, and nothing ever queued.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    slots: BoundedBuffer<()>,
+    recorder: Recorder,
+    reporter: Reporter,
+}
+
+impl Flights {
+    pub(crate) fn new(concurrency: usize) -> Self {
+        let config = BackpressureConfig::builder().capacity(concurrency).build().unwrap_or_default();
+        let recorder = Recorder::new(&config, clock::now, true);
+        Self { slots: BoundedBuffer::new(&config), reporter: recorder.reporter(), recorder }
+    }
+
+    pub(crate) fn gauge(&self) -> Gauge {
+        self.recorder.gauge()
+    }
+
+    pub(crate) fn reject(&self) {
+        self.reporter.rejected();
+    }
+
+    /// A call was made.
+    pub(crate) fn depart(&mut self) {
+        let admitted = self.slots.offer((), Tag::default()).is_accepted() && self.slots.pop().is_some();
+        if admitted && self.slots.try_reserve(0) {
+            self.publish(Moved::taken(1));
+        }
+    }
+
+    /// A call was answered.
+    pub(crate) fn deliver(&mut self) {
+        self.release();
+        self.reporter.delivered(1);
+    }
+
+    /// A call failed.
+    pub(crate) fn fail(&mut self) {
+        self.lose(DropReason::Failed);
+    }
+
+    pub(crate) fn drain(&mut self) {
+        if self.recorder.drain() {
+            self.reporter.notify();
+        }
+    }
+
+    fn lose(&mut self, reason: DropReason) {
+        self.release();
+        self.reporter.lost(reason, 1);
+    }
+
+    fn release(&mut self) {
+        self.slots.release(0);
+        self.publish(Moved::NOTHING);
+    }
+
+    fn publish(&mut self, moved: Moved) {
+        if self.recorder.update(&self.slots, moved) {
+            self.reporter.notify();
+        }
+    }
+}
+
+impl Drop for Flights {
+    fn drop(&mut self) {
+        while self.slots.held() > 0 {
+            self.lose(DropReason::Closed);
+        }
+        self.drain();
+    }
+}

@@ -1,0 +1,207 @@
+//! A bounded buffer with its books, and what to do about the answer to an offer.
+
+use std::fmt;
+use std::mem;
+
+use backpressure_core::{
+    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+};
+
+use crate::clock;
+use crate::error::BackpressureSinkError;
+use crate::hooks::Hooks;
+
+pub(crate) struct Queue<T> {
+    buffer: BoundedBuffer<T>,
+    /// An item that came through an open door and is too heavy for the room behind it. It enters before anything else
+    /// does, and nothing else may come before it has. There is one only while something is queued.
+    heavy: Option<(T, Tag)>,
+    recorder: Recorder,
+    pub(crate) reporter: Reporter,
+    pub(crate) hooks: Hooks<T>,
+}
+
+/// What became of items that were taken out, not yet in the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) delivered: usize,
+    pub(crate) failed: usize,
+}
+
+/// What became of an offer. To be [carried out](Self::carry_out) once whatever guards the queue is released.
+#[must_use = "an item may be in here"]
+pub(crate) struct Landed<T> {
+    fate: Fate<T>,
+    changed: bool,
+}
+
+enum Fate<T> {
+    Taken,
+    Evicting(Evicted<T>),
+    Dropped(T, DropReason),
+    Refused(T),
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(config: &BackpressureConfig) -> Self {
+        let recorder = Recorder::new(config, clock::now, false);
+        let reporter = recorder.reporter();
+        Self { buffer: BoundedBuffer::new(config), heavy: None, recorder, reporter, hooks: Hooks::NONE }
+    }
+
+    /// Delivers by priority. An item that is in a queue without priorities has none, so this changes nothing while there
+    /// is one.
+    pub(crate) fn prioritize(mut self) -> Self {
+        if self.is_empty() {
+            let bare = BoundedBuffer::new(&BackpressureConfig::default());
+            self.buffer = mem::replace(&mut self.buffer, bare).prioritized();
+        }
+        self
+    }
+
+    pub(crate) fn gauge(&self) -> Gauge {
+        self.recorder.gauge()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Whether the next item is taken in. Under `Block` that needs a free slot and room for one unit of weight, which an
+    /// empty queue always has; the other strategies have an answer to everything.
+    #[inline]
+    pub(crate) fn is_open(&mut self) -> bool {
+        self.is_empty() || !matches!(self.buffer.strategy(), Strategy::Block { .. }) || self.has_room()
+    }
+
+    fn has_room(&mut self) -> bool {
+        let has_room = self.heavy.is_none() && self.buffer.try_reserve(1);
+        if has_room {
+            self.buffer.release(1);
+        }
+        has_room
+    }
+
+    #[inline]
+    pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Landed<T> {
+        if self.heavy.is_some() {
+            return Landed { fate: Fate::Refused(item), changed: false };
+        }
+        match self.buffer.offer(item, tag) {
+            Offer::Accepted => Landed { fate: Fate::Taken, changed: self.publish(Moved::NOTHING) },
+            Offer::AcceptedEvicting(evicted) => {
+                let changed = self.publish(Moved::discarded(DropReason::Evicted, evicted.count()));
+                Landed { fate: Fate::Evicting(evicted), changed }
+            }
+            Offer::Dropped(item, reason) => Landed { fate: Fate::Dropped(item, reason), changed: false },
+            Offer::Full(item) | Offer::Closed(item) => Landed { fate: self.hold_outside(item, tag), changed: false },
+        }
+    }
+
+    /// An item too heavy for a queue that is open waits outside, if it can ever enter.
+    fn hold_outside(&mut self, item: T, tag: Tag) -> Fate<T> {
+        let blocks = matches!(self.buffer.strategy(), Strategy::Block { .. });
+        if !(blocks && self.is_open() && self.buffer.admits(tag.weight)) {
+            return Fate::Refused(item);
+        }
+        self.heavy = Some((item, tag));
+        self.reporter.producer_waits();
+        Fate::Taken
+    }
+
+    /// Takes the next item, which stays in the books as queued until it is [settled](Self::settle).
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let item = self.buffer.pop();
+        if self.heavy.is_some() {
+            self.admit_heavy();
+        }
+        item
+    }
+
+    fn admit_heavy(&mut self) {
+        let Some((item, tag)) = self.heavy.take() else { return };
+        match self.buffer.offer(item, tag) {
+            Offer::Full(item) => self.heavy = Some((item, tag)),
+            _ => self.reporter.producer_waited(),
+        }
+    }
+
+    /// Enters what became of the items that were taken. Returns whether the state changed.
+    #[inline]
+    #[must_use = "a change of state has to be notified"]
+    pub(crate) fn settle(&mut self, tally: Tally) -> bool {
+        let mut changed = false;
+        if tally.failed > 0 {
+            changed |= self.publish(Moved::discarded(DropReason::Failed, tally.failed));
+        }
+        if tally.delivered > 0 {
+            changed |= self.publish(Moved::taken(tally.delivered));
+        }
+        changed
+    }
+
+    /// Publishes that shutdown has begun. Returns whether that is news.
+    #[must_use = "a change of state has to be notified"]
+    pub(crate) fn drain(&mut self) -> bool {
+        self.recorder.drain()
+    }
+
+    /// Takes out everything, as lost to a consumer that went away. Returns it in the order of delivery, and whether the
+    /// state changed.
+    pub(crate) fn evacuate(&mut self) -> (Vec<T>, bool) {
+        let mut items = Vec::with_capacity(self.buffer.len() + usize::from(self.heavy.is_some()));
+        while let Some(item) = self.pop() {
+            items.push(item);
+        }
+        let changed = !items.is_empty() && self.publish(Moved::discarded(DropReason::Closed, items.len()));
+        (items, changed)
+    }
+
+    #[inline]
+    fn publish(&mut self, moved: Moved) -> bool {
+        self.recorder.update(&self.buffer, moved)
+    }
+}
+
+impl<T> Landed<T> {
+    /// Tells watchers, and gives what was lost to the hook.
+    #[inline]
+    pub(crate) fn carry_out<E>(self, hooks: &Hooks<T>, reporter: &Reporter) -> Result<(), BackpressureSinkError<T, E>> {
+        if self.changed {
+            reporter.notify();
+        }
+        match self.fate {
+            Fate::Taken => Ok(()),
+            Fate::Evicting(evicted) => {
+                hooks.dispose(evicted, DropReason::Evicted);
+                Ok(())
+            }
+            Fate::Dropped(item, reason) => {
+                reporter.refused(reason);
+                hooks.dispose([item], reason);
+                Ok(())
+            }
+            Fate::Refused(item) => {
+                reporter.rejected();
+                Err(BackpressureSinkError::Full(item))
+            }
+        }
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        let (items, changed) = self.evacuate();
+        if changed | self.drain() {
+            self.reporter.notify();
+        }
+        self.hooks.dispose(items, DropReason::Closed);
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("queued", &self.buffer.len()).field("hooks", &self.hooks).finish()
+    }
+}

@@ -1,0 +1,328 @@
+//! A bounded buffer in front of any sink.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority};
+use futures_core::{FusedStream, Stream};
+use futures_sink::Sink;
+use pin_project_lite::pin_project;
+
+use crate::driven::Driven;
+use crate::driver::Driver;
+use crate::error::BackpressureSinkError;
+use crate::hooks::Weigher;
+use crate::link::Shared;
+use crate::phase::Phase;
+use crate::progress::{BUDGET, Stopped};
+use crate::queue::{Queue, Tally};
+use crate::weigh::Weigh;
+
+pin_project! {
+    /// Any sink behind a bounded buffer that says how full it is and does what you chose when it is.
+    ///
+    /// Each poll first moves what the inner sink will take, in order and at most 64 items, and then answers:
+    ///
+    /// * `poll_ready`: under [`Strategy::Block`](backpressure_core::Strategy::Block) ready when there is room, else pending
+    ///   until the inner sink takes something; under the other strategies always ready, for they have an answer to
+    ///   everything. A sink has no item to hand back while it waits, so there `Block` waits as long as it takes, whatever
+    ///   the strategy's longest wait.
+    /// * `start_send`: the item is in the buffer, or was dropped and went to the [`on_drop`](Self::on_drop) hook, or comes
+    ///   back in the error: under [`Strategy::Reject`](backpressure_core::Strategy::Reject) from a full buffer.
+    /// * `poll_flush`: ready when the buffer is empty and the inner sink is flushed.
+    /// * `poll_close`: delivers what is held, in the state [`Draining`](backpressure_core::State::Draining), then closes the
+    ///   inner sink, once.
+    ///
+    /// The inner sink's readiness is asked for only when there is an item to give it. Nothing moves while nobody polls:
+    /// `send`, `send_all` and `forward` see to that, and [`drive`](Self::drive) is for who does not want to.
+    ///
+    /// With a weight bound, an item may be too heavy for the room that is left when it comes. `Block` holds that one item
+    /// outside the buffer, counted in [`producers_waiting`](backpressure_core::Snapshot::producers_waiting), and is not
+    /// ready again before it has entered.
+    ///
+    /// # Errors
+    ///
+    /// An error of the inner sink surfaces once, from the poll that came across it, with
+    /// [what it cost](BackpressureSinkError::Inner). An item that the inner sink refused in `start_send` went into it and
+    /// cannot come back; it is counted as failed. What is queued stays queued, for the next poll or for
+    /// [`take_remainder`](Self::take_remainder).
+    ///
+    /// # Cancel safety
+    ///
+    /// All state is here, none in the futures of `send`, `flush` or `close`: a future that is dropped loses nothing but
+    /// an item it had not sent yet. Dropping the sink itself loses what is queued; that goes to the hook for
+    /// [`DropReason::Closed`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::future::pending;
+    /// use std::pin::pin;
+    /// use backpressure_core::{BackpressureConfig, State, Strategy};
+    /// use backpressure_sink::BackpressureSink;
+    /// use futures_util::{SinkExt, sink};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = BackpressureConfig::builder().capacity(2).strategy(Strategy::DropOldest).build()?;
+    /// let stalled = pin!(sink::unfold((), |(), _item| pending::<Result<(), Infallible>>()));
+    /// let mut sink = BackpressureSink::new(stalled, config).on_drop(|item, reason| {
+    ///     eprintln!("{item} was {reason}"); // 1 was evicted, 2 was evicted
+    /// });
+    /// for item in 0..5 {
+    ///     sink.feed(item).await?; // never waits
+    /// }
+    /// let counts = sink.gauge().snapshot().counts;
+    /// assert_eq!((counts.delivered, counts.evicted(), counts.queued), (1, 2, 2));
+    /// assert_eq!(sink.gauge().state(), State::Blocked);
+    /// assert_eq!(sink.take_remainder(), [3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[derive(Debug)]
+    #[must_use = "sinks do nothing unless polled"]
+    pub struct BackpressureSink<Si, T> {
+        #[pin]
+        inner: Si,
+        queue: Queue<T>,
+        phase: Phase,
+        // Items handed to the inner sink since it was last flushed.
+        in_doubt: usize,
+    }
+}
+
+impl<Si, T> BackpressureSink<Si, T> {
+    /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
+    pub fn new(inner: Si, config: BackpressureConfig) -> Self {
+        Self { inner, queue: Queue::new(&config), phase: Phase::Open, in_doubt: 0 }
+    }
+
+    /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
+    /// weighs 1.
+    pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
+        self.queue.hooks.weigh = Some(Weigher::Given(Arc::new(weigh)));
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BackpressureConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        T: Weigh,
+    {
+        self.queue.hooks.weigh = Some(Weigher::Own(T::weight));
+        self
+    }
+
+    /// Ranks each item, once, as it is offered: higher priorities are delivered first. Say so before the first item: what
+    /// is queued has no rank, and while there is any this changes nothing.
+    pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
+        self.queue.hooks.rank = Some(Arc::new(rank));
+        Self { queue: self.queue.prioritize(), ..self }
+    }
+
+    /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever caused the loss, the
+    /// sink is none the worse.
+    pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
+        self.queue.hooks.on_drop = Some(Arc::new(hook));
+        self
+    }
+
+    /// How full the buffer is, and what has happened to the items. An item counts as delivered once the inner sink has
+    /// taken it.
+    pub fn gauge(&self) -> Gauge {
+        self.queue.gauge()
+    }
+
+    /// The inner sink.
+    pub const fn get_ref(&self) -> &Si {
+        &self.inner
+    }
+
+    /// The inner sink. Sending to it directly overtakes what is queued.
+    pub const fn get_mut(&mut self) -> &mut Si {
+        &mut self.inner
+    }
+
+    /// The inner sink, pinned. Sending to it directly overtakes what is queued.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut Si> {
+        self.project().inner
+    }
+
+    /// Takes back what is queued, in the order of delivery; the sink goes on, empty. The items are counted as lost to a
+    /// [closed](DropReason::Closed) consumer, but are given to the caller instead of the hook.
+    pub fn take_remainder(&mut self) -> Vec<T> {
+        Self::evacuate(&mut self.queue)
+    }
+
+    /// The inner sink, and [what was queued](Self::take_remainder).
+    pub fn into_parts(mut self) -> (Si, Vec<T>) {
+        let remainder = self.take_remainder();
+        (self.inner, remainder)
+    }
+
+    fn evacuate(queue: &mut Queue<T>) -> Vec<T> {
+        let (items, changed) = queue.evacuate();
+        if changed {
+            queue.reporter.notify();
+        }
+        items
+    }
+}
+
+impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
+    /// Splits into a handle to send to and a future that does the delivering, so that what is sent goes out although
+    /// nobody sends more. See [`Driven`]; run the [`Driver`] in a task of its own, or beside whatever uses the handle.
+    pub fn drive(self) -> (Driven<T, Si::Error>, Driver<Si, T>) {
+        let shared = Arc::new(Shared::new(self.queue, self.phase, self.in_doubt == 0));
+        (Driven::new(Arc::clone(&shared)), Driver::new(self.inner, shared, self.in_doubt))
+    }
+
+    /// Spawns the [driver](Self::drive) onto the current tokio runtime and returns the handle. The task ends when the handle
+    /// was closed or dropped and the rest has been delivered. An error that comes after the handle is gone is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[cfg(feature = "rt")]
+    pub fn spawn(self) -> Driven<T, Si::Error>
+    where
+        Si: Send + 'static,
+        Si::Error: Send,
+        T: Send + 'static,
+    {
+        let (handle, driver) = self.drive();
+        tokio::spawn(driver);
+        handle
+    }
+
+    /// Moves items until there are none, the inner sink takes no more, or the budget is spent.
+    fn poll_move(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Stopped, BackpressureSinkError<T, Si::Error>> {
+        let mut this = self.project();
+        if this.queue.is_empty() {
+            return Ok(Stopped::Done);
+        }
+        let mut moving = Moving { queue: this.queue, in_doubt: this.in_doubt, tally: Tally::default() };
+        for _ in 0..BUDGET {
+            match this.inner.as_mut().poll_ready(cx) {
+                Poll::Ready(ready) => ready.map_err(|source| moving.failed(source, 0))?,
+                Poll::Pending => return Ok(Stopped::Waiting),
+            }
+            let Some(item) = moving.queue.pop() else { return Ok(Stopped::Done) };
+            moving.tally.failed = 1;
+            this.inner.as_mut().start_send(item).map_err(|source| moving.failed(source, 1))?;
+            moving.tally.failed = 0;
+            moving.tally.delivered += 1;
+            if moving.queue.is_empty() {
+                return Ok(Stopped::Done);
+            }
+        }
+        Ok(Stopped::Yielding)
+    }
+
+    /// Ready once nothing is queued.
+    fn poll_empty(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BackpressureSinkError<T, Si::Error>>> {
+        self.poll_move(cx)?.poll(cx).map(Ok)
+    }
+}
+
+impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
+    type Error = BackpressureSinkError<T, Si::Error>;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.phase != Phase::Open {
+            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
+        }
+        let stopped = self.as_mut().poll_move(cx)?;
+        if self.project().queue.is_open() {
+            return Poll::Ready(Ok(()));
+        }
+        stopped.poll(cx).map(Ok)
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
+        let this = self.project();
+        if *this.phase != Phase::Open {
+            this.queue.reporter.rejected();
+            return Err(BackpressureSinkError::Closed(Some(item)));
+        }
+        let tag = this.queue.hooks.tag(&item);
+        this.queue.offer(item, tag).carry_out(&this.queue.hooks, &this.queue.reporter)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.phase == Phase::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.as_mut().poll_empty(cx))?;
+        let this = self.project();
+        let in_doubt = *this.in_doubt;
+        let flushed = ready!(this.inner.poll_flush(cx));
+        flushed.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt })?;
+        *this.in_doubt = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let this = self.as_mut().project();
+        match this.phase {
+            Phase::Open => {
+                *this.phase = Phase::Draining;
+                if this.queue.drain() {
+                    this.queue.reporter.notify();
+                }
+            }
+            Phase::Draining => {}
+            Phase::Closed => return Poll::Ready(Ok(())),
+        }
+        ready!(self.as_mut().poll_empty(cx))?;
+        let this = self.project();
+        let in_doubt = *this.in_doubt;
+        let closed = ready!(this.inner.poll_close(cx));
+        *this.phase = Phase::Closed;
+        Poll::Ready(closed.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt }))
+    }
+}
+
+/// The stream side of an inner part that has both, untouched.
+impl<Si: Stream, T> Stream for BackpressureSink<Si, T> {
+    type Item = Si::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Si::Item>> {
+        self.project().inner.poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
+impl<Si: FusedStream, T> FusedStream for BackpressureSink<Si, T> {
+    fn is_terminated(&self) -> bool {
+        self.inner.is_terminated()
+    }
+}
+
+/// Puts in the books what one poll moved, however it ends: an item in the hands of an inner sink that panics has failed.
+struct Moving<'a, T> {
+    queue: &'a mut Queue<T>,
+    in_doubt: &'a mut usize,
+    tally: Tally,
+}
+
+impl<T> Moving<'_, T> {
+    fn failed<E>(&self, source: E, lost: usize) -> BackpressureSinkError<T, E> {
+        BackpressureSinkError::Inner { source, lost, in_doubt: self.in_doubt.saturating_add(self.tally.delivered) }
+    }
+}
+
+impl<T> Drop for Moving<'_, T> {
+    fn drop(&mut self) {
+        *self.in_doubt = self.in_doubt.saturating_add(self.tally.delivered);
+        if self.queue.settle(self.tally) {
+            self.queue.reporter.notify();
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A deadline's alarm: it only wakes, the clock decides.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::time::{Sleep, sleep_until};
+
+/// Nothing until there is something to wait for. On the heap, so that a sink with a timer can still be moved.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    /// Sees to it that the task is woken at `deadline`. Ready if that has passed by now.
+    pub(crate) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let deadline = deadline.into();
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+
+    /// Wakes nobody any more.
+    pub(crate) fn disarm(&mut self) {
+        self.sleep = None;
+    }
+}

@@ -1,0 +1,13 @@
+//! The laws that a sink has to keep, adapter by adapter. A test's name begins with the number of its law.
+
+#[cfg(feature = "time")]
+mod batching;
+mod buffer;
+mod bytes;
+mod conservation;
+mod driven;
+mod ends;
+mod kit;
+mod schedules;
+mod service;
+mod types;

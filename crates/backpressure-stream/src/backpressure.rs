@@ -1,0 +1,215 @@
+//! A bounded buffer between a stream and its consumer.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority};
+use futures_core::{FusedStream, Stream};
+use pin_project_lite::pin_project;
+
+use crate::delegate::delegate;
+use crate::queue::Queue;
+use crate::upstream::Upstream;
+
+pin_project! {
+    /// Reads ahead into a bounded buffer. Made by [`backpressure`](crate::BackpressureStreamExt::backpressure).
+    ///
+    /// Whenever it is polled it takes what the upstream has ready, at most 64 items, into its buffer, and yields the next
+    /// one. It works inside the consumer's own poll: it needs no runtime, spawns nothing and locks nothing. While the
+    /// consumer is busy elsewhere nothing is read; [`spawn`](Self::spawn) changes that.
+    ///
+    /// # Strategies
+    ///
+    /// A stream cannot take an item back, so there are two kinds of strategies here. `Block` and `Reject` lose nothing:
+    /// nothing is pulled while there is no room for it, for however long that is. So as not to ask for one item at a time,
+    /// they go to the upstream once there is room for 32 items, or for half of the capacity if that is less. The others
+    /// read on, and discard what they say they discard.
+    ///
+    /// With a weight bound an item is weighed once it has been pulled. If it is too heavy for the room left it waits outside
+    /// the buffer, and nothing more is pulled, until there is room. One that
+    /// [can never be admitted](backpressure_core::Oversize::Refuse) is lost for [`DropReason::Overflow`].
+    ///
+    /// # Ends
+    ///
+    /// When the upstream ends, what is queued is still delivered, and the state is `Draining`. A panic of the upstream
+    /// passes through at once; polled again the adapter delivers what is queued, then ends, without polling the upstream
+    /// any more. Dropping the adapter loses what is queued, for [`DropReason::Closed`]; [`into_parts`](Self::into_parts)
+    /// loses nothing.
+    ///
+    /// ```
+    /// use backpressure_core::{BackpressureConfig, Strategy};
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), backpressure_core::ConfigError> {
+    /// let config = BackpressureConfig::builder().capacity(3).strategy(Strategy::DropOldest).build()?;
+    /// let latest = stream::iter(0..20).backpressure(config);
+    /// let gauge = latest.gauge();
+    ///
+    /// assert_eq!(latest.collect::<Vec<_>>().await, [17, 18, 19]);
+    /// assert_eq!(gauge.snapshot().counts.evicted(), 17);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Backpressure<St: Stream> {
+        #[pin]
+        upstream: Upstream<St>,
+        queue: Queue<St::Item>,
+    }
+}
+
+impl<St: Stream> Backpressure<St> {
+    pub(crate) fn new(stream: St, config: BackpressureConfig) -> Self {
+        Self { upstream: Upstream::new(stream), queue: Queue::new(config) }
+    }
+
+    /// Weighs each item, once, when it is pulled. Counts where the configuration bounds the weight; without this every item
+    /// weighs 1.
+    pub fn weigh_by(mut self, weigh: impl Fn(&St::Item) -> usize + Send + Sync + 'static) -> Self {
+        self.queue.hooks_mut().weigh = Some(Box::new(weigh));
+        self
+    }
+
+    /// Ranks each item, once, when it is pulled: higher priorities are delivered first. To be set before the first poll;
+    /// later it has no effect.
+    pub fn rank_by(mut self, rank: impl Fn(&St::Item) -> Priority + Send + Sync + 'static) -> Self {
+        self.queue.rank_by(rank);
+        self
+    }
+
+    /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever polls, the adapter is
+    /// none the worse.
+    pub fn on_drop(mut self, hook: impl Fn(St::Item, DropReason) + Send + Sync + 'static) -> Self {
+        self.queue.hooks_mut().on_drop = Some(std::sync::Arc::new(hook));
+        self
+    }
+
+    /// How full the buffer is, and what has happened in it.
+    ///
+    /// It is exact whenever the adapter is not being polled, with one exception for the sake of speed: a nearly full buffer
+    /// that loses nothing may report that items have left it when up to 1/64 of the capacity have, and no more than 31.
+    pub fn gauge(&self) -> Gauge {
+        self.queue.gauge()
+    }
+
+    /// What was read ahead and not yet yielded, in order, as delivered. The upstream is dropped.
+    pub fn into_remainder(self) -> Vec<St::Item> {
+        self.into_parts().1
+    }
+
+    /// The upstream, and what was read ahead and not yet yielded, in order, as delivered.
+    pub fn into_parts(self) -> (St, Vec<St::Item>) {
+        let Self { upstream, mut queue } = self;
+        (upstream.into_inner(), queue.take_all())
+    }
+}
+
+#[cfg(feature = "rt")]
+impl<St> Backpressure<St>
+where
+    St: Stream + Send + 'static,
+    St::Item: Send + 'static,
+{
+    /// Moves the upstream into a tokio task, so that a consumer that is busy no longer stops the intake.
+    ///
+    /// The task feeds a channel with the same bounds, strategy and closures; the gauge is the
+    /// [new stream's own](crate::Spawned::gauge). Strategies that lose nothing wait as long as it takes, whatever their
+    /// longest wait: a task has nobody to hand an item back to. What was read ahead before comes first, beside the bound.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    ///
+    /// ```
+    /// use backpressure_core::{BackpressureConfig, State};
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), backpressure_core::ConfigError> {
+    /// let config = BackpressureConfig::builder().capacity(10).build()?;
+    /// let numbers = stream::iter(0..100).backpressure(config).spawn();
+    /// let gauge = numbers.gauge();
+    ///
+    /// tokio::task::yield_now().await; // the consumer is busy elsewhere
+    /// assert_eq!(gauge.state(), State::Blocked);
+    /// assert_eq!(numbers.count().await, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn(self) -> crate::Spawned<St::Item> {
+        let Self { upstream, mut queue } = self;
+        let read_ahead = queue.take_all();
+        let hooks = std::mem::replace(queue.hooks_mut(), crate::hooks::Hooks::NONE);
+        crate::Spawned::new(upstream, read_ahead, queue.config(), hooks)
+    }
+}
+
+impl<St: Stream> Stream for Backpressure<St> {
+    type Item = St::Item;
+
+    /// # Cancel safety
+    ///
+    /// What was read ahead is kept in the adapter: a consumer that stops polling and starts again misses nothing.
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
+        let this = self.project();
+        if let Some(item) = this.queue.coast() {
+            return Poll::Ready(Some(item));
+        }
+        read_ahead(this.upstream, this.queue, cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.queue.size_hint(self.upstream.size_hint())
+    }
+}
+
+/// Takes in what the upstream has ready, and gives out the next item.
+#[inline(never)]
+fn read_ahead<St: Stream>(
+    mut upstream: Pin<&mut Upstream<St>>,
+    queue: &mut Queue<St::Item>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<St::Item>> {
+    let mut pending = false;
+    queue.fill(|| match upstream.as_mut().poll_next(cx) {
+        Poll::Ready(item) => item,
+        Poll::Pending => {
+            pending = true;
+            None
+        }
+    });
+    let ended = upstream.has_ended();
+    if ended {
+        queue.drain();
+    }
+    let item = queue.pop();
+    if item.is_some() || ended {
+        return Poll::Ready(item);
+    }
+    if !pending {
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
+impl<St: Stream> FusedStream for Backpressure<St> {
+    fn is_terminated(&self) -> bool {
+        self.upstream.has_ended() && self.queue.is_empty()
+    }
+}
+
+delegate!(Backpressure<St>);
+
+impl<St: Stream + fmt::Debug> fmt::Debug for Backpressure<St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backpressure")
+            .field("stream", self.get_ref())
+            .field("queued", &self.queue.len())
+            .field("state", &self.gauge().state())
+            .finish_non_exhaustive()
+    }
+}

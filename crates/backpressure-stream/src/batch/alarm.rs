@@ -1,0 +1,80 @@
+//! One timer: armed when something waits for it, gone when nothing does.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use tokio::task::coop::has_budget_remaining;
+use tokio::time::{Sleep, sleep_until};
+
+/// Wakes at a deadline. It only wakes: whether the deadline has passed is for the clock to say.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    sleep: Pin<Box<Option<Sleep>>>,
+    /// What the timer is set to, while it is armed.
+    deadline: Option<Instant>,
+    /// Whom it will wake, once it has promised to.
+    waker: Option<Waker>,
+}
+
+impl Alarm {
+    pub(super) fn new() -> Self {
+        Self { sleep: Box::pin(None), deadline: None, waker: None }
+    }
+
+    /// Whether the timer has fired since it was armed; if so it no longer is. Costs no clock read.
+    #[inline]
+    pub(super) fn has_rung(&mut self) -> bool {
+        let rung = self.deadline.is_some() && self.sleep.as_ref().as_pin_ref().is_some_and(|sleep| sleep.is_elapsed());
+        if rung {
+            self.deadline = None;
+            self.waker = None;
+        }
+        rung
+    }
+
+    /// Whether this task has been, or will be, woken by it.
+    #[inline]
+    pub(super) fn will_wake(&self, cx: &Context<'_>) -> bool {
+        self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+    }
+
+    /// Sees to it that the task is woken at `deadline` or before. Ready if that is now.
+    ///
+    /// The timer is touched only when it is new, late, or has someone else to wake.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if self.deadline.is_none_or(|armed| deadline < armed) {
+            self.arm(deadline);
+        } else if self.will_wake(cx) {
+            return Poll::Pending;
+        }
+        // A timer polled without budget wakes the task at once and forgets about the deadline.
+        let promises = has_budget_remaining();
+        let Some(sleep) = self.sleep.as_mut().as_pin_mut() else { return Poll::Pending };
+        let rung = sleep.poll(cx);
+        self.waker = (promises && rung.is_pending()).then(|| cx.waker().clone());
+        if rung.is_ready() {
+            self.deadline = None;
+        }
+        rung
+    }
+
+    fn arm(&mut self, deadline: Instant) {
+        match self.sleep.as_mut().as_pin_mut() {
+            Some(sleep) => sleep.reset(deadline.into()),
+            None => self.sleep.set(Some(sleep_until(deadline.into()))),
+        }
+        self.deadline = Some(deadline);
+        self.waker = None;
+    }
+
+    /// Takes the timer out of the runtime, so that it wakes nobody.
+    #[inline]
+    pub(super) fn disarm(&mut self) {
+        if self.deadline.take().is_some() {
+            self.sleep.set(None);
+            self.waker = None;
+        }
+    }
+}

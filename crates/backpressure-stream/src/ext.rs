@@ -1,0 +1,68 @@
+//! The adapters, as methods of every stream.
+
+use backpressure_core::BackpressureConfig;
+#[cfg(feature = "time")]
+use backpressure_core::BatchConfig;
+use futures_core::Stream;
+#[cfg(feature = "time")]
+use futures_core::TryStream;
+
+use crate::backpressure::Backpressure;
+use crate::conflate::Conflate;
+#[cfg(feature = "time")]
+use crate::{micro_batch::MicroBatch, micro_batch_by::MicroBatchBy, try_micro_batch::TryMicroBatch};
+
+/// Bounded buffers and batches for every [`Stream`].
+pub trait BackpressureStreamExt: Stream {
+    /// Reads ahead into a bounded buffer, and does what the strategy of `config` says when that is full.
+    ///
+    /// The fields of `config` that concern batches and pacing have no effect. See [`Backpressure`].
+    fn backpressure(self, config: BackpressureConfig) -> Backpressure<Self>
+    where
+        Self: Sized,
+    {
+        Backpressure::new(self, config)
+    }
+
+    /// Gathers items into batches by size, weight and time, as `config` says. See [`MicroBatch`].
+    #[cfg(feature = "time")]
+    fn micro_batch(self, config: BatchConfig) -> MicroBatch<Self>
+    where
+        Self: Sized,
+    {
+        MicroBatch::new(self, config)
+    }
+
+    /// Gathers items into batches of one key each, and yields every batch with its key. See [`MicroBatchBy`].
+    #[cfg(feature = "time")]
+    fn micro_batch_by<K, F>(self, key: F, config: BatchConfig) -> MicroBatchBy<Self, K, F>
+    where
+        Self: Sized,
+        F: FnMut(&Self::Item) -> K,
+    {
+        MicroBatchBy::new(self, key, config)
+    }
+
+    /// Gathers the successes of a stream of results into batches; an error closes the open batch and follows it. See
+    /// [`TryMicroBatch`].
+    #[cfg(feature = "time")]
+    fn try_micro_batch(self, config: BatchConfig) -> TryMicroBatch<Self>
+    where
+        Self: Sized + TryStream,
+    {
+        TryMicroBatch::new(self, config)
+    }
+
+    /// Merges what became ready while the consumer was away into one item: `merge(older, newer)`. See [`Conflate`].
+    ///
+    /// `|_, newest| newest` keeps the latest item.
+    fn conflate<F>(self, merge: F) -> Conflate<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(Self::Item, Self::Item) -> Self::Item,
+    {
+        Conflate::new(self, merge)
+    }
+}
+
+impl<St: Stream + ?Sized> BackpressureStreamExt for St {}

@@ -1,0 +1,145 @@
+//! Batches of what comes in, by size, weight and time.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use backpressure_core::{BatchConfig, BatchSizer, FlushPacer};
+use futures_core::{FusedStream, Stream};
+use pin_project_lite::pin_project;
+
+use crate::batch::Batches;
+use crate::delegate::delegate;
+use crate::upstream::Upstream;
+
+pin_project! {
+    /// Gathers items into batches. Made by [`micro_batch`](crate::BackpressureStreamExt::micro_batch).
+    ///
+    /// A batch is yielded when it has its most items or its most weight; when its first item has waited for the linger, even
+    /// if the upstream never pauses; when nothing has come for the quiet time; and at the end. It is never empty, and one
+    /// after the other the batches are the input. See [`BatchConfig`].
+    ///
+    /// ```text
+    ///  upstream   a  b  c                d                     e f g h i j
+    ///             ├───── linger ────────▶│                     ├─ size ──▶
+    ///  consumer                  [a b c d]                      [e f g h i]
+    /// ```
+    ///
+    /// While the consumer is busy nothing is pulled; a batch that falls due meanwhile is yielded first. Being asked for a
+    /// batch is no reason to close one.
+    ///
+    /// # Time
+    ///
+    /// The clock is tokio's. While items keep coming it is read every 256 of them, or as often as it takes to know the time
+    /// to a quarter of a millisecond at their pace; a linger below that counts as that much. A timer is armed only when the
+    /// upstream pauses with a batch open, once for a batch, and it goes with the batch: after a batch that was full nothing
+    /// is left that could wake the task. A linger of zero needs no timer: a batch is what the upstream has ready in one go.
+    ///
+    /// One poll pulls at most 1024 items if no batch closes, then yields to the executor.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a tokio runtime with time enabled, if a timer is needed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backpressure_core::BatchConfig;
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::StreamExt;
+    /// use tokio_stream::wrappers::UnboundedReceiverStream;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, rx) = tokio::sync::mpsc::unbounded_channel();
+    /// let config = BatchConfig::builder().max_items(2).linger(Duration::from_millis(5)).build()?;
+    /// let mut batches = UnboundedReceiverStream::new(rx).micro_batch(config);
+    ///
+    /// for event in ["login", "click", "click"] {
+    ///     tx.send(event)?;
+    /// }
+    /// assert_eq!(batches.next().await, Some(vec!["login", "click"])); // full, at once
+    /// assert_eq!(batches.next().await, Some(vec!["click"])); // 5 ms later
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct MicroBatch<St: Stream> {
+        #[pin]
+        upstream: Upstream<St>,
+        batches: Batches<St::Item>,
+    }
+}
+
+impl<St: Stream> MicroBatch<St> {
+    pub(crate) fn new(stream: St, config: BatchConfig) -> Self {
+        Self { upstream: Upstream::new(stream), batches: Batches::single(config) }
+    }
+
+    /// Weighs each item, once, when it is pulled. Counts where the configuration bounds the weight; without this every item
+    /// weighs 1.
+    pub fn weigh_by(mut self, weigh: impl Fn(&St::Item) -> usize + Send + Sync + 'static) -> Self {
+        self.batches.weigh_by(Box::new(weigh));
+        self
+    }
+
+    /// Adapts the linger to the consumer, within the bounds of `pacer`, instead of the configured one.
+    ///
+    /// What the consumer takes for a batch is the time from yielding it to being polled again. If that is long the linger
+    /// grows, so that batches get fewer and fuller; if it is short the linger shrinks. This reads the clock twice a batch.
+    pub fn adapt_linger(mut self, pacer: FlushPacer) -> Self {
+        self.batches.adapt_linger(pacer);
+        self
+    }
+
+    /// Adapts the most items of a batch to the consumer, within the bounds of `sizer`, instead of the configured ones.
+    ///
+    /// What the consumer takes for a batch is the time from yielding it to being polled again. Full batches that take too
+    /// long make the next ones smaller; full ones that do not make them larger. This reads the clock twice a batch.
+    pub fn adapt_size(mut self, sizer: BatchSizer) -> Self {
+        self.batches.adapt_size(sizer);
+        self
+    }
+
+    /// The items that are held, in order. The upstream is dropped.
+    pub fn into_remainder(self) -> Vec<St::Item> {
+        self.into_parts().1
+    }
+
+    /// The upstream, and the items that are held, in order.
+    pub fn into_parts(self) -> (St, Vec<St::Item>) {
+        (self.upstream.into_inner(), self.batches.into_remainder())
+    }
+}
+
+impl<St: Stream> Stream for MicroBatch<St> {
+    type Item = Vec<St::Item>;
+
+    /// # Cancel safety
+    ///
+    /// The open batch is kept in the adapter: a consumer that stops polling and starts again misses nothing.
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<St::Item>>> {
+        let mut this = self.project();
+        this.batches.poll_batch(cx, |cx| this.upstream.as_mut().poll_next(cx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.batches.size_hint(self.upstream.size_hint())
+    }
+}
+
+impl<St: Stream> FusedStream for MicroBatch<St> {
+    fn is_terminated(&self) -> bool {
+        self.upstream.has_ended() && self.batches.is_empty()
+    }
+}
+
+delegate!(MicroBatch<St>);
+
+impl<St: Stream + fmt::Debug> fmt::Debug for MicroBatch<St> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MicroBatch")
+            .field("stream", self.get_ref())
+            .field("open", &self.batches.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
+
+use backpressure_core::{
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Offer, Oversize, Priority, Recorder, Reporter,
+    Strategy, Tag,
+};
+
+use crate::clock;
+use crate::hooks::Hooks;
+
+/// Most items pulled in one go.
+pub(crate) const BUDGET: usize = 64;
+
+/// A queue that loses nothing asks for items only once there is room for this many, or for half of what it holds.
+const BURST: usize = 32;
+
+pub(crate) struct Queue<T> {
+    config: BackpressureConfig,
+    buffer: BoundedBuffer<T>,
+    /// An item that was pulled and is too heavy for the room left: it enters as soon as there is enough.
+    heavy: Option<(T, Tag)>,
+    hooks: Hooks<T>,
+    recorder: Recorder,
+    reporter: Reporter,
+    lossy: bool,
+    burst: usize,
+    max_weight: usize,
+    /// Items that may leave before that is published.
+    lag: usize,
+    /// Items that could leave, when that was last published, before the queue has to be seen to again.
+    granted: usize,
+    /// Those of them that have not left yet.
+    coasting: usize,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(config: BackpressureConfig) -> Self {
+        let recorder = Recorder::new(&config, clock::now, false);
+        Self {
+            buffer: BoundedBuffer::new(&config),
+            heavy: None,
+            hooks: Hooks::NONE,
+            reporter: recorder.reporter(),
+            recorder,
+            lossy: config.strategy().is_lossy(),
+            burst: config.capacity().div_ceil(2).min(BURST),
+            max_weight: config.max_weight().unwrap_or(usize::MAX),
+            lag: if config.strategy().is_lossy() { 0 } else { (config.capacity() / 64).min(BURST - 1) },
+            granted: 0,
+            coasting: 0,
+            config,
+        }
+    }
+
+    #[cfg(feature = "rt")]
+    pub(crate) const fn config(&self) -> &BackpressureConfig {
+        &self.config
+    }
+
+    pub(crate) const fn hooks_mut(&mut self) -> &mut Hooks<T> {
+        &mut self.hooks
+    }
+
+    /// Delivers by priority from now on; a queue that was used already stays as it is.
+    pub(crate) fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
+        if self.buffer.accepted() == 0 {
+            self.buffer = BoundedBuffer::new(&self.config).prioritized();
+            self.hooks.rank = Some(Box::new(rank));
+        }
+    }
+
+    pub(crate) fn gauge(&self) -> Gauge {
+        self.recorder.gauge()
+    }
+
+    /// Takes in what `next` has, as far as there is appetite.
+    #[inline]
+    pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<T>) {
+        let mut left = self.appetite();
+        while left > 0 && self.has_weight() {
+            let Some(item) = next() else { break };
+            left -= 1;
+            self.take_in(item);
+        }
+    }
+
+    /// How many items to pull now: none if they would have to wait outside.
+    #[inline]
+    fn appetite(&self) -> usize {
+        if self.lossy {
+            return BUDGET;
+        }
+        let room = self.room();
+        if room >= self.burst { room.min(BUDGET) } else { 0 }
+    }
+
+    #[inline]
+    fn room(&self) -> usize {
+        self.config.capacity() - self.buffer.len()
+    }
+
+    /// Whether the weight bound lets another item in, as far as one can tell before it is weighed.
+    #[inline]
+    fn has_weight(&self) -> bool {
+        self.lossy || (self.buffer.weight() < self.max_weight && self.heavy.is_none())
+    }
+
+    /// Takes in an item under the strategy. What has to go for it is counted and given to the hook.
+    #[inline]
+    fn take_in(&mut self, item: T) {
+        let tag = self.hooks.tag(&item);
+        match self.buffer.offer(item, tag) {
+            Offer::Accepted => {}
+            otherwise => self.conclude(otherwise, tag),
+        }
+    }
+
+    #[inline(never)]
+    fn conclude(&mut self, offer: Offer<T>, tag: Tag) {
+        let (item, reason) = match offer {
+            Offer::Accepted => return,
+            Offer::AcceptedEvicting(evicted) => {
+                self.publish(Moved::discarded(DropReason::Evicted, evicted.count()));
+                return self.hooks.dispose(evicted, DropReason::Evicted);
+            }
+            Offer::Full(item) if self.buffer.admits(tag.weight) => {
+                self.heavy = Some((item, tag));
+                return;
+            }
+            Offer::Full(item) => (item, DropReason::Overflow),
+            Offer::Dropped(item, reason) => (item, reason),
+            Offer::Closed(item) => (item, DropReason::Closed),
+        };
+        self.reporter.refused(reason);
+        self.hooks.dispose([item], reason);
+    }
+
+    /// The next item, if it can be given out with nothing else to see to.
+    #[inline]
+    pub(crate) fn coast(&mut self) -> Option<T> {
+        self.coasting = self.coasting.checked_sub(1)?;
+        self.buffer.pop()
+    }
+
+    /// Gives out the next item in delivery order.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let item = self.buffer.pop()?;
+        if let Some((heavy, tag)) = self.heavy.take() {
+            let offer = self.buffer.offer(heavy, tag);
+            self.conclude(offer, tag);
+        }
+        self.publish_taken(1);
+        self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
+        self.coasting = self.granted;
+        Some(item)
+    }
+
+    /// Takes everything out, in delivery order, as given to the consumer.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
+    /// Publishes that nothing more comes in.
+    pub(crate) fn drain(&mut self) {
+        if self.recorder.drain() {
+            self.reporter.notify();
+        }
+    }
+
+    /// Publishes what has left, with `more` that are leaving just now.
+    fn publish_taken(&mut self, more: usize) {
+        let taken = self.granted - self.coasting + more;
+        (self.granted, self.coasting) = (0, 0);
+        if taken > 0 {
+            self.publish(Moved::taken(taken));
+        }
+    }
+
+    fn publish(&mut self, moved: Moved) {
+        if self.recorder.update(&self.buffer, moved) {
+            self.reporter.notify();
+        }
+    }
+
+    /// Items held, wherever.
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len() + usize::from(self.heavy.is_some())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// What is still to come out at least, and at most, when the upstream promises `(lower, upper)` more.
+    pub(crate) fn size_hint(&self, (lower, upper): (usize, Option<usize>)) -> (usize, Option<usize>) {
+        let held = self.len();
+        let weighs = self.config.max_weight().is_some();
+        let evicts = matches!(self.config.strategy(), Strategy::DropOldest | Strategy::DropLowest);
+        let refuses = self.lossy || (weighs && self.config.oversize() == Oversize::Refuse);
+        let lower = match refuses {
+            true if weighs && evicts => held.min(1),
+            true => held,
+            false => held.saturating_add(lower),
+        };
+        (lower, upper.and_then(|upper| upper.checked_add(held)))
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    /// Whatever is still queued is lost, and not silently.
+    fn drop(&mut self) {
+        self.publish_taken(0);
+        let mut queued = Vec::new();
+        let count = self.buffer.pop_many(&mut queued, usize::MAX, usize::MAX);
+        if count > 0 {
+            self.publish(Moved::discarded(DropReason::Closed, count));
+        }
+        let heavy = self.heavy.take().map(|(item, _)| item);
+        if heavy.is_some() {
+            self.reporter.refused(DropReason::Closed);
+        }
+        self.drain();
+        self.hooks.dispose(queued.into_iter().chain(heavy), DropReason::Closed);
+    }
+}

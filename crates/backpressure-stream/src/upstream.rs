@@ -1,0 +1,86 @@
+//! A stream that is left alone once it has ended.
+
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// Answers `None` for ever after the stream inside did, or panicked.
+    #[derive(Debug)]
+    pub(crate) struct Upstream<St> {
+        #[pin]
+        stream: St,
+        ended: bool,
+    }
+}
+
+/// Ends an upstream unless it is forgotten: that is, if polling it panics.
+struct Unwinding<'a>(&'a mut bool);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        *self.0 = true;
+    }
+}
+
+impl<St> Upstream<St> {
+    pub(crate) const fn new(stream: St) -> Self {
+        Self { stream, ended: false }
+    }
+
+    #[inline]
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) const fn get_ref(&self) -> &St {
+        &self.stream
+    }
+
+    pub(crate) const fn get_mut(&mut self) -> &mut St {
+        &mut self.stream
+    }
+
+    pub(crate) fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut St> {
+        self.project().stream
+    }
+
+    pub(crate) fn into_inner(self) -> St {
+        self.stream
+    }
+
+    /// Polls the stream inside by `poll`, unless it has ended.
+    #[inline]
+    pub(crate) fn poll_by<T>(
+        self: Pin<&mut Self>,
+        poll: impl FnOnce(Pin<&mut St>) -> Poll<Option<T>>,
+    ) -> Poll<Option<T>> {
+        let this = self.project();
+        if *this.ended {
+            return Poll::Ready(None);
+        }
+        let unwinding = Unwinding(this.ended);
+        let polled = poll(this.stream);
+        mem::forget(unwinding);
+        if let Poll::Ready(None) = polled {
+            *this.ended = true;
+        }
+        polled
+    }
+}
+
+impl<St: Stream> Stream for Upstream<St> {
+    type Item = St::Item;
+
+    #[inline]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<St::Item>> {
+        self.poll_by(|stream| stream.poll_next(cx))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.ended { (0, Some(0)) } else { self.stream.size_hint() }
+    }
+}
