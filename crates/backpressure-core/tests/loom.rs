@@ -136,9 +136,23 @@ fn w2_no_wake_is_lost_between_looking_and_registering() {
     loom::model(|| {
         let mut part = Part::new(1, false);
         let gauge = part.gauge.clone();
-        let writer = thread::spawn(move || part.push());
+        let writer = thread::spawn(move || {
+            part.push();
+            part
+        });
         assert_eq!(block_on(gauge.changed_from(State::Normal)), State::Blocked);
-        writer.join().unwrap();
+        drop(writer.join().unwrap());
+    });
+}
+
+#[test]
+fn w4_a_part_that_is_dropped_wakes_who_watches_it() {
+    loom::model(|| {
+        let part = Part::new(1, false);
+        let gauge = part.gauge.clone();
+        let owner = thread::spawn(move || drop(part));
+        assert_eq!(block_on(gauge.changed_from(State::Normal)), State::Draining);
+        owner.join().unwrap();
     });
 }
 
