@@ -40,7 +40,8 @@ pub type Clock = fn() -> Instant;
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    books: Books,
+    /// Items the consumer ever took.
+    taken: u64,
     /// Items and weight held at the last update.
     held: (usize, usize),
     state: State,
@@ -73,12 +74,7 @@ impl Recorder {
     ///
     /// With `tracked`, items taken are in flight until a [`Reporter`] settles them; without, taking an item delivers it.
     pub fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
-        Self {
-            shared: Arc::new(Shared::new(config, clock, tracked)),
-            books: Books::default(),
-            held: (0, 0),
-            state: State::Normal,
-        }
+        Self { shared: Arc::new(Shared::new(config, clock, tracked)), taken: 0, held: (0, 0), state: State::Normal }
     }
 
     /// A handle that reads these instruments.
@@ -96,13 +92,14 @@ impl Recorder {
     #[inline]
     #[must_use = "a change of state has to be notified"]
     pub fn update<T>(&mut self, buffer: &BoundedBuffer<T>, moved: Moved) -> bool {
-        self.books = Books {
+        self.taken = self.taken.saturating_add(moved.taken);
+        let books = Books {
             accepted: buffer.accepted(),
-            taken: self.books.taken.saturating_add(moved.taken),
+            taken: self.taken,
             queued: buffer.len() as u64,
             oldest: buffer.oldest(),
         };
-        self.shared.ledger.publish(&self.books, moved.discarded);
+        self.shared.ledger.publish(&books, moved.discarded);
         let held = (buffer.held(), buffer.held_weight());
         if held == self.held {
             return false;
