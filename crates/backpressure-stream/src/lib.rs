@@ -79,3 +79,8 @@ pub use micro_batch_by::MicroBatchBy;
 pub use spawned::Spawned;
 #[cfg(feature = "time")]
 pub use try_micro_batch::TryMicroBatch;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

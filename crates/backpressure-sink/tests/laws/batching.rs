@@ -181,6 +181,10 @@ async fn b5_a_timer_goes_with_its_batch() {
     advance(MS).await;
     assert!(sink.flush_once(&task).is_ready());
     assert_eq!(probe.got(), [vec![0, 1, 2], vec![3]]);
+
+    offer_all(&mut sink, 4..5, &task);
+    assert!(sink.flush_once(&task).is_pending());
+    assert!(sink.close_once(&task).is_ready());
     task.wakes();
     advance(10 * LINGER).await;
     assert_eq!(task.wakes(), 0);

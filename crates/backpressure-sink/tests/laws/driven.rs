@@ -1,6 +1,7 @@
 //! A handle and its driver.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -59,18 +60,56 @@ fn d1_d2_the_driver_asks_for_readiness_only_with_an_item_at_hand() {
 }
 
 #[test]
-fn d1_a_readiness_whose_item_was_taken_back_is_kept_for_the_next() {
+fn a_driver_whose_items_were_taken_back_no_longer_waits_to_send_them() {
     let (probe, user, task) = (Probe::with_room(0), Task::new(), Task::new());
     let (mut sink, mut driver) = driven(&probe, 8, Strategy::block());
     assert!(sink.offer('a', &user).is_ready());
     assert!(run(&mut driver, &task).is_pending());
     assert_eq!(sink.take_remainder(), ['a']);
-    assert_eq!(task.wakes(), 1, "the driver no longer has to wait for room");
+    assert_eq!(task.wakes(), 1);
+    assert!(sink.close_once(&user).is_pending());
+    assert_eq!(run(&mut driver, &task), Poll::Ready(Ok(())));
+}
+
+/// Takes everything back the moment it is asked whether it is ready.
+struct Fickle(Probe<char>, Arc<Mutex<Option<Driven<char, Broken>>>>);
+
+impl Sink<char> for Fickle {
+    type Error = Broken;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        if let Some(handle) = self.1.lock().unwrap().as_mut() {
+            assert_eq!(handle.take_remainder(), ['a']);
+        }
+        Pin::new(&mut self.0).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: char) -> Result<(), Broken> {
+        Pin::new(&mut self.0).start_send(item)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
+
+#[test]
+fn d1_a_readiness_whose_item_was_taken_back_is_kept_for_the_next() {
+    let (probe, user, task) = (Probe::ready(), Task::new(), Task::new());
+    let handle = Arc::new(Mutex::new(None));
+    let inner = Fickle(probe.clone(), Arc::clone(&handle));
+    let (mut sink, mut driver) = inner.backpressure(config(|c| c.capacity(4))).drive();
+    assert!(sink.offer('a', &user).is_ready());
+    *handle.lock().unwrap() = Some(sink);
     assert!(run(&mut driver, &task).is_pending());
+    let mut sink = handle.lock().unwrap().take().unwrap();
     assert!(sink.offer('b', &user).is_ready());
-    probe.make_room(1);
     assert!(run(&mut driver, &task).is_pending());
-    assert_eq!(probe.got(), ['b']);
+    assert_eq!((probe.got(), probe.attempts(Stage::Ready)), (vec!['b'], 1));
     probe.assert_lawful();
 }
 
@@ -151,7 +190,7 @@ impl Wake for Reentrant {
     fn wake(self: Arc<Self>) {
         if let Some(sink) = self.0.lock().unwrap().as_mut() {
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(std::pin::Pin::new(&mut *sink).poll_ready(&mut cx).is_ready());
+            assert!(Pin::new(&mut *sink).poll_ready(&mut cx).is_ready());
             assert_eq!(sink.start(99), Ok(()));
         }
     }
@@ -163,7 +202,7 @@ fn w5_a_waker_may_use_the_handle() {
     let (mut sink, mut driver) = driven(&probe, 1, Strategy::block());
     let waker = Arc::new(Reentrant(Mutex::new(None)));
     sink.start(1).unwrap();
-    let ready = std::pin::Pin::new(&mut sink).poll_ready(&mut Context::from_waker(&Arc::clone(&waker).into()));
+    let ready = Pin::new(&mut sink).poll_ready(&mut Context::from_waker(&Arc::clone(&waker).into()));
     assert!(ready.is_pending());
     *waker.0.lock().unwrap() = Some(sink);
     probe.make_room(9);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, ClosedBatches, FlushPacer};
+use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer};
 
 use super::adapt::Adapt;
 use super::driver::{Driver, with_linger};
@@ -19,10 +19,9 @@ pub(crate) struct Single<T> {
     open: BatchAccumulator<T>,
     /// How many items of the open batch the last look at the clock has seen.
     seen: usize,
-    /// Closed by their size or weight.
-    closed: ClosedBatches<T>,
-    /// Closed after those for another reason.
-    cut: Option<Batch<T>>,
+    closed: Option<Vec<T>>,
+    /// Closed after that one: an item can close the batch before it and then its own, or a glance at the clock the next.
+    closed_after: Option<Vec<T>>,
     weigh: Option<Weigh<T>>,
     adapt: Adapt,
 }
@@ -34,8 +33,8 @@ impl<T> Batches<T> {
             config: lingering,
             open: BatchAccumulator::new(lingering),
             seen: 0,
-            closed: ClosedBatches::default(),
-            cut: None,
+            closed: None,
+            closed_after: None,
             weigh: None,
             adapt: Adapt::default(),
         };
@@ -76,7 +75,7 @@ impl<T> Batches<T> {
 
     /// Whether nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.gather.open.is_empty() && self.gather.closed.is_empty() && self.gather.cut.is_none()
+        self.gather.open.is_empty() && self.gather.closed.is_none()
     }
 
     /// Items in the open batch.
@@ -86,15 +85,16 @@ impl<T> Batches<T> {
 
     /// Everything that is held, in order.
     pub(crate) fn into_remainder(self) -> Vec<T> {
-        let Single { mut open, closed, cut, .. } = self.gather;
-        closed.chain(cut).chain(open.end()).flat_map(|batch| batch.items).collect()
+        let Single { mut open, closed, closed_after, .. } = self.gather;
+        let open = open.end().map(|batch| batch.items);
+        [closed, closed_after, open].into_iter().flatten().flatten().collect()
     }
 
     /// How many batches are still to come when `(lower, upper)` items are.
     pub(crate) fn size_hint(&self, (lower, upper): (usize, Option<usize>)) -> (usize, Option<usize>) {
-        let Single { config, open, closed, cut, adapt, .. } = &self.gather;
+        let Single { config, open, closed, closed_after, adapt, .. } = &self.gather;
         let largest = if adapt.sizer.is_some() { usize::MAX } else { config.max_items() };
-        let closed = closed.size_hint().0 + usize::from(cut.is_some());
+        let closed = usize::from(closed.is_some()) + usize::from(closed_after.is_some());
         let batches = lower.saturating_add(open.len()).div_ceil(largest);
         let most = closed + usize::from(!open.is_empty());
         (closed.saturating_add(batches), upper.and_then(|upper| upper.checked_add(most)))
@@ -102,6 +102,13 @@ impl<T> Batches<T> {
 }
 
 impl<T> Single<T> {
+    /// Keeps a batch until it is asked for.
+    #[inline]
+    fn keep(&mut self, batch: Batch<T>) {
+        let place = if self.closed.is_none() { &mut self.closed } else { &mut self.closed_after };
+        *place = Some(batch.items);
+    }
+
     /// Puts what was learned into force, for the batches that open from now on.
     fn apply(&mut self) {
         if let Some(linger) = self.adapt.linger().filter(|_| self.open.is_empty()) {
@@ -128,7 +135,7 @@ impl<T> Gather for Single<T> {
             let closed = self.open.push(item, weight);
             if !closed.is_empty() {
                 self.seen = 0;
-                self.closed = closed;
+                closed.for_each(|batch| self.keep(batch));
                 break;
             }
         }
@@ -136,18 +143,28 @@ impl<T> Gather for Single<T> {
     }
 
     fn observe(&mut self, now: Instant) {
-        self.cut = self.cut.take().or_else(|| self.open.observe(now));
-        self.seen = self.open.len();
+        if self.closed_after.is_none() {
+            if let Some(due) = self.open.observe(now) {
+                self.keep(due);
+            }
+            self.seen = self.open.len();
+        }
     }
 
     fn cut(&mut self) {
-        self.cut = self.cut.take().or_else(|| self.open.end());
-        self.seen = self.open.len();
+        if self.closed_after.is_none() {
+            if let Some(last) = self.open.end() {
+                self.keep(last);
+            }
+            self.seen = 0;
+        }
     }
 
     #[inline]
     fn closed(&mut self) -> Option<Vec<T>> {
-        self.closed.next().or_else(|| self.cut.take()).map(|batch| batch.items)
+        let next = self.closed.take()?;
+        self.closed = self.closed_after.take();
+        Some(next)
     }
 
     #[inline]

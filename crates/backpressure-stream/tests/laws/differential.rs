@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt, stream};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use crate::support::{MS, Script, Step, exhaust};
+use crate::support::{MS, Script, Step, exhaust, paused};
 
 fn steps() -> impl Strategy<Value = Vec<Step<u32>>> {
     let step = prop_oneof![5 => any::<u32>().prop_map(Step::Item), 1 => Just(Step::Pause), 1 => Just(Step::Restless)];
@@ -42,10 +42,13 @@ proptest! {
 
     #[test]
     fn b6_with_no_linger_at_all_it_is_ready_chunks(steps in steps(), max_items in 1usize..20) {
-        let config = BatchConfig::builder().max_items(max_items).linger(Duration::ZERO).build().unwrap();
-        let ours = exhaust(&mut Script::new(steps.clone()).micro_batch(config));
-        let theirs = exhaust(&mut Script::new(steps).ready_chunks(max_items));
-        prop_assert_eq!(ours, theirs);
+        paused().block_on(async {
+            let config = BatchConfig::builder().max_items(max_items).linger(Duration::ZERO).build().unwrap();
+            let ours = exhaust(&mut Script::new(steps.clone()).micro_batch(config));
+            let theirs = exhaust(&mut Script::new(steps).ready_chunks(max_items));
+            prop_assert_eq!(ours, theirs);
+            Ok(())
+        })?;
     }
 
     #[test]
@@ -55,8 +58,7 @@ proptest! {
         // Odd, so that no item comes just when a batch is due.
         linger in (0u32..6).prop_map(|half| 2 * half + 1),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(async {
+        paused().block_on(async {
             let linger = linger * MS;
             let config = BatchConfig::builder().max_items(max_items).linger(linger).build().unwrap();
             let ours = timed(paced(pauses.clone()).micro_batch(config)).await;

@@ -73,8 +73,8 @@ fn d6_the_largest_of_everything_reserves_little_and_needs_no_timer() {
     assert_eq!(exhaust(&mut batches), [[1]]);
 }
 
-#[test]
-fn d6_no_linger_means_what_is_ready_in_one_go() {
+#[tokio::test(start_paused = true)]
+async fn d6_no_linger_means_what_is_ready_in_one_go() {
     let eager = BatchConfig::builder().max_items(3).linger(Duration::ZERO).build().unwrap();
     let steps = [1, 2, 3, 4, 5].map(Step::Item);
     let steps = steps.into_iter().chain([Step::Pause, Step::Pause, Step::Item(6), Step::Restless, Step::Item(7)]);

@@ -57,8 +57,8 @@ fn d7_no_open_key_at_all_is_refused() {
     assert_eq!(error.to_string(), "max_keys is 0, but must be at least 1");
 }
 
-#[test]
-fn d6_no_linger_means_what_is_ready_in_one_go() {
+#[tokio::test(start_paused = true)]
+async fn d6_no_linger_means_what_is_ready_in_one_go() {
     let eager = config(|batch| batch.linger(Duration::ZERO));
     let steps = [11, 21, 12].map(Step::Item).into_iter().chain([Step::Pause, Step::Item(13), Step::End]);
     let mut batches = Script::new(steps).micro_batch_by(tens, eager);

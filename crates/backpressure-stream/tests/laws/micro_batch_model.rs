@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use backpressure_core::BatchConfig;
 use backpressure_stream::BackpressureStreamExt;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use crate::support::{MS, Script, Step, Wakes, poll, read};
+use crate::support::{Busy, MS, Script, Step, Wakes, paused, poll, read};
 
 #[derive(Debug, Clone, Copy)]
 enum Turn {
@@ -113,8 +113,7 @@ async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError>
 proptest! {
     #[test]
     fn b1_b2_b3_b6_w3_i2_the_batches_are_the_input_in_time(config in config(), turns in turns()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(run(config, turns))?;
+        paused().block_on(run(config, turns))?;
     }
 
     #[test]
@@ -124,12 +123,10 @@ proptest! {
         pace in 0u64..2000,
         items in 0u64..1500,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(async {
-            use futures_util::StreamExt;
+        paused().block_on(async {
             let (linger, pace) = (Duration::from_micros(linger), Duration::from_micros(pace));
             let config = BatchConfig::builder().max_items(max_items).linger(linger).build().unwrap();
-            let upstream = crate::support::Busy::at(pace).take(items as usize);
+            let upstream = Busy::at(pace).take(items as usize);
             let batches: Vec<_> = upstream.micro_batch(config).map(|batch| (batch, Instant::now())).collect().await;
             for (batch, at) in &batches {
                 prop_assert!((1..=max_items).contains(&batch.len()));

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::{Sink, Stream};
+use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
@@ -139,6 +140,11 @@ impl<T> Stream for Script<T> {
 
 pub(crate) fn read(count: &AtomicUsize) -> usize {
     count.load(Ordering::SeqCst)
+}
+
+/// A runtime whose clock stands still until it is pushed, or everything waits for it.
+pub(crate) fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 /// Moves tokio's paused clock on, from within a poll.
