@@ -23,6 +23,8 @@ pub(crate) struct Queue<T> {
     recorder: Recorder,
     reporter: Reporter,
     lossy: bool,
+    /// Whether every item fits while there is room.
+    plain: bool,
     burst: usize,
     max_weight: usize,
     /// Items that may leave before that is published.
@@ -42,6 +44,7 @@ impl<T> Queue<T> {
             hooks: Hooks::NONE,
             reporter: recorder.reporter(),
             recorder,
+            plain: !config.strategy().is_lossy() && config.max_weight().is_none(),
             lossy: config.strategy().is_lossy(),
             burst: config.capacity().div_ceil(2).min(BURST),
             max_weight: config.max_weight().unwrap_or(usize::MAX),
@@ -65,6 +68,7 @@ impl<T> Queue<T> {
     pub(crate) fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
         if self.buffer.accepted() == 0 {
             self.buffer = BoundedBuffer::new(&self.config).prioritized();
+            self.plain = false;
             self.hooks.rank = Some(Box::new(rank));
         }
     }
@@ -77,6 +81,10 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<T>) {
         let mut left = self.appetite();
+        if self.plain {
+            self.buffer.extend(left, next);
+            return;
+        }
         while left > 0 && self.has_weight() {
             let Some(item) = next() else { break };
             left -= 1;

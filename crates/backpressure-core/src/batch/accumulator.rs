@@ -70,9 +70,25 @@ struct Timing {
 impl Timing {
     /// The earlier of the two deadlines, linger if they coincide.
     fn next(&self) -> Option<(Instant, FlushReason)> {
-        let linger = self.linger.map(|due| (due, FlushReason::Linger));
-        let quiet = self.quiet.map(|due| (due, FlushReason::Quiet));
-        [linger, quiet].into_iter().flatten().min_by_key(|&(due, _)| due)
+        match (self.linger, self.quiet) {
+            (Some(linger), Some(quiet)) if quiet < linger => Some((quiet, FlushReason::Quiet)),
+            (Some(linger), _) => Some((linger, FlushReason::Linger)),
+            (None, quiet) => quiet.map(|quiet| (quiet, FlushReason::Quiet)),
+        }
+    }
+}
+
+/// Items being added, each of weight 1: when it goes, by a panic if need be, they have been weighed.
+struct Run<'a, T> {
+    items: &'a mut Vec<T>,
+    weight: &'a mut usize,
+    before: usize,
+}
+
+impl<T> Drop for Run<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.weight = self.weight.saturating_add(self.items.len() - self.before);
     }
 }
 
@@ -97,6 +113,26 @@ impl<T> BatchAccumulator<T> {
             }
             _ => self.push_at_edge(item, weight),
         }
+    }
+
+    /// Adds what `next` has, each of weight 1: at most `most` items, and only as long as none of them opens or closes a
+    /// batch. Returns how many.
+    ///
+    /// Cheaper than one [`push`](Self::push) after the other, which the item after these needs. Should `next` panic, what it
+    /// gave before is in the batch.
+    #[inline]
+    pub fn extend(&mut self, most: usize, mut next: impl FnMut() -> Option<T>) -> usize {
+        let items = self.limit.saturating_sub(self.items.len() + 1);
+        let weight = self.config.max_weight().unwrap_or(usize::MAX).saturating_sub(self.weight).saturating_sub(1);
+        let most = most.min(items).min(weight);
+        let run = Run { before: self.items.len(), items: &mut self.items, weight: &mut self.weight };
+        let mut added = 0;
+        while added < most {
+            let Some(item) = next() else { break };
+            run.items.push(item);
+            added += 1;
+        }
+        added
     }
 
     /// Adds an item that opens a batch, or closes one, or both.
@@ -373,6 +409,24 @@ mod tests {
         assert!(batches.push('b', 2).is_empty());
         assert_eq!(closed(batches.end()), [(vec!['b'], 2, FlushReason::End)]);
         assert_eq!(batches.end(), None);
+    }
+
+    #[test]
+    fn b1_a_run_stops_short_of_the_edges_of_a_batch() {
+        let mut batches = accumulator(|builder| builder.max_items(5));
+        let mut items = 0..;
+        assert_eq!(batches.extend(9, || items.next()), 0, "no batch is open");
+        assert!(batches.push(99, 1).is_empty());
+        assert_eq!(batches.extend(2, || items.next()), 2);
+        assert_eq!(batches.extend(9, || None), 0);
+        assert_eq!(batches.extend(9, || items.next()), 1, "one more would fill it");
+        assert_eq!((batches.len(), batches.weight()), (4, 4));
+        assert_eq!(closed(batches.push(9, 1)), [(vec![99, 0, 1, 2, 9], 5, FlushReason::Full)]);
+
+        let mut batches = accumulator(|builder| builder.max_weight(10));
+        assert!(batches.push(0, 7).is_empty());
+        assert_eq!(batches.extend(9, || Some(0)), 2);
+        assert_eq!(batches.weight(), 9);
     }
 
     #[test]

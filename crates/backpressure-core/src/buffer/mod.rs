@@ -3,6 +3,8 @@
 mod lanes;
 mod store;
 
+use std::collections::VecDeque;
+
 use crate::config::BackpressureConfig;
 use crate::levels::Levels;
 use crate::offer::{DropReason, Evicted, Offer};
@@ -65,6 +67,21 @@ pub struct BoundedBuffer<T> {
     sampled: u32,
     accepted: u64,
     closed: bool,
+}
+
+/// Items entering a plain queue: when it goes, by a panic if need be, they have been counted.
+struct Run<'a, T> {
+    queue: &'a mut VecDeque<T>,
+    queued: &'a mut usize,
+    accepted: &'a mut u64,
+}
+
+impl<T> Drop for Run<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.accepted += (self.queue.len() - *self.queued) as u64;
+        *self.queued = self.queue.len();
+    }
 }
 
 impl<T> BoundedBuffer<T> {
@@ -157,6 +174,31 @@ impl<T> BoundedBuffer<T> {
         evicted.map_or(Offer::Accepted, Offer::AcceptedEvicting)
     }
 
+    /// Takes in what `next` has, each with the default [`Tag`]: at most `most` items, and only while there is room, so that
+    /// nothing is asked of `next` that would not fit. Returns how many. The strategy plays no part.
+    ///
+    /// Cheaper than one [`offer`](Self::offer) after the other. Should `next` panic, what it gave before is in the buffer.
+    #[inline]
+    pub fn extend(&mut self, most: usize, mut next: impl FnMut() -> Option<T>) -> usize {
+        let mut added = 0;
+        if let (Store::Fifo(queue), false) = (&mut self.store, self.closed) {
+            let most = most.min(self.capacity.saturating_sub(self.queued + self.reserved));
+            let run = Run { queue, queued: &mut self.queued, accepted: &mut self.accepted };
+            while added < most {
+                let Some(item) = next() else { break };
+                run.queue.push_back(item);
+                added += 1;
+            }
+            return added;
+        }
+        while added < most && !self.closed && self.fits(Tag::default().weight) {
+            let Some(item) = next() else { break };
+            self.insert(item, Tag::default());
+            added += 1;
+        }
+        added
+    }
+
     /// Holds a slot, and `weight` of the weight bound, for a later [`fill`](Self::fill). Refused when there is no room.
     #[inline]
     pub fn try_reserve(&mut self, weight: usize) -> bool {
@@ -194,6 +236,16 @@ impl<T> BoundedBuffer<T> {
     /// Takes the next item in delivery order.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
+        if let Store::Fifo(queue) = &mut self.store {
+            let item = queue.pop_front()?;
+            self.queued -= 1;
+            return Some(item);
+        }
+        self.pop_tagged()
+    }
+
+    #[inline(never)]
+    fn pop_tagged(&mut self) -> Option<T> {
         let (item, weight) = self.store.pop_next()?;
         self.queued -= 1;
         self.weight = self.weight.saturating_sub(weight);

@@ -51,3 +51,37 @@ fn evicted(offer: Offer<u32>) -> Vec<u32> {
         other => panic!("{other:?} evicts nothing"),
     }
 }
+
+#[test]
+fn d2_d3_a_run_asks_for_nothing_that_would_not_fit() {
+    let config = bounded(4, Strategy::block()).max_weight(4).build().unwrap();
+    let plain = built(bounded(4, Strategy::block()));
+    for mut buffer in [plain, BoundedBuffer::new(&config), BoundedBuffer::new(&config).prioritized()] {
+        assert!(buffer.try_reserve(1));
+        let mut asked = 0..;
+        assert_eq!(buffer.extend(2, || asked.next()), 2);
+        assert_eq!(buffer.extend(9, || asked.next()), 1, "a slot is reserved");
+        assert_eq!((asked.next(), buffer.len(), buffer.accepted()), (Some(3), 3, 3));
+        assert_eq!(contents(&mut buffer), [0, 1, 2]);
+        assert_eq!(buffer.extend(9, || None), 0);
+        buffer.close();
+        assert_eq!(buffer.extend(9, || asked.next()), 0);
+        assert_eq!(asked.next(), Some(4));
+    }
+}
+
+#[test]
+fn c1_a_run_that_panics_has_counted_what_came_before() {
+    for weight in [None, Some(9)] {
+        let mut builder = bounded(9, Strategy::DropOldest);
+        if let Some(weight) = weight {
+            builder = builder.max_weight(weight);
+        }
+        let mut buffer = built(builder);
+        let mut items = [1, 2].into_iter();
+        let run = std::panic::AssertUnwindSafe(|| buffer.extend(9, || Some(items.next().expect("a third one"))));
+        assert!(std::panic::catch_unwind(run).is_err());
+        assert_eq!((buffer.len(), buffer.accepted()), (2, 2));
+        assert_eq!(contents(&mut buffer), [1, 2]);
+    }
+}

@@ -129,6 +129,17 @@ impl<T> Gather for Single<T> {
     fn fill(&mut self, most: u32, mut next: impl FnMut() -> Option<T>) -> u32 {
         let mut added = 0;
         while added < most {
+            let mut stopped = false;
+            if self.weigh.is_none() {
+                added += self.open.extend((most - added) as usize, || {
+                    let item = next();
+                    stopped = item.is_none();
+                    item
+                }) as u32;
+            }
+            if stopped || added == most {
+                break;
+            }
             let Some(item) = next() else { break };
             added += 1;
             let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&item));
