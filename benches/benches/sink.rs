@@ -32,8 +32,8 @@ fn sinks(c: &mut Criterion) {
     let config = BackpressureConfig::builder().capacity(CAPACITY).build().expect("a valid config");
     group.bench_function("backpressure", |b| {
         b.iter(|| {
-            let sink = inner().backpressure(config.clone());
-            runtime.block_on(stream::iter(0..ITEMS).map(Ok).forward(sink.sink_map_err(drop))).expect("infallible");
+            let sink = inner().bounded(config.clone());
+            runtime.block_on(stream::iter(0..ITEMS).map(Ok).forward(sink)).expect("infallible");
         });
     });
     group.finish();

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Priority};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Hooks, Priority, Weigh};
 
-use crate::hooks::Hooks;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::shared::Shared;
@@ -51,21 +50,36 @@ impl<T> Builder<T> {
     /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
     /// weighs 1. Called outside every lock.
     pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
-        self.hooks.weigh = Some(Box::new(weigh));
+        self.hooks.weigh_by(weigh);
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BackpressureConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        T: Weigh,
+    {
+        self.hooks.weigh_bytes();
         self
     }
 
     /// Ranks each item, once, as it is offered: higher priorities are delivered first. Called outside every lock.
     pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
-        self.hooks.rank = Some(Box::new(rank));
+        self.hooks.rank_by(rank);
         self
     }
 
     /// Gets each lost item, once, by value, with the reason. Called outside every lock; it may use the channel, and it may
     /// panic: the panic goes to whoever caused the loss, the channel is none the worse.
     pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
-        self.hooks.on_drop = Some(Box::new(hook));
+        self.hooks.on_drop(hook);
         self
+    }
+
+    /// Takes all the closures at once, in place of those given so far.
+    pub fn hooks(self, hooks: Hooks<T>) -> Self {
+        Self { hooks, ..self }
     }
 
     /// Counts received items as in flight until [`Receiver::reporter`] is told what became of them; otherwise receiving an
@@ -78,7 +92,7 @@ impl<T> Builder<T> {
     /// Makes the channel.
     pub fn build(self) -> (Sender<T>, Receiver<T>) {
         let buffer = BoundedBuffer::new(&self.config);
-        let buffer = if self.hooks.rank.is_some() { buffer.prioritized() } else { buffer };
+        let buffer = if self.hooks.is_ranking() { buffer.prioritized() } else { buffer };
         let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
         (Sender::new(shared.clone()), Receiver::new(shared))
     }

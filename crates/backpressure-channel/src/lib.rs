@@ -55,7 +55,6 @@ mod builder;
 mod demand;
 mod error;
 mod exclusive;
-mod hooks;
 mod patience;
 mod permit;
 mod place;

@@ -6,12 +6,11 @@
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag,
 };
 
 use crate::demand::Demand;
 use crate::error::{SendError, Sent};
-use crate::hooks::Hooks;
 use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
@@ -213,6 +212,7 @@ impl<T> Inner<T> {
             _ => None,
         };
         let more = producer.is_some() && !self.waiters.is_empty();
+        self.recorder.stall(self.waiters.head_weight().is_some());
         let changed = self.recorder.update(&self.buffer, moved);
         After { changed, receiver: None, producer, more }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure_channel::Builder;
-use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Priority};
+use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Priority, Weigh};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tower_service::Service;
@@ -34,6 +34,15 @@ impl<T> ControllerBuilder<T> {
     /// Weighs each item as it is pushed. Counts where the configuration bounds a weight; without this every item weighs 1.
     pub fn weigh_by(self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
         Self { channel: self.channel.weigh_by(weigh), ..self }
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that the weights of the configuration
+    /// are in bytes.
+    pub fn weigh_bytes(self) -> Self
+    where
+        T: Weigh,
+    {
+        Self { channel: self.channel.weigh_bytes(), ..self }
     }
 
     /// Ranks each item as it is pushed: higher priorities are flushed first.

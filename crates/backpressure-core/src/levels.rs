@@ -1,5 +1,7 @@
 //! Watermarks in whole items.
 
+use std::ops::Range;
+
 use crate::thresholds::Band;
 use crate::{State, Watermarks};
 
@@ -49,6 +51,18 @@ impl Levels {
     #[inline]
     pub fn next(&self, current: State, amount: usize) -> State {
         self.band.next(current, amount)
+    }
+
+    /// The amounts at which [`next`](Self::next) leaves `current` as it is.
+    pub(crate) fn calm(&self, current: State) -> Range<usize> {
+        let Band { rising, falling } = self.band;
+        match current {
+            State::Normal => 0..rising.low,
+            State::Elevated => falling.low..rising.high,
+            State::Critical => falling.high..rising.full,
+            State::Blocked => falling.full..usize::MAX,
+            State::Draining => 0..usize::MAX,
+        }
     }
 }
 
@@ -107,6 +121,10 @@ mod tests {
             for amount in 0..=bound + 2 {
                 let utilization = share(amount, bound);
                 prop_assert_eq!(levels.classify(amount), watermarks.classify(utilization));
+                for current in &State::ALL {
+                    let calm = levels.calm(*current).contains(&amount);
+                    prop_assert_eq!(calm, levels.next(*current, amount) == *current, "{} at {}", current, amount);
+                }
                 for current in &State::ALL[..4] {
                     let expected = model(watermarks, hysteresis, *current, utilization);
                     prop_assert_eq!(levels.next(*current, amount), expected, "{} from {}", amount, current);

@@ -15,6 +15,7 @@
 //!
 //! * **How close to the edge?** [`State`], from a utilization by [`Watermarks`]; [`StateMachine`] adds hysteresis and dwell.
 //! * **What when it is full?** [`Strategy`], carried out by [`BoundedBuffer`], answered truthfully by [`Offer`].
+//! * **What is in an item?** A [`Weigh`]t, a [`Priority`], and a fate to be told of: the [`Hooks`] of a shell.
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
 //!
@@ -26,6 +27,7 @@ mod buffer;
 mod config;
 mod error;
 mod histogram;
+mod hooks;
 mod levels;
 mod machine;
 mod meter;
@@ -37,12 +39,14 @@ mod strategy;
 mod sync;
 mod thresholds;
 mod watermarks;
+mod weigh;
 
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use error::ConfigError;
 pub use histogram::{LatencyHistogram, RecentLatencies};
+pub use hooks::{Hooks, Weigher};
 pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
 #[cfg(feature = "stream")]
@@ -57,3 +61,4 @@ pub use sizer::BatchSizer;
 pub use state::State;
 pub use strategy::{Oversize, Priority, Strategy};
 pub use watermarks::Watermarks;
+pub use weigh::Weigh;

@@ -24,7 +24,7 @@ pub enum State {
     Elevated = 1,
     /// At or above the high watermark: only important work should still enter.
     Critical = 2,
-    /// Full: nothing enters until something leaves.
+    /// Full, or something waits that does not fit: nothing enters until something leaves.
     Blocked = 3,
     /// Shutdown has begun, whatever the depth: nothing enters any more.
     Draining = 4,

@@ -2,21 +2,18 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use backpressure_core::{Batch, BatchAccumulator, BatchConfig};
+use backpressure_core::{Batch, BatchAccumulator, BatchConfig, Weigh, Weigher};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::clock;
 use crate::error::BackpressureSinkError;
-use crate::hooks::Weigher;
 use crate::looks::Looks;
 use crate::phase::Phase;
 use crate::timer::Timer;
-use crate::weigh::Weigh;
 
 pin_project! {
     /// Gathers items into batches for a sink of `Vec`s.
@@ -119,7 +116,7 @@ impl<Si, T> BatchingSink<Si, T> {
 
     /// Weighs each item, once. Counts where the configuration bounds the weight; without this every item weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
-        self.weigh = Some(Weigher::Given(Arc::new(weigh)));
+        self.weigh = Some(Weigher::by(weigh));
         self
     }
 
@@ -129,7 +126,7 @@ impl<Si, T> BatchingSink<Si, T> {
     where
         T: Weigh,
     {
-        self.weigh = Some(Weigher::Own(T::weight));
+        self.weigh = Some(Weigher::own());
         self
     }
 

@@ -46,7 +46,7 @@ use crate::link::{Shared, Want};
 /// let (arrivals, arrived) = std::sync::mpsc::channel();
 /// let inner = Box::pin(sink::unfold((), move |(), item| std::future::ready(arrivals.send(item))));
 ///
-/// let (mut sink, driver) = inner.backpressure(BackpressureConfig::default()).drive();
+/// let (mut sink, driver) = inner.bounded(BackpressureConfig::default()).drive();
 /// let driver = tokio::spawn(driver);
 /// sink.feed("the tail").await?; // no flush, no further send
 /// tokio::task::yield_now().await;

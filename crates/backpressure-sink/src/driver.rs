@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use crate::error::BackpressureSinkError;
 use crate::link::{Shared, Step};
 use crate::progress::BUDGET;
-use crate::queue::Tally;
+use crate::queue::Handed;
 
 pin_project! {
     /// Delivers what is sent to a [`Driven`](crate::Driven) handle, and flushes the inner sink whenever nothing is queued.
@@ -42,12 +42,12 @@ pin_project! {
 struct DriverLink<T, E> {
     shared: Arc<Shared<T, E>>,
     /// What became of the last item: failed, until the inner sink has answered otherwise.
-    tally: Tally,
+    handed: Handed,
 }
 
 impl<Si: Sink<T>, T> Driver<Si, T> {
     pub(crate) const fn new(inner: Si, shared: Arc<Shared<T, Si::Error>>, in_doubt: usize) -> Self {
-        let link = DriverLink { shared, tally: Tally { delivered: 0, failed: 0 } };
+        let link = DriverLink { shared, handed: Handed::Nothing };
         Self { inner, link, readied: false, in_doubt }
     }
 
@@ -61,9 +61,9 @@ impl<Si: Sink<T>, T> Driver<Si, T> {
         }
         if let Some(item) = this.link.shared.pop() {
             *this.readied = false;
-            this.link.tally.failed = 1;
+            this.link.handed = Handed::Failed;
             this.inner.start_send(item).map_err(|source| failed(source, 1, *this.in_doubt))?;
-            this.link.tally = Tally { delivered: 1, failed: 0 };
+            this.link.handed = Handed::Delivered;
             *this.in_doubt = this.in_doubt.saturating_add(1);
         }
         Poll::Ready(Ok(()))
@@ -80,7 +80,7 @@ impl<Si: Sink<T>, T> Future for Driver<Si, T> {
             let shared = &this.link.shared;
             let in_doubt = *this.in_doubt;
             let failed = |source| BackpressureSinkError::Inner { source, lost: 0, in_doubt };
-            match shared.step(std::mem::take(&mut this.link.tally)) {
+            match shared.step(std::mem::take(&mut this.link.handed)) {
                 Step::Send => {
                     if let Err(error) = ready!(self.as_mut().poll_send(cx)) {
                         self.link.shared.fail(error)?;
@@ -108,7 +108,7 @@ impl<Si: Sink<T>, T> Future for Driver<Si, T> {
 
 impl<T, E> Drop for DriverLink<T, E> {
     fn drop(&mut self) {
-        self.shared.leave(self.tally);
+        self.shared.leave(self.handed);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `.backpressure(config)` on any sink.
+//! `.bounded(config)` on any sink.
 
 use backpressure_core::BackpressureConfig;
 use futures_sink::Sink;
@@ -15,7 +15,7 @@ use crate::sink::BackpressureSink;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = BackpressureConfig::builder().capacity(64).build()?;
-/// let mut sink = Vec::new().backpressure(config);
+/// let mut sink = Vec::new().bounded(config);
 /// sink.feed('a').await?;
 /// sink.send('b').await?;
 /// assert_eq!(sink.get_ref(), &['a', 'b']);
@@ -24,7 +24,9 @@ use crate::sink::BackpressureSink;
 /// ```
 pub trait BackpressureSinkExt<T>: Sink<T> + Sized {
     /// Puts a bounded buffer in front of this sink: see [`BackpressureSink`].
-    fn backpressure(self, config: BackpressureConfig) -> BackpressureSink<Self, T> {
+    ///
+    /// It is not called `backpressure`, as its counterpart for streams is, because many a type is both.
+    fn bounded(self, config: BackpressureConfig) -> BackpressureSink<Self, T> {
         BackpressureSink::new(self, config)
     }
 }

@@ -35,6 +35,12 @@ impl Flights {
         }
     }
 
+    /// Says whether a call waits for a service that is not ready.
+    pub(crate) fn stall(&mut self, stalled: bool) {
+        self.recorder.stall(stalled);
+        self.publish(Moved::NOTHING);
+    }
+
     /// A call was answered.
     pub(crate) fn deliver(&mut self) {
         self.release();

@@ -11,7 +11,7 @@
 //!
 //! * [`BackpressureSink`] puts a bounded buffer in front of any [`Sink`](futures_sink::Sink). What it does when it is full is
 //!   its [`Strategy`](backpressure_core::Strategy); how full it is, and what has become of every item, stands in its
-//!   [`Gauge`](backpressure_core::Gauge). Items may be [weighed](Weigh), ranked, and handed to a hook when they are lost.
+//!   [`Gauge`](backpressure_core::Gauge). Items may be [weighed](backpressure_core::Weigh), ranked, and handed to a hook when they are lost.
 //! * [`ServiceSink`] is a sink made of any tower service, with so many calls in flight at most.
 #![cfg_attr(
     feature = "time",
@@ -51,7 +51,7 @@
 //! });
 //! let sink = ServiceSink::new(database)
 //!     .concurrency(4)?
-//!     .backpressure(BackpressureConfig::builder().capacity(100).max_weight(4096).build()?)
+//!     .bounded(BackpressureConfig::builder().capacity(100).max_weight(4096).build()?)
 //!     .weigh_bytes();
 //! let gauge = sink.gauge();
 //!
@@ -66,7 +66,7 @@
 //! # Features
 //!
 //! None is on by default, and without them there is no runtime among the dependencies. `time`: `BatchingSink`, and tokio's
-//! clock for all instruments. `rt`: [`BackpressureSink`]`::spawn`. `bytes`: [`Weigh`] for `Bytes` and `BytesMut`.
+//! clock for all instruments. `rt`: [`BackpressureSink`]`::spawn`. `bytes`: [`Weigh`](backpressure_core::Weigh) for `Bytes` and `BytesMut`.
 
 #[cfg(feature = "time")]
 mod batching;
@@ -77,7 +77,6 @@ mod driver;
 mod error;
 mod ext;
 mod flights;
-mod hooks;
 mod link;
 #[cfg(feature = "time")]
 mod looks;
@@ -88,7 +87,6 @@ mod service;
 mod sink;
 #[cfg(feature = "time")]
 mod timer;
-mod weigh;
 
 #[cfg(feature = "time")]
 pub use batching::BatchingSink;
@@ -98,7 +96,6 @@ pub use error::BackpressureSinkError;
 pub use ext::BackpressureSinkExt;
 pub use service::ServiceSink;
 pub use sink::BackpressureSink;
-pub use weigh::Weigh;
 
 /// The README's example compiles and runs.
 #[cfg(doctest)]

@@ -6,12 +6,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::{Gauge, Reporter};
+use backpressure_core::{Gauge, Hooks, Reporter};
 
 use crate::error::BackpressureSinkError;
-use crate::hooks::Hooks;
 use crate::phase::Phase;
-use crate::queue::{Queue, Tally};
+use crate::queue::{Handed, Queue};
 
 type Outcome<T, E> = Result<(), BackpressureSinkError<T, E>>;
 
@@ -178,9 +177,9 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Enters what became of the last item, and says what to do next.
-    pub(crate) fn step(&self, tally: Tally) -> Step<T, E> {
+    pub(crate) fn step(&self, handed: Handed) -> Step<T, E> {
         let mut link = self.lock();
-        let changed = link.queue.settle(tally);
+        let changed = link.queue.settle(handed);
         let step = match link.failure.is_some() {
             true if link.handle_is_gone => link.failure.take().map_or(Step::Wait, Step::GiveUp),
             true => Step::Wait,
@@ -240,9 +239,9 @@ impl<T, E> Shared<T, E> {
     }
 
     /// The driver is no more. What is queued is the handle's, as long as there is one.
-    pub(crate) fn leave(&self, tally: Tally) {
+    pub(crate) fn leave(&self, handed: Handed) {
         let mut link = self.lock();
-        let changed = link.queue.settle(tally) | link.queue.drain();
+        let changed = link.queue.settle(handed) | link.queue.drain();
         link.driver_is_gone = true;
         let driver = link.driver.take();
         let handle = link.satisfied();

@@ -4,12 +4,12 @@ use std::fmt;
 use std::mem;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy,
+    Tag,
 };
 
 use crate::clock;
 use crate::error::BackpressureSinkError;
-use crate::hooks::Hooks;
 
 pub(crate) struct Queue<T> {
     buffer: BoundedBuffer<T>,
@@ -21,11 +21,13 @@ pub(crate) struct Queue<T> {
     pub(crate) hooks: Hooks<T>,
 }
 
-/// What became of items that were taken out, not yet in the books.
+/// What became of the item that was taken out last, where that is not in the books yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
-    pub(crate) delivered: usize,
-    pub(crate) failed: usize,
+pub(crate) enum Handed {
+    #[default]
+    Nothing,
+    Delivered,
+    Failed,
 }
 
 /// What became of an offer. To be [carried out](Self::carry_out) once whatever guards the queue is released.
@@ -70,19 +72,31 @@ impl<T> Queue<T> {
     /// Whether the next item is taken in. Under `Block` that needs a free slot and room for one unit of weight, which an
     /// empty queue always has; the other strategies have an answer to everything.
     #[inline]
-    pub(crate) fn is_open(&mut self) -> bool {
-        self.is_empty() || !matches!(self.buffer.strategy(), Strategy::Block { .. }) || self.has_room()
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_empty()
+            || !matches!(self.buffer.strategy(), Strategy::Block { .. })
+            || (self.heavy.is_none() && self.buffer.has_room(1))
     }
 
-    fn has_room(&mut self) -> bool {
-        let has_room = self.heavy.is_none() && self.buffer.try_reserve(1);
-        if has_room {
-            self.buffer.release(1);
-        }
-        has_room
-    }
-
+    /// Whether this item may go straight to the consumer: nothing is ahead of it, and it would be taken in.
     #[inline]
+    pub(crate) fn lets_pass(&self, tag: Tag) -> bool {
+        self.is_empty() && self.buffer.admits(tag.weight)
+    }
+
+    /// Lets an item pass, which stays in the books as queued until it has [passed](Self::passed) or is
+    /// [settled](Self::settle) otherwise.
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        self.buffer.pass();
+    }
+
+    /// The item that was let pass was delivered.
+    #[inline]
+    pub(crate) fn passed(&mut self) {
+        self.recorder.passed(&self.buffer);
+    }
+
     pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Landed<T> {
         if self.heavy.is_some() {
             return Landed { fate: Fate::Refused(item), changed: false };
@@ -94,7 +108,10 @@ impl<T> Queue<T> {
                 Landed { fate: Fate::Evicting(evicted), changed }
             }
             Offer::Dropped(item, reason) => Landed { fate: Fate::Dropped(item, reason), changed: false },
-            Offer::Full(item) | Offer::Closed(item) => Landed { fate: self.hold_outside(item, tag), changed: false },
+            Offer::Full(item) | Offer::Closed(item) => {
+                let fate = self.hold_outside(item, tag);
+                Landed { fate, changed: self.publish(Moved::NOTHING) }
+            }
         }
     }
 
@@ -105,6 +122,7 @@ impl<T> Queue<T> {
             return Fate::Refused(item);
         }
         self.heavy = Some((item, tag));
+        self.recorder.stall(true);
         self.reporter.producer_waits();
         Fate::Taken
     }
@@ -123,22 +141,22 @@ impl<T> Queue<T> {
         let Some((item, tag)) = self.heavy.take() else { return };
         match self.buffer.offer(item, tag) {
             Offer::Full(item) => self.heavy = Some((item, tag)),
-            _ => self.reporter.producer_waited(),
+            _ => {
+                self.recorder.stall(false);
+                self.reporter.producer_waited();
+            }
         }
     }
 
-    /// Enters what became of the items that were taken. Returns whether the state changed.
+    /// Enters what became of the item that was taken. Returns whether the state changed.
     #[inline]
     #[must_use = "a change of state has to be notified"]
-    pub(crate) fn settle(&mut self, tally: Tally) -> bool {
-        let mut changed = false;
-        if tally.failed > 0 {
-            changed |= self.publish(Moved::discarded(DropReason::Failed, tally.failed));
+    pub(crate) fn settle(&mut self, handed: Handed) -> bool {
+        match handed {
+            Handed::Nothing => false,
+            Handed::Delivered => self.publish(Moved::taken(1)),
+            Handed::Failed => self.discard(DropReason::Failed, 1),
         }
-        if tally.delivered > 0 {
-            changed |= self.publish(Moved::taken(tally.delivered));
-        }
-        changed
     }
 
     /// Publishes that shutdown has begun. Returns whether that is news.
@@ -154,11 +172,15 @@ impl<T> Queue<T> {
         while let Some(item) = self.pop() {
             items.push(item);
         }
-        let changed = !items.is_empty() && self.publish(Moved::discarded(DropReason::Closed, items.len()));
+        let changed = !items.is_empty() && self.discard(DropReason::Closed, items.len());
         (items, changed)
     }
 
-    #[inline]
+    fn discard(&mut self, reason: DropReason, items: usize) -> bool {
+        self.publish(Moved::discarded(reason, items))
+    }
+
+    #[inline(always)]
     fn publish(&mut self, moved: Moved) -> bool {
         self.recorder.update(&self.buffer, moved)
     }

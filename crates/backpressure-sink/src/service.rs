@@ -113,7 +113,9 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
         Self { on_response: Some(Box::new(hook)), ..self }
     }
 
-    /// How many of the calls that may be in flight are, and what became of the others.
+    /// How many of the calls that may be in flight are, and what became of the others. Also
+    /// [`Blocked`](backpressure_core::State::Blocked) from a poll that found the service not ready to the next that finds it
+    /// ready, however few the calls.
     pub fn gauge(&self) -> Gauge {
         self.flights.gauge()
     }
@@ -177,7 +179,9 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
             return stopped.poll(cx).map(Ok);
         }
         if !this.readied {
-            let ready = ready!(this.service.poll_ready(cx));
+            let ready = this.service.poll_ready(cx);
+            this.flights.stall(ready.is_pending());
+            let ready = ready!(ready);
             this.broken = ready.is_err();
             ready.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt: 0 })?;
             this.readied = true;

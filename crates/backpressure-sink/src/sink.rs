@@ -1,10 +1,11 @@
 //! A bounded buffer in front of any sink.
 
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Weigh};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
@@ -12,23 +13,23 @@ use pin_project_lite::pin_project;
 use crate::driven::Driven;
 use crate::driver::Driver;
 use crate::error::BackpressureSinkError;
-use crate::hooks::Weigher;
 use crate::link::Shared;
 use crate::phase::Phase;
 use crate::progress::{BUDGET, Stopped};
-use crate::queue::{Queue, Tally};
-use crate::weigh::Weigh;
+use crate::queue::{Handed, Queue};
 
 pin_project! {
     /// Any sink behind a bounded buffer that says how full it is and does what you chose when it is.
     ///
-    /// Each poll first moves what the inner sink will take, in order and at most 64 items, and then answers:
+    /// An item that nothing is ahead of goes straight to an inner sink that is ready, and costs about as much as if this were
+    /// not here. Anything else waits in the buffer: each poll first moves what the inner sink will take, in order and at
+    /// most 64 items, and then answers:
     ///
     /// * `poll_ready`: under [`Strategy::Block`](backpressure_core::Strategy::Block) ready when there is room, else pending
     ///   until the inner sink takes something; under the other strategies always ready, for they have an answer to
     ///   everything. A sink has no item to hand back while it waits, so there `Block` waits as long as it takes, whatever
     ///   the strategy's longest wait.
-    /// * `start_send`: the item is in the buffer, or was dropped and went to the [`on_drop`](Self::on_drop) hook, or comes
+    /// * `start_send`: the item has gone on or is in the buffer, or was dropped and went to the [`on_drop`](Self::on_drop) hook, or comes
     ///   back in the error: under [`Strategy::Reject`](backpressure_core::Strategy::Reject) from a full buffer.
     /// * `poll_flush`: ready when the buffer is empty and the inner sink is flushed.
     /// * `poll_close`: delivers what is held, in the state [`Draining`](backpressure_core::State::Draining), then closes the
@@ -43,7 +44,7 @@ pin_project! {
     ///
     /// # Errors
     ///
-    /// An error of the inner sink surfaces once, from the poll that came across it, with
+    /// An error of the inner sink surfaces once, from the call that came across it, with
     /// [what it cost](BackpressureSinkError::Inner). An item that the inner sink refused in `start_send` went into it and
     /// cannot come back; it is counted as failed. What is queued stays queued, for the next poll or for
     /// [`take_remainder`](Self::take_remainder).
@@ -90,19 +91,28 @@ pin_project! {
         phase: Phase,
         // Items handed to the inner sink since it was last flushed.
         in_doubt: usize,
+        awaited: Awaited,
     }
+}
+
+/// What a task waits for that the inner sink said pending to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Awaited {
+    Nothing,
+    Readiness,
+    Flush,
 }
 
 impl<Si, T> BackpressureSink<Si, T> {
     /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
     pub fn new(inner: Si, config: BackpressureConfig) -> Self {
-        Self { inner, queue: Queue::new(&config), phase: Phase::Open, in_doubt: 0 }
+        Self { inner, queue: Queue::new(&config), phase: Phase::Open, in_doubt: 0, awaited: Awaited::Nothing }
     }
 
     /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
     /// weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
-        self.queue.hooks.weigh = Some(Weigher::Given(Arc::new(weigh)));
+        self.queue.hooks.weigh_by(weigh);
         self
     }
 
@@ -112,21 +122,21 @@ impl<Si, T> BackpressureSink<Si, T> {
     where
         T: Weigh,
     {
-        self.queue.hooks.weigh = Some(Weigher::Own(T::weight));
+        self.queue.hooks.weigh_bytes();
         self
     }
 
     /// Ranks each item, once, as it is offered: higher priorities are delivered first. Say so before the first item: what
     /// is queued has no rank, and while there is any this changes nothing.
     pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
-        self.queue.hooks.rank = Some(Arc::new(rank));
+        self.queue.hooks.rank_by(rank);
         Self { queue: self.queue.prioritize(), ..self }
     }
 
     /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever caused the loss, the
     /// sink is none the worse.
     pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
-        self.queue.hooks.on_drop = Some(Arc::new(hook));
+        self.queue.hooks.on_drop(hook);
         self
     }
 
@@ -201,25 +211,28 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
     /// Moves items until there are none, the inner sink takes no more, or the budget is spent.
     fn poll_move(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Stopped, BackpressureSinkError<T, Si::Error>> {
         let mut this = self.project();
-        if this.queue.is_empty() {
-            return Ok(Stopped::Done);
-        }
-        let mut moving = Moving { queue: this.queue, in_doubt: this.in_doubt, tally: Tally::default() };
         for _ in 0..BUDGET {
-            match this.inner.as_mut().poll_ready(cx) {
-                Poll::Ready(ready) => ready.map_err(|source| moving.failed(source, 0))?,
-                Poll::Pending => return Ok(Stopped::Waiting),
-            }
-            let Some(item) = moving.queue.pop() else { return Ok(Stopped::Done) };
-            moving.tally.failed = 1;
-            this.inner.as_mut().start_send(item).map_err(|source| moving.failed(source, 1))?;
-            moving.tally.failed = 0;
-            moving.tally.delivered += 1;
-            if moving.queue.is_empty() {
+            if this.queue.is_empty() {
                 return Ok(Stopped::Done);
             }
+            let in_doubt = *this.in_doubt;
+            let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
+            match this.inner.as_mut().poll_ready(cx) {
+                Poll::Ready(ready) => ready.map_err(|source| failed(source, 0))?,
+                Poll::Pending => {
+                    *this.awaited = (*this.awaited).max(Awaited::Readiness);
+                    return Ok(Stopped::Waiting);
+                }
+            }
+            if *this.awaited == Awaited::Readiness {
+                *this.awaited = Awaited::Nothing;
+            }
+            let Some((item, hand)) = InHand::take(this.queue) else { return Ok(Stopped::Done) };
+            this.inner.as_mut().start_send(item).map_err(|source| failed(source, 1))?;
+            hand.delivered();
+            *this.in_doubt = in_doubt.saturating_add(1);
         }
-        Ok(Stopped::Yielding)
+        Ok(if this.queue.is_empty() { Stopped::Done } else { Stopped::Yielding })
     }
 
     /// Ready once nothing is queued.
@@ -235,6 +248,9 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
         if self.phase != Phase::Open {
             return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
         }
+        if self.queue.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         let stopped = self.as_mut().poll_move(cx)?;
         if self.project().queue.is_open() {
             return Poll::Ready(Ok(()));
@@ -243,12 +259,32 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
     }
 
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
-        let this = self.project();
+        let mut this = self.project();
         if *this.phase != Phase::Open {
             this.queue.reporter.rejected();
             return Err(BackpressureSinkError::Closed(Some(item)));
         }
         let tag = this.queue.hooks.tag(&item);
+        if *this.awaited == Awaited::Nothing && this.queue.lets_pass(tag) {
+            let in_doubt = *this.in_doubt;
+            let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
+            // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks again.
+            match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(())) => {
+                    let hand = InHand::pass(this.queue);
+                    this.inner.start_send(item).map_err(|source| failed(source, 1))?;
+                    hand.passed();
+                    *this.in_doubt = in_doubt.saturating_add(1);
+                    return Ok(());
+                }
+                Poll::Ready(Err(source)) => {
+                    let landed = this.queue.offer(item, tag);
+                    landed.carry_out(&this.queue.hooks, &this.queue.reporter)?;
+                    return Err(failed(source, 0));
+                }
+                Poll::Pending => {}
+            }
+        }
         this.queue.offer(item, tag).carry_out(&this.queue.hooks, &this.queue.reporter)
     }
 
@@ -259,7 +295,9 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
         ready!(self.as_mut().poll_empty(cx))?;
         let this = self.project();
         let in_doubt = *this.in_doubt;
+        *this.awaited = Awaited::Flush;
         let flushed = ready!(this.inner.poll_flush(cx));
+        *this.awaited = Awaited::Nothing;
         flushed.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt })?;
         *this.in_doubt = 0;
         Poll::Ready(Ok(()))
@@ -305,24 +343,46 @@ impl<Si: FusedStream, T> FusedStream for BackpressureSink<Si, T> {
     }
 }
 
-/// Puts in the books what one poll moved, however it ends: an item in the hands of an inner sink that panics has failed.
-struct Moving<'a, T> {
+/// An item is in the hands of the inner sink. Unless it is delivered it has failed, also if the inner sink panics.
+struct InHand<'a, T> {
     queue: &'a mut Queue<T>,
-    in_doubt: &'a mut usize,
-    tally: Tally,
 }
 
-impl<T> Moving<'_, T> {
-    fn failed<E>(&self, source: E, lost: usize) -> BackpressureSinkError<T, E> {
-        BackpressureSinkError::Inner { source, lost, in_doubt: self.in_doubt.saturating_add(self.tally.delivered) }
+impl<'a, T> InHand<'a, T> {
+    #[inline]
+    fn take(queue: &'a mut Queue<T>) -> Option<(T, Self)> {
+        let item = queue.pop()?;
+        Some((item, Self { queue }))
+    }
+
+    /// The item goes past the queue.
+    #[inline]
+    fn pass(queue: &'a mut Queue<T>) -> Self {
+        queue.pass();
+        Self { queue }
+    }
+
+    #[inline]
+    fn passed(self) {
+        ManuallyDrop::new(self).queue.passed();
+    }
+
+    #[inline]
+    fn delivered(self) {
+        let mut hand = ManuallyDrop::new(self);
+        hand.settle(Handed::Delivered);
+    }
+
+    #[inline]
+    fn settle(&mut self, handed: Handed) {
+        if self.queue.settle(handed) {
+            self.queue.reporter.notify();
+        }
     }
 }
 
-impl<T> Drop for Moving<'_, T> {
+impl<T> Drop for InHand<'_, T> {
     fn drop(&mut self) {
-        *self.in_doubt = self.in_doubt.saturating_add(self.tally.delivered);
-        if self.queue.settle(self.tally) {
-            self.queue.reporter.notify();
-        }
+        self.settle(Handed::Failed);
     }
 }

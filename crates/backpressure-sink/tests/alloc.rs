@@ -35,7 +35,7 @@ impl Sink<u64> for Stalled {
 fn c6_a_million_offers_to_a_full_sink_allocate_nothing_and_keep_nothing() {
     for strategy in [Strategy::Reject, Strategy::DropNewest, Strategy::DropOldest, Strategy::sample()] {
         let config = BackpressureConfig::builder().capacity(64).strategy(strategy).build().unwrap();
-        let mut sink = Stalled.backpressure(config);
+        let mut sink = Stalled.bounded(config);
         let mut cx = Context::from_waker(Waker::noop());
         let mut offer = |item| {
             assert!(Pin::new(&mut sink).poll_ready(&mut cx).is_ready());

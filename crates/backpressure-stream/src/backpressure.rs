@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Weigh};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
@@ -69,7 +69,17 @@ impl<St: Stream> Backpressure<St> {
     /// Weighs each item, once, when it is pulled. Counts where the configuration bounds the weight; without this every item
     /// weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&St::Item) -> usize + Send + Sync + 'static) -> Self {
-        self.queue.hooks_mut().weigh = Some(Box::new(weigh));
+        self.queue.hooks_mut().weigh_by(weigh);
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BackpressureConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        St::Item: Weigh,
+    {
+        self.queue.hooks_mut().weigh_bytes();
         self
     }
 
@@ -83,7 +93,7 @@ impl<St: Stream> Backpressure<St> {
     /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever polls, the adapter is
     /// none the worse.
     pub fn on_drop(mut self, hook: impl Fn(St::Item, DropReason) + Send + Sync + 'static) -> Self {
-        self.queue.hooks_mut().on_drop = Some(std::sync::Arc::new(hook));
+        self.queue.hooks_mut().on_drop(hook);
         self
     }
 
@@ -143,7 +153,7 @@ where
     pub fn spawn(self) -> crate::Spawned<St::Item> {
         let Self { upstream, mut queue } = self;
         let read_ahead = queue.take_all();
-        let hooks = std::mem::replace(queue.hooks_mut(), crate::hooks::Hooks::NONE);
+        let hooks = std::mem::take(queue.hooks_mut());
         crate::Spawned::new(upstream, read_ahead, queue.config(), hooks)
     }
 }

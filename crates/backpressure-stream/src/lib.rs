@@ -56,7 +56,6 @@ mod clock;
 mod conflate;
 mod delegate;
 mod ext;
-mod hooks;
 #[cfg(feature = "time")]
 mod micro_batch;
 #[cfg(feature = "time")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BatchConfig, BatchSizer, FlushPacer};
+use backpressure_core::{BatchConfig, BatchSizer, FlushPacer, Weigh, Weigher};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
@@ -43,7 +43,7 @@ pin_project! {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use backpressure_core::BatchConfig;
+    /// use backpressure_core::{BatchConfig, Weigh, Weigher};
     /// use backpressure_stream::BackpressureStreamExt;
     /// use futures_util::StreamExt;
     /// use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -78,7 +78,17 @@ impl<St: Stream> MicroBatch<St> {
     /// Weighs each item, once, when it is pulled. Counts where the configuration bounds the weight; without this every item
     /// weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&St::Item) -> usize + Send + Sync + 'static) -> Self {
-        self.batches.weigh_by(Box::new(weigh));
+        self.batches.weigh_by(Weigher::by(weigh));
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BatchConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        St::Item: Weigh,
+    {
+        self.batches.weigh_by(Weigher::own());
         self
     }
 

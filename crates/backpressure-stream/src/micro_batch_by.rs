@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BatchConfig, ConfigError};
+use backpressure_core::{BatchConfig, ConfigError, Weigh, Weigher};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
@@ -25,7 +25,7 @@ pin_project! {
     /// It needs a tokio runtime with time enabled as a [`MicroBatch`](crate::MicroBatch) does.
     ///
     /// ```
-    /// use backpressure_core::BatchConfig;
+    /// use backpressure_core::{BatchConfig, Weigh, Weigher};
     /// use backpressure_stream::BackpressureStreamExt;
     /// use futures_util::{StreamExt, stream};
     ///
@@ -60,7 +60,17 @@ impl<St: Stream, K, F> MicroBatchBy<St, K, F> {
     /// Weighs each item, once, when it is pulled. Counts where the configuration bounds the weight; without this every item
     /// weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&St::Item) -> usize + Send + Sync + 'static) -> Self {
-        self.batches.weigh_by(Box::new(weigh));
+        self.batches.weigh_by(Weigher::by(weigh));
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BatchConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        St::Item: Weigh,
+    {
+        self.batches.weigh_by(Weigher::own());
         self
     }
 

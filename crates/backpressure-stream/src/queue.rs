@@ -1,12 +1,11 @@
 //! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Offer, Oversize, Priority, Recorder, Reporter,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Reporter,
     Strategy, Tag,
 };
 
 use crate::clock;
-use crate::hooks::Hooks;
 
 /// Most items pulled in one go.
 pub(crate) const BUDGET: usize = 64;
@@ -69,7 +68,7 @@ impl<T> Queue<T> {
         if self.buffer.accepted() == 0 {
             self.buffer = BoundedBuffer::new(&self.config).prioritized();
             self.plain = false;
-            self.hooks.rank = Some(Box::new(rank));
+            self.hooks.rank_by(rank);
         }
     }
 
@@ -157,6 +156,7 @@ impl<T> Queue<T> {
             let offer = self.buffer.offer(heavy, tag);
             self.conclude(offer, tag);
         }
+        self.recorder.stall(self.heavy.is_some());
         self.publish_taken(1);
         self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
         self.coasting = self.granted;

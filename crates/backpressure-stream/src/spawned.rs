@@ -8,12 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use backpressure_channel::{Builder, Receiver, Sender, SinkError};
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, State, Strategy};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, State, Strategy};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::task::{JoinError, JoinHandle, consume_budget};
 
-use crate::hooks::Hooks;
 use crate::upstream::Upstream;
 
 /// A stream whose upstream runs in a task. Made by [`Backpressure::spawn`](crate::Backpressure::spawn).
@@ -45,25 +44,14 @@ impl<T: Send + 'static> Spawned<T> {
     {
         let config = patient(config);
         let waits = !config.strategy().is_lossy();
-        let mut builder = Builder::new(config);
-        if let Some(weigh) = hooks.weigh {
-            builder = builder.weigh_by(weigh);
-        }
-        if let Some(rank) = hooks.rank {
-            builder = builder.rank_by(rank);
-        }
-        if let Some(on_drop) = hooks.on_drop.clone() {
-            builder = builder.on_drop(move |item, reason| on_drop(item, reason));
-        }
-        let (sender, receiver) = builder.build();
-        let lost = Hooks { on_drop: hooks.on_drop.clone(), ..Hooks::NONE };
+        let (sender, receiver) = Builder::new(config).hooks(hooks.clone()).build();
+        let lost = hooks.clone();
         let task = tokio::spawn(async move {
             if let Err(SinkError::Closed(item)) = pump(upstream, sender, waits).await {
                 lost.dispose(item, DropReason::Closed);
             }
         });
-        let lost = Hooks { on_drop: hooks.on_drop, ..Hooks::NONE };
-        Self { read_ahead: read_ahead.into_iter(), receiver, task: Some(task), lost }
+        Self { read_ahead: read_ahead.into_iter(), receiver, task: Some(task), lost: hooks }
     }
 }
 

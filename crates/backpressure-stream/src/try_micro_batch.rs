@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BatchConfig, BatchSizer, FlushPacer};
+use backpressure_core::{BatchConfig, BatchSizer, FlushPacer, Weigh, Weigher};
 use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 
@@ -21,7 +21,7 @@ pin_project! {
     /// upstream does.
     ///
     /// ```
-    /// use backpressure_core::BatchConfig;
+    /// use backpressure_core::{BatchConfig, Weigh, Weigher};
     /// use backpressure_stream::BackpressureStreamExt;
     /// use futures_util::{StreamExt, stream};
     ///
@@ -51,7 +51,17 @@ impl<St: TryStream> TryMicroBatch<St> {
 
     /// See [`MicroBatch::weigh_by`](crate::MicroBatch::weigh_by).
     pub fn weigh_by(mut self, weigh: impl Fn(&St::Ok) -> usize + Send + Sync + 'static) -> Self {
-        self.batches.weigh_by(Box::new(weigh));
+        self.batches.weigh_by(Weigher::by(weigh));
+        self
+    }
+
+    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
+    /// [`max_weight`](backpressure_core::BatchConfigBuilder::max_weight) is in bytes.
+    pub fn weigh_bytes(mut self) -> Self
+    where
+        St::Ok: Weigh,
+    {
+        self.batches.weigh_by(Weigher::own());
         self
     }
 

@@ -8,7 +8,7 @@
 //! | many producers and something that writes batches | [`BackpressureController`] | `backpressure-controller` |
 //! | producers and a consumer in tasks of their own | [`channel()`] | `backpressure-channel` |
 //! | a stream that is faster than its consumer | `.backpressure(cfg)`, `.micro_batch(cfg)` of [`BackpressureStreamExt`] | `backpressure-stream` |
-//! | a sink or a service that is slower than its producer | [`BackpressureSink`], [`ServiceSink`] | `backpressure-sink` |
+//! | a sink or a service that is slower than its producer | `.bounded(cfg)` of [`BackpressureSinkExt`], [`ServiceSink`] | `backpressure-sink` |
 //! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
 //!
 //! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
@@ -39,7 +39,7 @@ pub mod prelude {
     #[cfg(feature = "controller")]
     pub use backpressure_controller::{BackpressureController, DrainReport, FlushError, FlushOutcome};
     #[cfg(feature = "sink")]
-    pub use backpressure_sink::{BackpressureSink, ServiceSink};
+    pub use backpressure_sink::{BackpressureSink, BackpressureSinkExt, ServiceSink};
     #[cfg(feature = "stream")]
     pub use backpressure_stream::BackpressureStreamExt;
 }

@@ -110,7 +110,11 @@ impl Model {
     }
 
     pub(crate) fn state(&self) -> State {
-        if self.closed { State::Draining } else { Watermarks::default().classify(self.utilization()) }
+        match (self.closed, self.nobody_waits()) {
+            (true, _) => State::Draining,
+            (false, false) => State::Blocked,
+            (false, true) => Watermarks::default().classify(self.utilization()),
+        }
     }
 
     /// The arrival number of the oldest queued item.

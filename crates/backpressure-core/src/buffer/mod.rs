@@ -4,6 +4,7 @@ mod lanes;
 mod store;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::config::BackpressureConfig;
 use crate::levels::Levels;
@@ -145,6 +146,12 @@ impl<T> BoundedBuffer<T> {
         }
     }
 
+    /// Counts an item as accepted that its shell hands straight to the consumer, past an empty buffer.
+    #[inline]
+    pub fn pass(&mut self) {
+        self.accepted += 1;
+    }
+
     /// Admits `item` in exchange for what `victim` picks, if `items` victims of `weight` together could make the room.
     #[inline]
     fn offer_evicting(
@@ -199,10 +206,16 @@ impl<T> BoundedBuffer<T> {
         added
     }
 
+    /// Whether an item of this weight would be accepted now, without the help of the strategy.
+    #[inline]
+    pub fn has_room(&self, weight: usize) -> bool {
+        !self.closed && self.fits(weight)
+    }
+
     /// Holds a slot, and `weight` of the weight bound, for a later [`fill`](Self::fill). Refused when there is no room.
     #[inline]
     pub fn try_reserve(&mut self, weight: usize) -> bool {
-        let reserves = !self.closed && self.fits(weight);
+        let reserves = self.has_room(weight);
         if reserves {
             self.reserved += 1;
             self.reserved_weight = self.reserved_weight.saturating_add(self.counted(weight));
@@ -304,7 +317,13 @@ impl<T> BoundedBuffer<T> {
     /// The arrival number of the oldest queued item, counted from 0; [`accepted`](Self::accepted) when nothing is queued.
     #[inline]
     pub fn oldest(&self) -> u64 {
-        self.store.oldest().unwrap_or(self.accepted - self.queued as u64)
+        self.oldest_out_of_turn().unwrap_or(self.accepted - self.queued as u64)
+    }
+
+    /// The same where items may leave out of turn; `None` where the oldest is the next to leave.
+    #[inline]
+    pub(crate) fn oldest_out_of_turn(&self) -> Option<u64> {
+        self.store.is_in_lanes().then(|| self.store.oldest().unwrap_or(self.accepted))
     }
 
     /// What the buffer does when it is full.
@@ -325,6 +344,11 @@ impl<T> BoundedBuffer<T> {
             None => items,
             Some(levels) => items.max(levels.next(current, self.held_weight())),
         }
+    }
+
+    /// The numbers of items held at which the state stays `current`. Empty if the weight has a say in it.
+    pub(crate) fn calm(&self, current: State) -> Range<usize> {
+        if self.weight_levels.is_none() { self.levels.calm(current) } else { 0..0 }
     }
 
     #[inline]

@@ -94,6 +94,12 @@ impl<T> Store<T> {
         }
     }
 
+    /// Whether items may leave out of turn.
+    #[inline]
+    pub(super) const fn is_in_lanes(&self) -> bool {
+        matches!(self, Self::Lanes(_))
+    }
+
     /// The arrival number of the oldest item, where items may leave out of turn; `None` where they may not.
     #[inline]
     pub(super) fn oldest(&self) -> Option<u64> {

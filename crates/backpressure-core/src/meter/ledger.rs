@@ -2,16 +2,19 @@
 //!
 //! The cells fall into three groups by who writes them.
 //!
-//! * *Buffer* cells change only under the lock of the buffer. A [`Sequence`] lets a reader see all of them as of one
-//!   instant.
+//! * *Buffer* cells change only under the lock of the buffer: how many items were accepted, and how many of them are gone,
+//!   to the consumer or to a loss. What is queued is the difference, so either kind of cell may move by itself, with one
+//!   plain store, and the books balance. Both together move inside a [`Sequence`], unless those that go were there before.
 //! * *Refused* cells count offers that never entered. Each stands for itself, so plain additions do.
-//! * *Settled* cells count what became of items that were taken. They are read before the buffer cells, and again after
-//!   them until they have not moved meanwhile: what is in flight comes out neither negative nor above its bound.
+//! * *Settled* cells count what became of items that were taken.
+//!
+//! A reader collects what has gone and what was settled before it reads what was accepted, and again after it, until
+//! nothing has moved meanwhile: neither what is queued nor what is in flight comes out negative or above its bound.
 
 use super::counts::{Counts, sum};
 use super::sequence::Sequence;
 use crate::offer::DropReason;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, pause};
 
 const REASONS: usize = DropReason::ALL.len();
 
@@ -21,7 +24,6 @@ pub(super) struct Ledger {
     sequence: Sequence,
     accepted: AtomicU64,
     taken: AtomicU64,
-    queued: AtomicU64,
     oldest: AtomicU64,
     discarded: [AtomicU64; REASONS],
     rejected: AtomicU64,
@@ -31,15 +33,8 @@ pub(super) struct Ledger {
     tracked: bool,
 }
 
-/// The buffer cells, as the holder of the buffer's lock knows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Books {
-    pub(super) accepted: u64,
-    pub(super) taken: u64,
-    pub(super) queued: u64,
-    /// The arrival number of the oldest queued item.
-    pub(super) oldest: u64,
-}
+/// Items leave in the order of their arrival, so the oldest one is the first that has not gone.
+const IN_ORDER: u64 = u64::MAX;
 
 /// Everything a reader learns.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +51,7 @@ impl Ledger {
             sequence: Sequence::new(),
             accepted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-            queued: AtomicU64::new(0),
-            oldest: AtomicU64::new(0),
+            oldest: AtomicU64::new(IN_ORDER),
             discarded: zeros(),
             rejected: AtomicU64::new(0),
             refused: zeros(),
@@ -67,19 +61,34 @@ impl Ledger {
         }
     }
 
-    /// Publishes the books, and `discarded` items that left the queue for a reason. One writer at a time.
+    /// So many items were ever accepted. For the buffer's one writer, like all up to [`oldest`](Self::oldest).
     #[inline]
-    pub(super) fn publish(&self, books: &Books, discarded: Option<(DropReason, u64)>) {
-        self.sequence.write(|| {
-            self.accepted.store(books.accepted, Ordering::Relaxed);
-            self.taken.store(books.taken, Ordering::Relaxed);
-            self.queued.store(books.queued, Ordering::Relaxed);
-            self.oldest.store(books.oldest, Ordering::Relaxed);
-            if let Some((reason, items)) = discarded {
-                let cell = &self.discarded[reason as usize];
-                cell.store(cell.load(Ordering::Relaxed).saturating_add(items), Ordering::Relaxed);
-            }
-        });
+    pub(super) fn accept(&self, accepted: u64) {
+        self.accepted.store(accepted, Ordering::Release);
+    }
+
+    /// So many items were ever taken by the consumer.
+    #[inline]
+    pub(super) fn take(&self, taken: u64) {
+        self.taken.store(taken, Ordering::Release);
+    }
+
+    /// So many more queued items were lost.
+    #[inline]
+    pub(super) fn discard(&self, reason: DropReason, items: u64) {
+        let cell = &self.discarded[reason as usize];
+        cell.store(cell.load(Ordering::Relaxed).saturating_add(items), Ordering::Release);
+    }
+
+    /// Runs several of the above as one.
+    pub(super) fn at_once(&self, changes: impl FnOnce(&Self)) {
+        self.sequence.write(|| changes(self));
+    }
+
+    /// The arrival number of the oldest queued item, where items may leave out of turn.
+    #[inline]
+    pub(super) fn oldest(&self, oldest: u64) {
+        self.oldest.store(oldest, Ordering::Relaxed);
     }
 
     pub(super) fn reject(&self, items: u64) {
@@ -101,41 +110,50 @@ impl Ledger {
     pub(super) fn read(&self) -> Reading {
         let rejected = self.rejected.load(Ordering::Relaxed);
         let refused = load(&self.refused, Ordering::Relaxed);
-        let ((delivered, settled), (books, discarded)) = loop {
-            let before = self.answers();
-            let books = self.sequence.read(|| self.books());
-            if self.answers() == before {
-                break (before, books);
+        let (accepted, left) = loop {
+            let (accepted, before, after) = self.sequence.read(|| {
+                let before = self.left();
+                (self.accepted.load(Ordering::Acquire), before, self.left())
+            });
+            if before == after {
+                break (accepted, before);
             }
+            pause();
         };
 
-        let answered = sum(settled).saturating_add(delivered);
+        let gone = sum([left.taken].into_iter().chain(left.discarded));
+        let answered = sum(left.settled).saturating_add(left.delivered);
         let (delivered, in_flight) =
-            if self.tracked { (delivered, books.taken.saturating_sub(answered)) } else { (books.taken, 0) };
+            if self.tracked { (left.delivered, left.taken.saturating_sub(answered)) } else { (left.taken, 0) };
         let counts = Counts {
-            received: sum([books.accepted, rejected].into_iter().chain(refused)),
+            received: sum([accepted, rejected].into_iter().chain(refused)),
             delivered,
             rejected,
-            queued: books.queued,
+            queued: accepted.saturating_sub(gone),
             in_flight,
-            lost: std::array::from_fn(|i| sum([discarded[i], refused[i], settled[i]])),
+            lost: std::array::from_fn(|i| sum([left.discarded[i], refused[i], left.settled[i]])),
         };
-        Reading { counts, accepted: books.accepted, oldest: books.oldest }
+        let oldest = self.oldest.load(Ordering::Relaxed);
+        Reading { counts, accepted, oldest: if oldest == IN_ORDER { gone } else { oldest } }
     }
 
-    fn answers(&self) -> (u64, [u64; REASONS]) {
-        (self.delivered.load(Ordering::Acquire), load(&self.settled, Ordering::Acquire))
+    fn left(&self) -> Left {
+        Left {
+            delivered: self.delivered.load(Ordering::Acquire),
+            settled: load(&self.settled, Ordering::Acquire),
+            taken: self.taken.load(Ordering::Acquire),
+            discarded: load(&self.discarded, Ordering::Acquire),
+        }
     }
+}
 
-    fn books(&self) -> (Books, [u64; REASONS]) {
-        let books = Books {
-            accepted: self.accepted.load(Ordering::Relaxed),
-            taken: self.taken.load(Ordering::Relaxed),
-            queued: self.queued.load(Ordering::Relaxed),
-            oldest: self.oldest.load(Ordering::Relaxed),
-        };
-        (books, load(&self.discarded, Ordering::Relaxed))
-    }
+/// What has left the queue, and what has become of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Left {
+    delivered: u64,
+    settled: [u64; REASONS],
+    taken: u64,
+    discarded: [u64; REASONS],
 }
 
 fn load(cells: &[AtomicU64; REASONS], order: Ordering) -> [u64; REASONS] {

@@ -1,10 +1,11 @@
 //! The one writer beside a buffer.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::gauge::Gauge;
-use super::ledger::Books;
+use super::ledger::Ledger;
 use super::reporter::Reporter;
 use super::shared::Shared;
 use crate::buffer::BoundedBuffer;
@@ -40,11 +41,14 @@ pub type Clock = fn() -> Instant;
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    /// Items the consumer ever took.
+    /// Items ever accepted, ever taken by the consumer, and ever lost from the queue, as published.
+    accepted: u64,
     taken: u64,
-    /// Items and weight held at the last update.
-    held: (usize, usize),
+    discarded: u64,
     state: State,
+    stalled: bool,
+    /// The amounts held at which the state stays what it is; empty where that takes a closer look.
+    calm: Range<usize>,
 }
 
 /// What left a buffer since the last update.
@@ -74,7 +78,8 @@ impl Recorder {
     ///
     /// With `tracked`, items taken are in flight until a [`Reporter`] settles them; without, taking an item delivers it.
     pub fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
-        Self { shared: Arc::new(Shared::new(config, clock, tracked)), taken: 0, held: (0, 0), state: State::Normal }
+        let shared = Arc::new(Shared::new(config, clock, tracked));
+        Self { shared, accepted: 0, taken: 0, discarded: 0, state: State::Normal, stalled: false, calm: 0..0 }
     }
 
     /// A handle that reads these instruments.
@@ -89,30 +94,89 @@ impl Recorder {
 
     /// Publishes the buffer as it is now. Returns whether the state changed: if so, call [`Reporter::notify`] once the
     /// buffer's lock is released.
-    #[inline]
+    #[inline(always)]
     #[must_use = "a change of state has to be notified"]
     pub fn update<T>(&mut self, buffer: &BoundedBuffer<T>, moved: Moved) -> bool {
-        self.taken = self.taken.saturating_add(moved.taken);
-        let books = Books {
-            accepted: buffer.accepted(),
-            taken: self.taken,
-            queued: buffer.len() as u64,
-            oldest: buffer.oldest(),
-        };
-        self.shared.ledger.publish(&books, moved.discarded);
-        let held = (buffer.held(), buffer.held_weight());
-        if held == self.held {
-            return false;
+        self.publish(buffer.accepted(), moved);
+        if let Some(oldest) = buffer.oldest_out_of_turn() {
+            self.shared.ledger.oldest(oldest);
         }
-        self.held = held;
-        self.shared.level.store(held.0, held.1);
-        let next = buffer.state(self.state);
+        let held = buffer.held();
+        self.shared.level.store(held, buffer.held_weight());
+        !self.calm.contains(&held) && self.look(buffer)
+    }
+
+    /// Publishes that an item went [past](BoundedBuffer::pass) the empty buffer to the consumer.
+    #[inline]
+    pub fn passed<T>(&mut self, buffer: &BoundedBuffer<T>) {
+        self.accepted = buffer.accepted();
+        self.taken += 1;
+        self.shared.ledger.accept(self.accepted);
+        self.shared.ledger.take(self.taken);
+    }
+
+    /// Says whether something waits that the bounds alone do not show: an item too heavy for the room there is, a service that
+    /// is not ready. While it does the state is `Blocked`, from the next [`update`](Self::update) on.
+    #[inline]
+    pub fn stall(&mut self, stalled: bool) {
+        if stalled != self.stalled && self.state != State::Draining {
+            self.stalled = stalled;
+            self.calm = 0..0;
+        }
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, accepted: u64, moved: Moved) {
+        match (moved.taken, moved.discarded) {
+            (0, None) => self.shared.ledger.accept(accepted),
+            (taken, None) if accepted == self.accepted => {
+                self.taken += taken;
+                self.shared.ledger.take(self.taken);
+            }
+            _ => self.publish_both(accepted, moved),
+        }
+        self.accepted = accepted;
+    }
+
+    /// Items came and went, or were lost.
+    fn publish_both(&mut self, accepted: u64, moved: Moved) {
+        let discarded = moved.discarded.map_or(0, |(_, items)| items);
+        let queued = self.accepted.saturating_sub(self.taken + self.discarded);
+        let were_queued = moved.taken + discarded <= queued;
+        self.taken += moved.taken;
+        self.discarded += discarded;
+        let taken = self.taken;
+        let change = |ledger: &Ledger| {
+            ledger.take(taken);
+            if let Some((reason, items)) = moved.discarded {
+                ledger.discard(reason, items);
+            }
+            ledger.accept(accepted);
+        };
+        if were_queued {
+            change(&self.shared.ledger);
+        } else {
+            self.shared.ledger.at_once(change);
+        }
+    }
+
+    /// Finds the state, and where it will stay.
+    #[inline(never)]
+    fn look<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        let (next, calm) = if self.stalled && self.state != State::Draining {
+            (State::Blocked, 0..usize::MAX)
+        } else {
+            let next = buffer.state(self.state);
+            (next, buffer.calm(next))
+        };
+        self.calm = calm;
         next != self.state && self.enter(next)
     }
 
     /// Publishes that shutdown has begun; the state stays `Draining` from here on. Returns whether that is news.
     #[must_use = "a change of state has to be notified"]
     pub fn drain(&mut self) -> bool {
+        self.calm = 0..usize::MAX;
         self.state != State::Draining && self.enter(State::Draining)
     }
 

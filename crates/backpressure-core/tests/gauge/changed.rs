@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use backpressure_core::{Changed, Gauge, Snapshot, State};
+use backpressure_core::{Changed, Gauge, Moved, Snapshot, State};
 
 use crate::part::{Part, Wakes, poll};
 
@@ -234,4 +234,26 @@ fn the_worst_of_nothing_is_normal() {
     assert_eq!((nothing.state(), nothing.utilization()), (State::Normal, 0.0));
     assert_eq!(nothing.snapshot(), Snapshot::default());
     assert!(poll(&mut nothing.changed(), Waker::noop()).is_pending());
+}
+
+#[test]
+fn while_something_waits_that_the_bounds_do_not_show_the_state_is_blocked() {
+    let mut part = Part::of(10);
+    part.hold(1);
+    let (wakes, waker) = Wakes::new();
+    let mut changed = part.gauge.changed();
+    assert_eq!(poll(&mut changed, &waker), Poll::Pending);
+    part.recorder.stall(true);
+    part.publish(Moved::NOTHING);
+    assert_eq!((poll(&mut changed, &waker), wakes.count()), (Poll::Ready(State::Blocked), 1));
+    part.hold(6);
+    assert_eq!((part.gauge.state(), part.gauge.utilization()), (State::Blocked, 0.6));
+    part.recorder.stall(false);
+    part.publish(Moved::NOTHING);
+    assert_eq!(part.gauge.state(), State::Elevated, "what the bounds show");
+
+    part.recorder.stall(true);
+    part.drain();
+    part.publish(Moved::NOTHING);
+    assert_eq!(part.gauge.state(), State::Draining);
 }

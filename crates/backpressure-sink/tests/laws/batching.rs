@@ -99,7 +99,7 @@ async fn b2_under_forward_a_trickle_is_batched_by_the_linger() {
 #[tokio::test(start_paused = true)]
 async fn b2_a_driven_tail_leaves_within_its_linger_and_nothing_ticks_afterwards() {
     let probe = Probe::ready();
-    let (mut sink, driver) = batching(&probe, |c| c).backpressure(config(|c| c.capacity(10))).drive();
+    let (mut sink, driver) = batching(&probe, |c| c).bounded(config(|c| c.capacity(10))).drive();
     let driver = tokio::spawn(driver);
     sink.feed(1).await.unwrap();
     sink.feed(2).await.unwrap();

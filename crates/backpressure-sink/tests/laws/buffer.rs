@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt, stream};
 use crate::kit::{Poke, Probe, Stage, Task, config, poll};
 
 fn sink<T>(probe: &Probe<T>, capacity: usize, strategy: Strategy) -> BackpressureSink<Probe<T>, T> {
-    probe.clone().backpressure(config(|c| c.capacity(capacity).strategy(strategy)))
+    probe.clone().bounded(config(|c| c.capacity(capacity).strategy(strategy)))
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn poll_to_end<F: Future + Unpin>(future: &mut F, task: &std::sync::Arc<Task>) -
 fn d3_a_heavy_item_waits_outside_the_weight_bound() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let limits = config(|c| c.capacity(10).max_weight(10));
-    let mut sink = probe.clone().backpressure(limits).weigh_by(|weight: &usize| *weight);
+    let mut sink = probe.clone().bounded(limits).weigh_by(|weight: &usize| *weight);
     let gauge = sink.gauge();
     for weight in [4, 5] {
         assert!(sink.offer(weight, &task).is_ready());
@@ -73,11 +73,13 @@ fn d3_a_heavy_item_waits_outside_the_weight_bound() {
     assert_eq!((gauge.snapshot().weight, gauge.snapshot().counts.queued), (9, 2));
     assert_eq!(gauge.snapshot().producers_waiting, 1);
     assert!(sink.ready(&task).is_pending(), "nothing overtakes it");
+    assert_eq!(gauge.state(), State::Blocked, "although a tenth of the bound is free");
     assert_eq!(sink.start(1), Err(BackpressureSinkError::Full(1)));
 
     probe.make_room(1);
     assert!(sink.ready(&task).is_ready());
     assert_eq!((gauge.snapshot().weight, gauge.snapshot().producers_waiting), (8, 0));
+    assert_eq!(gauge.state(), State::Critical);
     probe.make_room(9);
     assert!(sink.close_once(&task).is_ready());
     assert_eq!(probe.got(), [4, 5, 3]);
@@ -87,7 +89,7 @@ fn d3_a_heavy_item_waits_outside_the_weight_bound() {
 fn d3_at_the_weight_bound_the_sink_is_not_ready_at_all() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let limits = config(|c| c.capacity(10).max_weight(10));
-    let mut sink = probe.clone().backpressure(limits).weigh_bytes();
+    let mut sink = probe.clone().bounded(limits).weigh_bytes();
     assert!(sink.offer("0123456789", &task).is_ready());
     assert!(sink.ready(&task).is_pending());
     assert_eq!(sink.gauge().state(), State::Blocked);
@@ -97,7 +99,7 @@ fn d3_at_the_weight_bound_the_sink_is_not_ready_at_all() {
 fn d3_an_oversize_item_goes_alone_or_comes_back() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let limits = config(|c| c.capacity(10).max_weight(3));
-    let mut sink = probe.clone().backpressure(limits).weigh_bytes();
+    let mut sink = probe.clone().bounded(limits).weigh_bytes();
     assert!(sink.offer("ab", &task).is_ready());
     assert!(sink.offer("oversize", &task).is_ready());
     assert_eq!(sink.gauge().snapshot().weight, 2);
@@ -107,7 +109,7 @@ fn d3_an_oversize_item_goes_alone_or_comes_back() {
     assert_eq!(sink.gauge().snapshot().counts.queued, 1);
 
     let limits = config(|c| c.capacity(10).max_weight(3).oversize(Oversize::Refuse));
-    let mut sink = probe.backpressure(limits).weigh_bytes();
+    let mut sink = probe.bounded(limits).weigh_bytes();
     assert_eq!(
         sink.offer("oversize", &task).map_err(BackpressureSinkError::into_item),
         Poll::Ready(Err(Some("oversize")))
@@ -164,7 +166,7 @@ fn d6_extremes_neither_overflow_nor_spin() {
         let strategy = Strategy::Block { max_wait: Duration::MAX };
         c.capacity(usize::MAX).max_weight(usize::MAX).strategy(strategy)
     });
-    let mut sink = probe.clone().backpressure(limits).weigh_by(|weight: &usize| *weight);
+    let mut sink = probe.clone().bounded(limits).weigh_by(|weight: &usize| *weight);
     for weight in [usize::MAX, usize::MAX, 0, usize::MAX] {
         if sink.ready(&task).is_ready() {
             sink.start(weight).unwrap();
@@ -194,7 +196,7 @@ fn o2_oldest_or_newest_are_dropped_and_the_rest_stays_in_order() {
 fn o3_important_items_go_first_and_the_least_important_are_dropped() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let limits = config(|c| c.capacity(3).strategy(Strategy::DropLowest));
-    let mut sink = probe.clone().backpressure(limits).rank_by(|item: &(u8, char)| Priority::new(item.0));
+    let mut sink = probe.clone().bounded(limits).rank_by(|item: &(u8, char)| Priority::new(item.0));
     for item in [(1, 'a'), (5, 'b'), (1, 'c'), (5, 'd'), (0, 'e')] {
         assert!(sink.offer(item, &task).is_ready());
     }
@@ -239,6 +241,34 @@ fn w1_the_latest_task_is_the_one_that_is_woken() {
     probe.make_room(1);
     assert_eq!((first.wakes(), second.wakes()), (0, 1));
     assert!(sink.ready(&second).is_ready());
+}
+
+#[test]
+fn an_item_with_nothing_ahead_of_it_goes_straight_to_a_sink_that_is_ready() {
+    let (probe, task) = (Probe::with_room(2), Task::new());
+    let mut sink = sink(&probe, 1, Strategy::block());
+    for item in ['a', 'b', 'c'] {
+        assert!(sink.offer(item, &task).is_ready());
+    }
+    assert_eq!(probe.got(), ['a', 'b']);
+    let counts = sink.gauge().snapshot().counts;
+    assert_eq!((counts.received, counts.delivered, counts.queued), (3, 2, 1));
+    assert_eq!(sink.gauge().state(), State::Blocked);
+}
+
+#[test]
+fn w1_an_offer_takes_the_wake_from_nobody_who_waits_for_the_inner_sink() {
+    let (probe, task) = (Probe::ready(), Task::new());
+    let mut sink = sink(&probe, 2, Strategy::block());
+    assert!(sink.offer('a', &task).is_ready());
+    probe.script().flushes = false;
+    assert!(sink.flush_once(&task).is_pending());
+    probe.script().room = 0;
+    let polls = probe.script().polls;
+    sink.start('b').unwrap();
+    assert_eq!(probe.script().polls, polls, "the waker of the flush is still in place");
+    probe.make_room(1);
+    assert_eq!(task.wakes(), 1);
 }
 
 #[test]
@@ -291,7 +321,7 @@ fn the_state_tells_how_full_the_buffer_is_and_wakes_who_watches() {
 
 #[tokio::test]
 async fn the_usual_combinators_work_on_it() {
-    let mut sink = Vec::new().backpressure(config(|c| c.capacity(3)));
+    let mut sink = Vec::new().bounded(config(|c| c.capacity(3)));
     sink.send(1).await.unwrap();
     sink.send_all(&mut stream::iter(2..10).map(Ok)).await.unwrap();
     sink.close().await.unwrap();

@@ -71,7 +71,7 @@ fn d3_d2_a_copy_holds_no_more_bytes_than_its_bound_and_is_true_to_the_last() {
 
     let disk = SlowDisk::default();
     let sink = FramedWrite::new(disk.clone(), BytesCodec::new())
-        .backpressure(config(|c| c.capacity(10_000).max_weight(BOUND)))
+        .bounded(config(|c| c.capacity(10_000).max_weight(BOUND)))
         .weigh_bytes();
     let gauge = sink.gauge();
     let mut copy = source.map(Ok).forward(sink);

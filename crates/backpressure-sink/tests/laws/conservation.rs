@@ -65,7 +65,7 @@ proptest! {
         });
         let weights: Arc<Mutex<Vec<usize>>> = Arc::default();
         let scale = Arc::clone(&weights);
-        let sink = probe.clone().backpressure(limits).weigh_by(move |&item: &u32| scale.lock().unwrap()[item as usize]);
+        let sink = probe.clone().bounded(limits).weigh_by(move |&item: &u32| scale.lock().unwrap()[item as usize]);
         let sink = if ranked { sink.rank_by(|item| Priority::new((item % 8) as u8)) } else { sink };
         let (mut sink, losses) = recorded(sink);
         let gauge = sink.gauge();
@@ -130,7 +130,7 @@ fn c3_the_hook_gets_each_lost_item_by_value_with_its_reason() {
     ];
     for (strategy, expected) in cases {
         let (probe, task) = (Probe::with_room(0), Task::new());
-        let (mut sink, losses) = recorded(probe.backpressure(config(|c| c.capacity(2).strategy(strategy))));
+        let (mut sink, losses) = recorded(probe.bounded(config(|c| c.capacity(2).strategy(strategy))));
         for item in 0..3 {
             let _ = sink.offer(item, &task);
         }
@@ -145,7 +145,7 @@ fn c4_a_hook_that_panics_and_one_that_looks_back_leave_the_books_whole() {
     let seen: Arc<Mutex<Option<Gauge>>> = Arc::default();
     let gauge_of = Arc::clone(&seen);
     let limits = config(|c| c.capacity(2).strategy(Strategy::DropOldest));
-    let mut sink = Probe::with_room(0).backpressure(limits).on_drop(move |item: u32, _| {
+    let mut sink = Probe::with_room(0).bounded(limits).on_drop(move |item: u32, _| {
         assert_balanced(gauge_of.lock().unwrap().as_ref().unwrap());
         assert_ne!(item, 0, "told to panic");
     });
@@ -164,7 +164,7 @@ fn c4_a_hook_that_panics_and_one_that_looks_back_leave_the_books_whole() {
 fn c4_when_the_hook_panics_on_one_item_the_others_still_get_their_turn() {
     let (losses, task) = (Losses::default(), Task::new());
     let hook = Arc::clone(&losses);
-    let mut sink = Probe::with_room(0).backpressure(config(|c| c.capacity(3))).on_drop(move |item: u32, reason| {
+    let mut sink = Probe::with_room(0).bounded(config(|c| c.capacity(3))).on_drop(move |item: u32, reason| {
         assert_ne!(item, 0, "told to panic");
         hook.lock().unwrap().push((item, reason));
     });
@@ -181,7 +181,7 @@ fn c4_when_the_hook_panics_on_one_item_the_others_still_get_their_turn() {
 fn c2_an_item_in_the_hands_of_a_sink_that_panics_has_failed() {
     for stage in STAGES {
         let (probe, task) = (Probe::with_room(0), Task::new());
-        let mut sink = probe.clone().backpressure(config(|c| c.capacity(4)));
+        let mut sink = probe.clone().bounded(config(|c| c.capacity(4)));
         let gauge = sink.gauge();
         for item in 0..4 {
             assert!(sink.offer(item, &task).is_ready());
@@ -209,7 +209,7 @@ fn c2_an_item_in_the_hands_of_a_sink_that_panics_has_failed() {
 #[test]
 fn c5_what_was_not_taken_was_never_said_to_be() {
     let task = Task::new();
-    let mut sink = Probe::with_room(0).backpressure(config(|c| c.capacity(1).strategy(Strategy::Reject)));
+    let mut sink = Probe::with_room(0).bounded(config(|c| c.capacity(1).strategy(Strategy::Reject)));
     assert_eq!(sink.offer(0, &task), Poll::Ready(Ok(())));
     assert_eq!(sink.start(1), Err(BackpressureSinkError::Full(1)));
     assert_eq!(sink.take_remainder(), [0]);

@@ -16,7 +16,7 @@ use crate::kit::{Broken, Poke, Probe, STAGES, Stage, Task, assert_balanced, conf
 type Pair<T> = (Driven<T, Broken>, Driver<Probe<T>, T>);
 
 fn driven<T>(probe: &Probe<T>, capacity: usize, strategy: Strategy) -> Pair<T> {
-    probe.clone().backpressure(config(|c| c.capacity(capacity).strategy(strategy))).drive()
+    probe.clone().bounded(config(|c| c.capacity(capacity).strategy(strategy))).drive()
 }
 
 /// Polls as long as it is woken. Ready with the output, pending when at rest.
@@ -102,7 +102,7 @@ fn d1_a_readiness_whose_item_was_taken_back_is_kept_for_the_next() {
     let (probe, user, task) = (Probe::ready(), Task::new(), Task::new());
     let handle = Arc::new(Mutex::new(None));
     let inner = Fickle(probe.clone(), Arc::clone(&handle));
-    let (mut sink, mut driver) = inner.backpressure(config(|c| c.capacity(4))).drive();
+    let (mut sink, mut driver) = inner.bounded(config(|c| c.capacity(4))).drive();
     assert!(sink.offer('a', &user).is_ready());
     *handle.lock().unwrap() = Some(sink);
     assert!(run(&mut driver, &task).is_pending());
@@ -306,7 +306,7 @@ fn t3_without_a_handle_the_error_ends_the_driver_and_the_hook_gets_the_rest() {
     for dropped_first in [true, false] {
         let hook = Arc::clone(&losses);
         let (probe, user, task) = (Probe::ready(), Task::new(), Task::new());
-        let sink = probe.clone().backpressure(config(|c| c.capacity(8)));
+        let sink = probe.clone().bounded(config(|c| c.capacity(8)));
         let sink = sink.on_drop(move |item, reason| hook.lock().unwrap().push((item, reason)));
         let (mut sink, mut driver) = sink.drive();
         let gauge = sink.gauge();
@@ -409,7 +409,7 @@ proptest! {
     fn i1_c1_d3_no_wake_is_lost_and_the_output_is_the_input(steps in steps(), capacity in 1usize..5) {
         let (probe, user, task) = (Probe::with_room(0), Task::new(), Task::new());
         let limits = config(|c| c.capacity(capacity).max_weight(6));
-        let sink = probe.clone().backpressure(limits).weigh_by(|(_, weight): &(usize, usize)| *weight);
+        let sink = probe.clone().bounded(limits).weigh_by(|(_, weight): &(usize, usize)| *weight);
         let (mut sink, mut driver) = sink.drive();
         let gauge = sink.gauge();
         let mut sent = Vec::new();
@@ -486,7 +486,7 @@ async fn t6_a_spawned_driver_ends_with_its_handle() {
     use futures_util::SinkExt;
 
     let probe = Probe::ready();
-    let mut sink = probe.clone().backpressure(config(|c| c.capacity(4))).spawn();
+    let mut sink = probe.clone().bounded(config(|c| c.capacity(4))).spawn();
     sink.feed('a').await.unwrap();
     drop(sink);
     while probe.attempts(Stage::Close) == 0 {

@@ -13,7 +13,7 @@ use crate::kit::{Broken, Poke, Probe, STAGES, Stage, Task, assert_balanced, conf
 #[test]
 fn t1_close_delivers_everything_and_closes_the_inner_sink_once() {
     let (probe, task) = (Probe::with_room(1), Task::new());
-    let mut sink = probe.clone().backpressure(config(|c| c.capacity(4)));
+    let mut sink = probe.clone().bounded(config(|c| c.capacity(4)));
     for item in 0..4 {
         assert!(sink.offer(item, &task).is_ready());
     }
@@ -32,7 +32,7 @@ fn t1_close_delivers_everything_and_closes_the_inner_sink_once() {
 #[test]
 fn t2_t5_after_close_nothing_reaches_the_inner_sink_and_items_come_back() {
     let (probe, task) = (Probe::ready(), Task::new());
-    let mut sink = probe.clone().backpressure(config(|c| c.capacity(4)));
+    let mut sink = probe.clone().bounded(config(|c| c.capacity(4)));
     assert!(sink.close_once(&task).is_ready());
     let polls = probe.polls();
     assert_eq!(sink.ready(&task), Poll::Ready(Err(BackpressureSinkError::Closed(None))));
@@ -46,7 +46,7 @@ fn t2_t5_after_close_nothing_reaches_the_inner_sink_and_items_come_back() {
 #[test]
 fn t5_an_offer_while_the_sink_drains_comes_back() {
     let (probe, task) = (Probe::with_room(0), Task::new());
-    let mut sink = probe.backpressure(config(|c| c.capacity(4)));
+    let mut sink = probe.bounded(config(|c| c.capacity(4)));
     assert!(sink.offer('a', &task).is_ready());
     assert!(sink.close_once(&task).is_pending());
     assert_eq!(sink.start('b'), Err(BackpressureSinkError::Closed(Some('b'))));
@@ -60,7 +60,7 @@ fn t3_an_error_surfaces_once_tells_what_it_cost_and_costs_nothing_else() {
     for stage in STAGES {
         for k in 0..if stage == Stage::Ready || stage == Stage::Send { ITEMS } else { 1 } {
             let (probe, task) = (Probe::with_room(0), Task::new());
-            let mut sink = probe.clone().backpressure(config(|c| c.capacity(ITEMS)));
+            let mut sink = probe.clone().bounded(config(|c| c.capacity(ITEMS)));
             for item in 0..ITEMS {
                 assert!(sink.offer(item, &task).is_ready());
             }
@@ -98,7 +98,7 @@ fn t3_after_an_error_the_rest_can_be_taken_back() {
     const ITEMS: usize = 10;
     for k in 0..ITEMS {
         let (probe, task) = (Probe::with_room(0), Task::new());
-        let mut sink = probe.clone().backpressure(config(|c| c.capacity(ITEMS)));
+        let mut sink = probe.clone().bounded(config(|c| c.capacity(ITEMS)));
         for item in 0..ITEMS {
             assert!(sink.offer(item, &task).is_ready());
         }
@@ -116,7 +116,7 @@ fn t3_after_an_error_the_rest_can_be_taken_back() {
 #[test]
 fn t3_the_remainder_ends_with_the_item_that_was_too_heavy_to_enter() {
     let (probe, task) = (Probe::with_room(0), Task::new());
-    let mut sink = probe.backpressure(config(|c| c.capacity(9).max_weight(5))).weigh_bytes();
+    let mut sink = probe.bounded(config(|c| c.capacity(9).max_weight(5))).weigh_bytes();
     for item in ["ab", "c", "heavy"] {
         assert!(sink.offer(item, &task).is_ready());
     }
@@ -131,7 +131,7 @@ fn t3_the_remainder_ends_with_the_item_that_was_too_heavy_to_enter() {
 fn t6_dropping_the_sink_keeps_nothing_alive() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let item = Rc::new(());
-    let mut sink = probe.backpressure(config(|c| c.capacity(4)));
+    let mut sink = probe.bounded(config(|c| c.capacity(4)));
     let gauge = sink.gauge();
     for _ in 0..4 {
         assert!(sink.offer(Rc::clone(&item), &task).is_ready());
@@ -147,7 +147,7 @@ fn t6_dropping_the_sink_keeps_nothing_alive() {
 fn x2_a_future_given_up_at_any_await_loses_nothing() {
     for polls in 0..6 {
         let (probe, task) = (Probe::with_room(0), Task::new());
-        let mut sink = probe.clone().backpressure(config(|c| c.capacity(2)));
+        let mut sink = probe.clone().bounded(config(|c| c.capacity(2)));
         for item in 0..2 {
             assert!(sink.offer(item, &task).is_ready());
         }

@@ -111,9 +111,11 @@ fn d1_s4_readiness_is_free_concurrency_and_the_services_own() {
     assert_eq!(task.wakes(), 1);
     desk.0.closed.set(true);
     assert!(sink.ready(&task).is_pending(), "a call may be made, but the service is not ready");
+    assert_eq!(sink.gauge().state(), State::Blocked, "however few the calls");
     desk.0.closed.set(false);
     assert!(sink.ready(&task).is_ready());
     assert!(sink.ready(&task).is_ready(), "one readiness for one call");
+    assert_eq!(sink.gauge().state(), State::Elevated);
     sink.start(2).unwrap();
     assert_eq!(desk.calls(), [0, 1, 2]);
 }
@@ -367,7 +369,7 @@ fn d2_pressure_travels_from_a_slow_service_through_the_buffer_to_the_source() {
     let counter = Rc::clone(&pulled);
     let source = stream::iter(0..100).inspect(move |_| counter.set(counter.get() + 1));
     let service = sink(&desk, 2).sink_map_err(|error| error.to_string());
-    let sink = service.backpressure(config(|c| c.capacity(4)));
+    let sink = service.bounded(config(|c| c.capacity(4)));
     let mut forward = source.map(Ok).forward(sink);
     let mut unanswered = VecDeque::new();
     for round in 0.. {

@@ -60,11 +60,9 @@ impl Alarm {
         rung
     }
 
+    /// A timer that is set anew, not reset: one reset to a deadline that has passed would wake the task it is polled by.
     fn arm(&mut self, deadline: Instant) {
-        match self.sleep.as_mut().as_pin_mut() {
-            Some(sleep) => sleep.reset(deadline.into()),
-            None => self.sleep.set(Some(sleep_until(deadline.into()))),
-        }
+        self.sleep.set(Some(sleep_until(deadline.into())));
         self.deadline = Some(deadline);
         self.waker = None;
     }

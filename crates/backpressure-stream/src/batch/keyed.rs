@@ -5,11 +5,10 @@ use std::fmt;
 use std::hash::Hash;
 use std::time::Instant;
 
-use backpressure_core::{BatchAccumulator, BatchConfig, ClosedBatches};
+use backpressure_core::{BatchAccumulator, BatchConfig, ClosedBatches, Weigher};
 
 use super::driver::{Driver, with_linger};
 use super::gather::Gather;
-use crate::hooks::Weigh;
 
 /// The batches of the keys of a stream.
 pub(crate) type KeyedBatches<K, T> = Driver<Keyed<K, T>>;
@@ -20,7 +19,7 @@ const MAX_KEYS: usize = 1024;
 pub(crate) struct Keyed<K, T> {
     config: BatchConfig,
     max_keys: usize,
-    weigh: Option<Weigh<T>>,
+    weigh: Option<Weigher<T>>,
     open: HashMap<K, Open<T>>,
     /// The keys of the open batches in the order in which these were opened, by number.
     by_age: BTreeMap<u64, K>,
@@ -56,7 +55,7 @@ impl<K, T> KeyedBatches<K, T> {
         Self::new(keyed, config.linger())
     }
 
-    pub(crate) fn weigh_by(&mut self, weigh: Weigh<T>) {
+    pub(crate) fn weigh_by(&mut self, weigh: Weigher<T>) {
         self.gather.weigh = Some(weigh);
     }
 
@@ -94,7 +93,7 @@ impl<K: Hash + Eq + Clone, T> KeyedBatches<K, T> {
 
 impl<K: Hash + Eq + Clone, T> Keyed<K, T> {
     fn add(&mut self, key: K, item: T) {
-        let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&item));
+        let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
         if !self.open.contains_key(&key) {
             while self.open.len() >= self.max_keys && self.close_oldest() {}
             self.start(key.clone(), BatchAccumulator::new(self.config));

@@ -4,12 +4,11 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer};
+use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer, Weigher};
 
 use super::adapt::Adapt;
 use super::driver::{Driver, with_linger};
 use super::gather::Gather;
-use crate::hooks::Weigh;
 
 /// The batches of a stream, one after the other.
 pub(crate) type Batches<T> = Driver<Single<T>>;
@@ -22,7 +21,7 @@ pub(crate) struct Single<T> {
     closed: Option<Vec<T>>,
     /// Closed after that one: an item can close the batch before it and then its own, or a glance at the clock the next.
     closed_after: Option<Vec<T>>,
-    weigh: Option<Weigh<T>>,
+    weigh: Option<Weigher<T>>,
     adapt: Adapt,
 }
 
@@ -41,7 +40,7 @@ impl<T> Batches<T> {
         Self::new(single, config.linger())
     }
 
-    pub(crate) fn weigh_by(&mut self, weigh: Weigh<T>) {
+    pub(crate) fn weigh_by(&mut self, weigh: Weigher<T>) {
         self.gather.weigh = Some(weigh);
     }
 
@@ -142,7 +141,7 @@ impl<T> Gather for Single<T> {
             }
             let Some(item) = next() else { break };
             added += 1;
-            let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&item));
+            let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
             let closed = self.open.push(item, weight);
             if !closed.is_empty() {
                 self.seen = 0;

@@ -139,3 +139,17 @@ proptest! {
         })?;
     }
 }
+
+/// Found by the property above: a timer that had rung was reset to a deadline that had passed, and woke the task again.
+#[test]
+fn w3_a_deadline_that_has_passed_when_its_timer_is_armed_wakes_nobody() {
+    use Turn::{Item, Poll, Wait};
+    let config = BatchConfig::builder().max_items(4).max_weight(10).linger(MS).build().unwrap();
+    let items = [5, 2, 4].map(Item);
+    let turns = [
+        &[Item(0), Poll, Item(3), Wait(1), Item(5), Item(3), Poll, Poll, Wait(1), Poll][..],
+        &items,
+        &[Poll, Wait(1), Poll],
+    ];
+    paused().block_on(run(config, turns.concat())).unwrap();
+}

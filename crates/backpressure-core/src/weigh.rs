@@ -7,11 +7,10 @@ use std::sync::Arc;
 /// Something with a weight of its own: for strings and buffers, their length in bytes.
 ///
 /// The weight is that of the contents, not of the memory set aside for them. It is asked for once, when the item is
-/// offered. Where another weight is wanted, a closure can weigh: see
-/// [`weigh_by`](crate::BackpressureSink::weigh_by).
+/// offered. Where another weight is wanted, a closure can weigh: whatever has a `weigh_bytes` has a `weigh_by`.
 ///
 /// ```
-/// use backpressure_sink::Weigh;
+/// use backpressure_core::Weigh;
 ///
 /// assert_eq!("häh".weight(), 4);
 /// assert_eq!(vec![0_u8; 300].weight(), 300);

@@ -1,0 +1,225 @@
+//! What the user says about items: what they weigh, how they rank, and what becomes of those that are lost.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use crate::buffer::Tag;
+use crate::offer::DropReason;
+use crate::strategy::Priority;
+use crate::weigh::Weigh;
+
+type Rank<T> = Arc<dyn Fn(&T) -> Priority + Send + Sync>;
+type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
+
+/// The closures that a user gives to a shell around a [`BoundedBuffer`](crate::BoundedBuffer). Clones share them.
+///
+/// They are user code, so a shell calls none of them under a lock: they may call back in, and they may panic.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use backpressure_core::{DropReason, Hooks, Priority};
+///
+/// let (lost, all_lost) = mpsc::channel();
+/// let mut hooks = Hooks::NONE;
+/// hooks.weigh_bytes();
+/// hooks.on_drop(move |item: String, reason| lost.send((item, reason)).unwrap_or_default());
+///
+/// assert_eq!(hooks.tag(&"four".into()).weight, 4);
+/// assert_eq!(hooks.tag(&"four".into()).priority, Priority::NORMAL);
+/// hooks.dispose(["late".into()], DropReason::Closed);
+/// assert_eq!(all_lost.try_recv(), Ok(("late".into(), DropReason::Closed)));
+/// ```
+pub struct Hooks<T> {
+    weigh: Option<Weigher<T>>,
+    rank: Option<Rank<T>>,
+    on_drop: Option<OnDrop<T>>,
+}
+
+/// How items are weighed: by a closure, or by themselves. Clones share the closure.
+pub struct Weigher<T>(How<T>);
+
+enum How<T> {
+    /// A plain function, so that items may borrow.
+    Own(fn(&T) -> usize),
+    Given(Arc<dyn Fn(&T) -> usize + Send + Sync>),
+}
+
+impl<T> Weigher<T> {
+    /// By this closure.
+    pub fn by(weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
+        Self(How::Given(Arc::new(weigh)))
+    }
+
+    /// By the item's own [`Weigh`].
+    pub const fn own() -> Self
+    where
+        T: Weigh,
+    {
+        Self(How::Own(T::weight))
+    }
+
+    /// The weight of an item.
+    #[inline]
+    pub fn weigh(&self, item: &T) -> usize {
+        match &self.0 {
+            How::Own(weigh) => weigh(item),
+            How::Given(weigh) => weigh(item),
+        }
+    }
+}
+
+impl<T> Hooks<T> {
+    /// Every item weighs 1 and ranks [`NORMAL`](Priority::NORMAL), and what is lost is dropped.
+    pub const NONE: Self = Self { weigh: None, rank: None, on_drop: None };
+
+    /// Weighs items by this closure.
+    pub fn weigh_by(&mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) {
+        self.weigh = Some(Weigher::by(weigh));
+    }
+
+    /// Weighs items by their own [`Weigh`].
+    pub fn weigh_bytes(&mut self)
+    where
+        T: Weigh,
+    {
+        self.weigh = Some(Weigher::own());
+    }
+
+    /// Ranks items by this closure.
+    pub fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
+        self.rank = Some(Arc::new(rank));
+    }
+
+    /// Gives lost items to this closure, with the reason.
+    pub fn on_drop(&mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) {
+        self.on_drop = Some(Arc::new(hook));
+    }
+
+    /// Whether items are ranked.
+    pub const fn is_ranking(&self) -> bool {
+        self.rank.is_some()
+    }
+
+    /// What the closures say of an item.
+    ///
+    /// # Panics
+    ///
+    /// If a closure does.
+    #[inline]
+    pub fn tag(&self, item: &T) -> Tag {
+        let mut tag = Tag::default();
+        if let Some(weigh) = &self.weigh {
+            tag.weight = weigh.weigh(item);
+        }
+        if let Some(rank) = &self.rank {
+            tag.priority = rank(item);
+        }
+        tag
+    }
+
+    /// Gives every lost item to the closure, or drops it. If that panics on one, the others still get their turn.
+    ///
+    /// # Panics
+    ///
+    /// With the first panic, after the last item, unless this thread is unwinding already.
+    #[inline]
+    pub fn dispose(&self, items: impl IntoIterator<Item = T>, reason: DropReason) {
+        if self.on_drop.is_some() || std::mem::needs_drop::<T>() {
+            self.dispose_each(items, reason);
+        }
+    }
+
+    fn dispose_each(&self, items: impl IntoIterator<Item = T>, reason: DropReason) {
+        let mut panicked: Option<Box<dyn Any + Send>> = None;
+        for item in items {
+            let call = || match &self.on_drop {
+                Some(hook) => hook(item, reason),
+                None => drop(item),
+            };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+                panicked.get_or_insert(panic);
+            }
+        }
+        match panicked {
+            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
+            _ => {}
+        }
+    }
+}
+
+impl<T> Default for Hooks<T> {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl<T> Clone for Hooks<T> {
+    fn clone(&self) -> Self {
+        Self { weigh: self.weigh.clone(), rank: self.rank.clone(), on_drop: self.on_drop.clone() }
+    }
+}
+
+impl<T> Clone for Weigher<T> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            How::Own(weigh) => How::Own(*weigh),
+            How::Given(weigh) => How::Given(Arc::clone(weigh)),
+        })
+    }
+}
+
+impl<T> fmt::Debug for Weigher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Weigher")
+    }
+}
+
+impl<T> fmt::Debug for Hooks<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("weigh", &self.weigh.is_some())
+            .field("rank", &self.rank.is_some())
+            .field("on_drop", &self.on_drop.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn c3_c4_every_lost_item_gets_its_turn_although_the_hook_panics_on_one() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut hooks = Hooks::NONE;
+        let record = Arc::clone(&seen);
+        hooks.on_drop(move |item: u8, _| {
+            assert!(item != 1, "the hook does not like 1");
+            record.lock().unwrap().push(item);
+        });
+        let panic = catch_unwind(AssertUnwindSafe(|| hooks.dispose(0..4, DropReason::Evicted)));
+        assert!(panic.is_err());
+        assert_eq!(*seen.lock().unwrap(), [0, 2, 3]);
+    }
+
+    #[test]
+    fn clones_share_the_closures_and_need_nothing_of_the_items() {
+        struct Opaque<'a>(&'a str);
+        impl Weigh for Opaque<'_> {
+            fn weight(&self) -> usize {
+                self.0.len()
+            }
+        }
+        let text = String::from("borrowed");
+        let mut hooks = Hooks::NONE;
+        hooks.weigh_bytes();
+        hooks.rank_by(|_| Priority::HIGHEST);
+        let twin = hooks.clone();
+        assert_eq!(twin.tag(&Opaque(&text)), Tag { weight: 8, priority: Priority::HIGHEST });
+        assert!(twin.is_ranking() && !Hooks::<Opaque<'_>>::default().is_ranking());
+    }
+}
