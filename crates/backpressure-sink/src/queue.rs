@@ -51,14 +51,10 @@ impl<T> Queue<T> {
         Self { buffer: BoundedBuffer::new(config), heavy: None, recorder, reporter, hooks: Hooks::NONE }
     }
 
-    /// Delivers by priority. An item that is in a queue without priorities has none, so this changes nothing while there
-    /// is one.
-    pub(crate) fn prioritize(mut self) -> Self {
-        if self.is_empty() {
-            let bare = BoundedBuffer::new(&BackpressureConfig::default());
-            self.buffer = mem::replace(&mut self.buffer, bare).prioritized();
-        }
-        self
+    /// Delivers by priority.
+    pub(crate) fn prioritize(&mut self) {
+        let bare = BoundedBuffer::new(&BackpressureConfig::default());
+        self.buffer = mem::replace(&mut self.buffer, bare).prioritized();
     }
 
     pub(crate) fn gauge(&self) -> Gauge {

@@ -126,11 +126,12 @@ impl<Si, T> BackpressureSink<Si, T> {
         self
     }
 
-    /// Ranks each item, once, as it is offered: higher priorities are delivered first. Say so before the first item: what
-    /// is queued has no rank, and while there is any this changes nothing.
+    /// Ranks each item, once, as it is offered: higher priorities are delivered first. What is queued already ranks
+    /// [`NORMAL`](Priority::NORMAL).
     pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
         self.queue.hooks.rank_by(rank);
-        Self { queue: self.queue.prioritize(), ..self }
+        self.queue.prioritize();
+        self
     }
 
     /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever caused the loss, the

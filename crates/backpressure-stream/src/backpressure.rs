@@ -83,8 +83,8 @@ impl<St: Stream> Backpressure<St> {
         self
     }
 
-    /// Ranks each item, once, when it is pulled: higher priorities are delivered first. To be set before the first poll;
-    /// later it has no effect.
+    /// Ranks each item, once, when it is pulled: higher priorities are delivered first. What was read ahead before
+    /// ranks [`NORMAL`](Priority::NORMAL).
     pub fn rank_by(mut self, rank: impl Fn(&St::Item) -> Priority + Send + Sync + 'static) -> Self {
         self.queue.rank_by(rank);
         self

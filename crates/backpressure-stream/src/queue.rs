@@ -63,13 +63,12 @@ impl<T> Queue<T> {
         &mut self.hooks
     }
 
-    /// Delivers by priority from now on; a queue that was used already stays as it is.
+    /// Delivers by priority from now on.
     pub(crate) fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
-        if self.buffer.accepted() == 0 {
-            self.buffer = BoundedBuffer::new(&self.config).prioritized();
-            self.plain = false;
-            self.hooks.rank_by(rank);
-        }
+        let bare = BoundedBuffer::new(&self.config);
+        self.buffer = std::mem::replace(&mut self.buffer, bare).prioritized();
+        self.plain = false;
+        self.hooks.rank_by(rank);
     }
 
     pub(crate) fn gauge(&self) -> Gauge {

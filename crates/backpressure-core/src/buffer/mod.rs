@@ -108,10 +108,19 @@ impl<T> BoundedBuffer<T> {
         if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
     }
 
-    /// Keeps a lane per [`Priority`] and delivers the most important items first.
+    /// Keeps a lane per [`Priority`] and delivers the most important items first. What is queued already ranks
+    /// [`NORMAL`](Priority::NORMAL).
     #[must_use]
-    pub fn prioritized(self) -> Self {
-        Self { store: Store::lanes(), ..self }
+    pub fn prioritized(mut self) -> Self {
+        if self.store.is_in_lanes() {
+            return self;
+        }
+        let mut lanes = Store::lanes();
+        for arrival in self.oldest()..self.accepted {
+            let Some((item, weight)) = self.store.pop_oldest() else { break };
+            lanes.push(item, Tag { weight, ..Tag::default() }, arrival);
+        }
+        Self { store: lanes, ..self }
     }
 
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.

@@ -71,6 +71,21 @@ fn d2_d3_a_run_asks_for_nothing_that_would_not_fit() {
 }
 
 #[test]
+fn what_is_queued_before_there_are_lanes_stays_with_its_weight_and_ranks_normal() {
+    let config = bounded(4, Strategy::block()).max_weight(9).build().unwrap();
+    let mut buffer = BoundedBuffer::new(&config);
+    for item in [3, 5] {
+        assert_eq!(buffer.offer(item, weighing(item as usize)), Offer::Accepted);
+    }
+    assert_eq!(buffer.pop(), Some(3));
+    let mut buffer = buffer.prioritized();
+    assert_eq!((buffer.len(), buffer.weight(), buffer.oldest(), buffer.accepted()), (1, 5, 1, 2));
+    assert_eq!(buffer.offer(1, ranked(0)), Offer::Accepted);
+    assert_eq!(buffer.offer(2, ranked(7)), Offer::Accepted);
+    assert_eq!(contents(&mut buffer.prioritized()), [2, 5, 1], "and a second time changes nothing");
+}
+
+#[test]
 fn c1_a_run_that_panics_has_counted_what_came_before() {
     for weight in [None, Some(9)] {
         let mut builder = bounded(9, Strategy::DropOldest);

@@ -206,15 +206,16 @@ fn o3_important_items_go_first_and_the_least_important_are_dropped() {
 }
 
 #[test]
-fn a_rank_that_comes_too_late_loses_nothing() {
+fn what_is_queued_before_there_are_ranks_ranks_normal() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let mut sink = sink(&probe, 4, Strategy::block());
     assert!(sink.offer(1, &task).is_ready());
     let mut sink = sink.rank_by(|item| Priority::new(*item));
     assert!(sink.offer(7, &task).is_ready());
-    probe.make_room(2);
+    assert!(sink.offer(2, &task).is_ready());
+    probe.make_room(3);
     assert!(sink.flush_once(&task).is_ready());
-    assert_eq!(probe.got(), [1, 7]);
+    assert_eq!(probe.got(), [7, 1, 2]);
     assert!(sink.gauge().snapshot().counts.balances());
 }
 
