@@ -20,7 +20,7 @@ impl Demand {
 
     #[inline]
     pub(crate) fn is_met<T>(&self, buffer: &BoundedBuffer<T>, producers_wait: bool) -> bool {
-        let queued = buffer.len();
+        let queued = buffer.len() + buffer.lent();
         queued >= self.items.max(1) || (queued > 0 && (producers_wait || buffer.weight() >= self.weight))
     }
 }

@@ -55,6 +55,7 @@ mod builder;
 mod demand;
 mod error;
 mod exclusive;
+mod lease;
 mod patience;
 mod permit;
 mod place;

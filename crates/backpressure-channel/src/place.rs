@@ -58,6 +58,7 @@ impl<T> Shared<T> {
         match *place {
             Place::Nowhere if closed => Some(Err(Closed)),
             Place::Nowhere => {
+                inner.look_before_an_edge();
                 if !inner.waiters.is_empty() || !inner.buffer.try_reserve(weight) {
                     return None;
                 }

@@ -1,5 +1,6 @@
 //! The consumer's end.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,6 +10,7 @@ use futures_core::{FusedStream, Stream};
 
 use crate::budget::budgeted;
 use crate::demand::Demand;
+use crate::exclusive::Exclusive;
 use crate::recv::{Recv, RecvMany};
 use crate::shared::Shared;
 use crate::sync::Arc;
@@ -19,6 +21,8 @@ use crate::sync::Arc;
 /// To lose nothing, [`close`](Self::close) it and receive the rest.
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
+    /// The next items, taken out already but still in the books.
+    lease: Exclusive<VecDeque<T>>,
 }
 
 /// What is queued in a channel, as of one instant.
@@ -42,7 +46,7 @@ pub struct Backlog {
 
 impl<T> Receiver<T> {
     pub(crate) const fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared }
+        Self { shared, lease: Exclusive::new(VecDeque::new()) }
     }
 
     /// Waits for the next item. `None` once the channel is closed and empty.
@@ -65,26 +69,53 @@ impl<T> Receiver<T> {
     }
 
     /// Takes the next item if there is one.
+    #[inline]
     pub fn try_recv(&mut self) -> Option<T> {
+        match self.lease.get().pop_front() {
+            Some(item) => {
+                self.count(1);
+                Some(item)
+            }
+            None => self.try_recv_locked(),
+        }
+    }
+
+    fn try_recv_locked(&mut self) -> Option<T> {
         let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
         let after = inner.settle(Moved::taken(1));
+        inner.lend(self.lease.get());
         drop(inner);
         self.shared.carry_out(after);
         Some(item)
     }
 
+    /// Counts items taken of the lease, and lets those who wait for that know.
+    #[inline]
+    fn count(&self, items: usize) {
+        if self.shared.tally.take(items) {
+            let after = self.shared.lock().settle(Moved::NOTHING);
+            self.shared.carry_out(after);
+        }
+    }
+
     /// Takes what is there, at most `max` items and no more than `max_weight` together unless the first alone weighs more,
     /// and appends it to `out`. Returns the number of items.
     pub fn try_recv_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize) -> usize {
+        let lease = self.lease.get();
+        let leased = max.min(lease.len());
+        if leased > 0 {
+            out.extend(lease.drain(..leased));
+            self.count(leased);
+        }
         let mut inner = self.shared.lock();
-        let taken = inner.buffer.pop_many(out, max, max_weight);
+        let taken = inner.buffer.pop_many(out, max - leased, max_weight);
         if taken > 0 {
             let after = inner.settle(Moved::taken(taken));
             drop(inner);
             self.shared.carry_out(after);
         }
-        taken
+        leased + taken
     }
 
     /// Polls for the next item. Pending keeps the latest waker.
@@ -109,9 +140,12 @@ impl<T> Receiver<T> {
     /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
     /// the demand wakes nobody. Pending keeps the latest waker, and the latest demand.
     pub fn poll_demand(&mut self, cx: &mut Context<'_>, demand: Demand) -> Poll<()> {
-        if self.shared.lock().meets(demand) {
+        let mut inner = self.shared.lock();
+        inner.recall();
+        if inner.meets(demand) {
             return Poll::Ready(());
         }
+        drop(inner);
         let waker = cx.waker().clone();
         let mut inner = self.shared.lock();
         let met = inner.meets(demand);
@@ -129,7 +163,7 @@ impl<T> Receiver<T> {
 
     /// Takes out everything that is queued, as lost for `reason`: it is handed to the caller instead of the hook.
     pub fn evacuate(&mut self, reason: DropReason) -> Vec<T> {
-        self.shared.evacuate(reason)
+        self.shared.evacuate(self.lease.get(), reason)
     }
 
     /// Whether the channel takes nothing any more.
@@ -139,10 +173,11 @@ impl<T> Receiver<T> {
 
     /// What is queued, as of one instant.
     pub fn backlog(&self) -> Backlog {
-        let inner = self.shared.lock();
+        let mut inner = self.shared.lock();
+        inner.recall();
         let buffer = &inner.buffer;
         Backlog {
-            items: buffer.len(),
+            items: buffer.len() + buffer.lent(),
             weight: buffer.weight(),
             oldest: buffer.oldest(),
             accepted: buffer.accepted(),
@@ -171,16 +206,18 @@ impl<T> Stream for Receiver<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let inner = self.shared.lock();
-        let queued = inner.buffer.len();
+        let mut inner = self.shared.lock();
+        inner.recall();
+        let queued = inner.buffer.len() + inner.buffer.lent();
         (queued, inner.buffer.is_closed().then_some(queued))
     }
 }
 
 impl<T> FusedStream for Receiver<T> {
     fn is_terminated(&self) -> bool {
-        let inner = self.shared.lock();
-        inner.buffer.is_closed() && inner.buffer.is_empty()
+        let mut inner = self.shared.lock();
+        inner.recall();
+        inner.buffer.is_closed() && inner.buffer.is_empty() && inner.buffer.lent() == 0
     }
 }
 
@@ -189,7 +226,7 @@ impl<T> Unpin for Receiver<T> {}
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.close();
-        self.shared.clear(DropReason::Closed);
+        self.shared.clear(self.lease.get(), DropReason::Closed);
     }
 }
 

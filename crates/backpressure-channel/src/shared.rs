@@ -3,14 +3,16 @@
 //! One short critical section an operation. What runs user code happens after the lock is released: wakers are woken and
 //! dropped, watchers notified, lost items disposed of. [`After`] collects what is left to do.
 
+use std::collections::VecDeque;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag, Tally,
 };
 
 use crate::demand::Demand;
 use crate::error::{SendError, Sent};
+use crate::lease::Lease;
 use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
@@ -23,6 +25,8 @@ pub(crate) struct Shared<T> {
     pub(crate) gauge: Gauge,
     pub(crate) strategy: Strategy,
     pub(crate) senders: AtomicUsize,
+    /// The receiver's own count of what it takes of its lease.
+    pub(crate) tally: Tally,
 }
 
 #[derive(Debug)]
@@ -30,7 +34,8 @@ pub(crate) struct Inner<T> {
     pub(crate) buffer: BoundedBuffer<T>,
     pub(crate) waiters: WaitQueue,
     pub(crate) receiver: Option<(Demand, Waker)>,
-    recorder: Recorder,
+    pub(crate) recorder: Recorder,
+    pub(crate) lease: Lease,
 }
 
 /// What is left to do once the lock is released.
@@ -52,7 +57,14 @@ impl<T> Shared<T> {
             gauge: recorder.gauge(),
             strategy: config.strategy(),
             senders: AtomicUsize::new(1),
-            inner: Mutex::new(Inner { buffer, waiters: WaitQueue::new(), receiver: None, recorder }),
+            tally: recorder.tally(),
+            inner: Mutex::new(Inner {
+                buffer,
+                waiters: WaitQueue::new(),
+                receiver: None,
+                lease: Lease::new(recorder.tally()),
+                recorder,
+            }),
             hooks,
         }
     }
@@ -72,6 +84,7 @@ impl<T> Shared<T> {
     #[inline(always)]
     pub(crate) fn offer(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
+        inner.look_before_an_edge();
         let offer = if inner.waiters.is_empty() || inner.buffer.is_closed() {
             inner.buffer.offer(item, tag)
         } else {
@@ -136,18 +149,20 @@ impl<T> Shared<T> {
         receiver.into_iter().chain(producers).for_each(Waker::wake);
     }
 
-    /// Discards what is queued.
-    pub(crate) fn clear(&self, reason: DropReason) {
-        let items = self.evacuate(reason);
+    /// Discards what is queued, and what is left of the `lease`.
+    pub(crate) fn clear(&self, lease: &mut VecDeque<T>, reason: DropReason) {
+        let items = self.evacuate(lease, reason);
         self.hooks.dispose(items, reason);
     }
 
-    /// Takes out what is queued, as lost for `reason`.
-    pub(crate) fn evacuate(&self, reason: DropReason) -> Vec<T> {
+    /// Takes out what is queued, after what is left of the `lease`, as lost for `reason`.
+    pub(crate) fn evacuate(&self, lease: &mut VecDeque<T>, reason: DropReason) -> Vec<T> {
+        let mut items = Vec::from(std::mem::take(lease));
         let mut inner = self.lock();
-        let mut items = Vec::new();
-        let count = inner.buffer.pop_many(&mut items, usize::MAX, usize::MAX);
-        let after = inner.settle(Moved::discarded(reason, count));
+        inner.recall();
+        inner.buffer.discard_lent(items.len());
+        inner.buffer.pop_many(&mut items, usize::MAX, usize::MAX);
+        let after = inner.settle(Moved::discarded(reason, items.len()));
         drop(inner);
         self.carry_out(after);
         items
@@ -180,7 +195,10 @@ impl<T> Inner<T> {
     /// An item came in: wakes the receiver if this is what it waits for.
     #[inline(always)]
     fn arrived(&mut self, moved: Moved) -> After {
-        let changed = self.recorder.update(&self.buffer, moved);
+        let mut changed = self.recorder.update(&self.buffer, moved);
+        if changed && self.buffer.lent() > 0 {
+            changed |= self.mind_the_lease();
+        }
         After { changed, receiver: self.rouse(), producer: None, more: false }
     }
 
@@ -207,13 +225,17 @@ impl<T> Inner<T> {
     /// Room may have come free: serves the first producer that waits, and publishes the books.
     #[inline]
     pub(crate) fn settle(&mut self, moved: Moved) -> After {
+        self.recall();
         let producer = match self.waiters.head_weight() {
             Some(weight) if self.buffer.try_reserve(weight) => self.waiters.serve_head(),
             _ => None,
         };
         let more = producer.is_some() && !self.waiters.is_empty();
         self.recorder.stall(self.waiters.head_weight().is_some());
-        let changed = self.recorder.update(&self.buffer, moved);
+        let mut changed = self.recorder.update(&self.buffer, moved);
+        if self.buffer.lent() > 0 {
+            changed |= self.mind_the_lease();
+        }
         After { changed, receiver: None, producer, more }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use backpressure_channel::{Demand, Receiver, SendError, Sender, Sent, channel};
-use backpressure_core::{BackpressureConfig, Strategy};
+use backpressure_core::{BackpressureConfig, State, Strategy};
 use loom::sync::Notify;
 use loom::thread;
 
@@ -214,5 +214,65 @@ fn d4_a_permit_that_is_dropped_wakes_the_next() {
         assert_eq!(rx.try_recv(), Some(1));
         holder.join().unwrap();
         assert_eq!(rx.gauge().utilization(), 0.0);
+    });
+}
+
+/// A channel of three whose receiver has taken the first item and was lent the other two.
+fn lent() -> (Sender<u32>, Receiver<u32>) {
+    let config = BackpressureConfig::builder().capacity(3).low_watermark(0.9).high_watermark(0.95);
+    let (tx, mut rx) = channel(config.strategy(Strategy::block_forever()).build().expect("a valid configuration"));
+    for n in 1..=3 {
+        assert_eq!(tx.try_send(n), Ok(Sent::Accepted));
+    }
+    assert_eq!(rx.try_recv(), Some(1));
+    (tx, rx)
+}
+
+#[test]
+fn w2_a_send_that_waits_sees_an_item_taken_of_the_lease() {
+    model(|| {
+        let (tx, mut rx) = lent();
+        assert_eq!(tx.try_send(4), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || {
+            assert_eq!(block_on(tx.send(5)), Ok(Sent::Accepted));
+            tx
+        });
+        assert_eq!(rx.try_recv(), Some(2));
+        let tx = sender.join().unwrap();
+        let snapshot = rx.gauge().snapshot();
+        assert_eq!((snapshot.counts.queued, snapshot.counts.delivered), (3, 2));
+        assert_eq!((snapshot.state, snapshot.utilization), (State::Blocked, 1.0));
+        drop(tx);
+        assert_eq!(drained(&mut rx), [3, 4, 5]);
+    });
+}
+
+#[test]
+fn m1_the_state_is_true_whoever_comes_first_to_the_edge() {
+    model(|| {
+        let (tx, mut rx) = lent();
+        let sender = thread::spawn(move || {
+            assert_eq!(tx.try_send(4), Ok(Sent::Accepted));
+            tx
+        });
+        assert_eq!(rx.try_recv(), Some(2));
+        let _tx = sender.join().unwrap();
+        let snapshot = rx.gauge().snapshot();
+        assert_eq!((snapshot.counts.queued, snapshot.state), (2, State::Normal));
+        assert_eq!(rx.try_recv(), Some(3));
+        assert_eq!(rx.try_recv(), Some(4));
+        assert_eq!((rx.gauge().state(), rx.gauge().utilization()), (State::Normal, 0.0));
+    });
+}
+
+#[test]
+fn c1_the_books_balance_while_the_receiver_counts_by_itself() {
+    model(|| {
+        let (_tx, mut rx) = lent();
+        let gauge = rx.gauge();
+        let reader = thread::spawn(move || gauge.snapshot().counts);
+        assert_eq!(rx.try_recv(), Some(2));
+        let counts = reader.join().unwrap();
+        assert!(counts.balances() && (1..=2).contains(&counts.queued), "{counts:?}");
     });
 }

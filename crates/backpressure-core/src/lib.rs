@@ -17,7 +17,9 @@
 //! * **What when it is full?** [`Strategy`], carried out by [`BoundedBuffer`], answered truthfully by [`Offer`].
 //! * **What is in an item?** A [`Weigh`]t, a [`Priority`], and a fate to be told of: the [`Hooks`] of a shell.
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
-//! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
+//! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
+//! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item; a
+//!   [`Signal`] does the same for calls in flight.
 //!
 //! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
 //! and take their time from a [function](Clock) that the shell supplies.
@@ -29,6 +31,7 @@ mod error;
 mod histogram;
 mod hooks;
 mod levels;
+pub mod limit;
 mod machine;
 mod meter;
 mod offer;
@@ -52,8 +55,8 @@ pub use machine::{StateMachine, Transition};
 #[cfg(feature = "stream")]
 pub use meter::Watch;
 pub use meter::{
-    Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter,
-    Snapshot, Vitals,
+    Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Signal,
+    Slots, Snapshot, Tally, Vitals,
 };
 pub use offer::{DropReason, Evicted, Offer};
 pub use pacer::FlushPacer;

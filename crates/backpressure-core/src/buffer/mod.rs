@@ -65,6 +65,9 @@ pub struct BoundedBuffer<T> {
     weight: usize,
     reserved: usize,
     reserved_weight: usize,
+    /// Items lent and, as far as is known, not taken; and those that ever were.
+    lent: usize,
+    taken_of_lent: u64,
     sampled: u32,
     accepted: u64,
     closed: bool,
@@ -101,6 +104,8 @@ impl<T> BoundedBuffer<T> {
             weight: 0,
             reserved: 0,
             reserved_weight: 0,
+            lent: 0,
+            taken_of_lent: 0,
             sampled: 0,
             accepted: 0,
             closed: false,
@@ -198,7 +203,7 @@ impl<T> BoundedBuffer<T> {
     pub fn extend(&mut self, most: usize, mut next: impl FnMut() -> Option<T>) -> usize {
         let mut added = 0;
         if let (Store::Fifo(queue), false) = (&mut self.store, self.closed) {
-            let most = most.min(self.capacity.saturating_sub(self.queued + self.reserved));
+            let most = most.min(self.capacity.saturating_sub(self.queued + self.reserved + self.lent));
             let run = Run { queue, queued: &mut self.queued, accepted: &mut self.accepted };
             while added < most {
                 let Some(item) = next() else { break };
@@ -283,6 +288,40 @@ impl<T> BoundedBuffer<T> {
         taken
     }
 
+    /// Moves up to `most` of the next items to `lease`, for a consumer that takes them from there by itself and
+    /// [counts](crate::Tally) them. They are held until that count is [settled](Self::settle_lent). Returns their number.
+    ///
+    /// Lends nothing where a lent item could still be evicted, weighs something or could be overtaken.
+    pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
+        let Store::Fifo(queue) = &mut self.store else { return 0 };
+        if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
+            return 0;
+        }
+        let lent = most.min(queue.len());
+        lease.extend(queue.drain(..lent));
+        self.queued -= lent;
+        self.lent += lent;
+        lent
+    }
+
+    /// Settles with a consumer that has ever taken so many of the items lent. Returns whether that is news.
+    pub fn settle_lent(&mut self, taken: u64) -> bool {
+        let news = taken.saturating_sub(self.taken_of_lent);
+        self.taken_of_lent += news;
+        self.lent = self.lent.saturating_sub(usize::try_from(news).unwrap_or(usize::MAX));
+        news > 0
+    }
+
+    /// So many of the items lent were discarded.
+    pub fn discard_lent(&mut self, items: usize) {
+        self.lent = self.lent.saturating_sub(items);
+    }
+
+    /// Items lent that were not taken yet, as far as is known. They are held, but not [queued](Self::len).
+    pub const fn lent(&self) -> usize {
+        self.lent
+    }
+
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.
     pub fn close(&mut self) {
         self.closed = true;
@@ -303,9 +342,16 @@ impl<T> BoundedBuffer<T> {
         self.queued == 0
     }
 
-    /// Slots held: queued or reserved. Never above the capacity.
+    /// Slots held: queued, reserved or lent. Never above the capacity.
     pub const fn held(&self) -> usize {
-        self.queued + self.reserved
+        self.queued + self.reserved + self.lent
+    }
+
+    /// Slots held, and those of items lent that were ever given back: less the consumer's own count of these it is what is
+    /// held now, settled or not.
+    #[inline]
+    pub(crate) const fn held_before_taken(&self) -> u64 {
+        self.held() as u64 + self.taken_of_lent
     }
 
     /// The weight queued, without reserved slots.
@@ -323,10 +369,10 @@ impl<T> BoundedBuffer<T> {
         self.accepted
     }
 
-    /// The arrival number of the oldest queued item, counted from 0; [`accepted`](Self::accepted) when nothing is queued.
+    /// The arrival number of the oldest item queued or lent, counted from 0; [`accepted`](Self::accepted) when there is none.
     #[inline]
     pub fn oldest(&self) -> u64 {
-        self.oldest_out_of_turn().unwrap_or(self.accepted - self.queued as u64)
+        self.oldest_out_of_turn().unwrap_or(self.accepted - (self.queued + self.lent) as u64)
     }
 
     /// The same where items may leave out of turn; `None` where the oldest is the next to leave.

@@ -53,7 +53,7 @@ impl Gauge {
 
     /// The filled share of the tighter bound, 0 to 1. Above 1 only while one oversize item is held alone.
     pub fn utilization(&self) -> f64 {
-        self.parts().map(|part| part.level.utilization()).fold(0.0, f64::max)
+        self.parts().map(|part| part.utilization()).fold(0.0, f64::max)
     }
 
     /// Waits until the state differs from what it is now. Cancel safe.

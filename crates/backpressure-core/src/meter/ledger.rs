@@ -2,7 +2,7 @@
 //!
 //! The cells fall into three groups by who writes them.
 //!
-//! * *Buffer* cells change only under the lock of the buffer: how many items were accepted, and how many of them are gone,
+//! * *Buffer* cells change only under the lock of the buffer, but for the consumer's own [count](Handed): how many items were accepted, and how many of them are gone,
 //!   to the consumer or to a loss. What is queued is the difference, so either kind of cell may move by itself, with one
 //!   plain store, and the books balance. Both together move inside a [`Sequence`], unless those that go were there before.
 //! * *Refused* cells count offers that never entered. Each stands for itself, so plain additions do.
@@ -13,6 +13,7 @@
 
 use super::counts::{Counts, sum};
 use super::sequence::Sequence;
+use super::tally::Handed;
 use crate::offer::DropReason;
 use crate::sync::{AtomicU64, Ordering, pause};
 
@@ -26,6 +27,8 @@ pub(super) struct Ledger {
     taken: AtomicU64,
     oldest: AtomicU64,
     discarded: [AtomicU64; REASONS],
+    /// Items that the consumer took of those it was lent: also gone, and counted by itself.
+    pub(super) handed: Handed,
     rejected: AtomicU64,
     refused: [AtomicU64; REASONS],
     delivered: AtomicU64,
@@ -53,6 +56,7 @@ impl Ledger {
             taken: AtomicU64::new(0),
             oldest: AtomicU64::new(IN_ORDER),
             discarded: zeros(),
+            handed: Handed::new(),
             rejected: AtomicU64::new(0),
             refused: zeros(),
             delivered: AtomicU64::new(0),
@@ -141,7 +145,7 @@ impl Ledger {
         Left {
             delivered: self.delivered.load(Ordering::Acquire),
             settled: load(&self.settled, Ordering::Acquire),
-            taken: self.taken.load(Ordering::Acquire),
+            taken: self.taken.load(Ordering::Acquire).saturating_add(self.handed.count()),
             discarded: load(&self.discarded, Ordering::Acquire),
         }
     }

@@ -4,9 +4,10 @@
 //! while the buffer works. One [`Recorder`] writes (it lives beside the buffer, under the same lock), any number of
 //! [`Reporter`]s settle what the consumer took, any number of [`Gauge`]s read. Writing costs plain stores to one cache
 //! line; time comes from the function the shell hands in, and is read only where an instrument that somebody reads needs
-//! it.
+//! it. A part that holds no buffer has a [`Signal`]: one word to admit calls by, which is also what its gauges read.
 
 mod age;
+mod calls;
 mod counts;
 mod gauge;
 mod health;
@@ -17,7 +18,10 @@ mod recorder;
 mod reporter;
 mod sequence;
 mod shared;
+mod signal;
+mod slots;
 mod snapshot;
+mod tally;
 mod watch;
 
 pub use counts::Counts;
@@ -26,7 +30,10 @@ pub use health::{Health, Vitals};
 pub use metrics::{Metric, MetricKind};
 pub use recorder::{Clock, Moved, Recorder};
 pub use reporter::{Flushed, Reporter};
+pub use signal::Signal;
+pub use slots::Slots;
 pub use snapshot::{FlushStats, Snapshot};
+pub use tally::Tally;
 pub use watch::Changed;
 #[cfg(feature = "stream")]
 pub use watch::Watch;

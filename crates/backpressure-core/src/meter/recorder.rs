@@ -8,6 +8,7 @@ use super::gauge::Gauge;
 use super::ledger::Ledger;
 use super::reporter::Reporter;
 use super::shared::Shared;
+use super::tally::Tally;
 use crate::buffer::BoundedBuffer;
 use crate::config::BackpressureConfig;
 use crate::offer::DropReason;
@@ -92,6 +93,23 @@ impl Recorder {
         Reporter::of(Arc::clone(&self.shared))
     }
 
+    /// The consumer's count of what it takes outside the lock.
+    pub fn tally(&self) -> Tally {
+        Tally::of(Arc::clone(&self.shared))
+    }
+
+    /// Whether the state would be another one with so many slots held. Where weights count it always may be.
+    #[inline]
+    pub fn is_edge(&self, held: usize) -> bool {
+        !self.calm.contains(&held)
+    }
+
+    /// How many slots may be given back, of so many held, before the state changes.
+    #[inline]
+    pub fn slack(&self, held: usize) -> usize {
+        if self.is_edge(held) { 0 } else { held - self.calm.start }
+    }
+
     /// Publishes the buffer as it is now. Returns whether the state changed: if so, call [`Reporter::notify`] once the
     /// buffer's lock is released.
     #[inline(always)]
@@ -102,7 +120,7 @@ impl Recorder {
             self.shared.ledger.oldest(oldest);
         }
         let held = buffer.held();
-        self.shared.level.store(held, buffer.held_weight());
+        self.shared.level.store(buffer.held_before_taken(), buffer.held_weight());
         !self.calm.contains(&held) && self.look(buffer)
     }
 
@@ -141,7 +159,8 @@ impl Recorder {
     /// Items came and went, or were lost.
     fn publish_both(&mut self, accepted: u64, moved: Moved) {
         let discarded = moved.discarded.map_or(0, |(_, items)| items);
-        let queued = self.accepted.saturating_sub(self.taken + self.discarded);
+        let gone = self.taken + self.discarded + self.shared.ledger.handed.count();
+        let queued = self.accepted.saturating_sub(gone);
         let were_queued = moved.taken + discarded <= queued;
         self.taken += moved.taken;
         self.discarded += discarded;

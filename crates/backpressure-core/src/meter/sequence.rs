@@ -15,12 +15,13 @@ impl Sequence {
 
     /// Runs `store`, whose stores may be relaxed. One writer at a time.
     #[inline]
-    pub(super) fn write(&self, store: impl FnOnce()) {
+    pub(super) fn write<R>(&self, store: impl FnOnce() -> R) -> R {
         let sequence = self.0.load(Ordering::Relaxed);
         self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        store();
+        let stored = store();
         self.0.store(sequence.wrapping_add(2), Ordering::Release);
+        stored
     }
 
     /// Runs `load`, whose loads may be relaxed, until no write came between them.

@@ -1,8 +1,10 @@
 //! What recorder, reporters and gauges share.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::age::AgeMarks;
+use super::calls::Calls;
 use super::lazy::LazyLatencies;
 use super::ledger::Ledger;
 use super::recorder::Clock;
@@ -26,6 +28,8 @@ pub(super) struct Shared {
     pub(super) flushes: FlushCells,
     pub(super) strategy: Strategy,
     pub(super) clock: Clock,
+    /// In a part without a buffer, the calls that the ledger knows nothing of.
+    pub(super) calls: Option<Arc<Calls>>,
 }
 
 impl Shared {
@@ -41,7 +45,23 @@ impl Shared {
             flushes: FlushCells::new(),
             strategy: config.strategy(),
             clock,
+            calls: None,
         }
+    }
+
+    /// These instruments for a part without a buffer.
+    pub(super) fn counting(self, calls: Arc<Calls>) -> Self {
+        Self { calls: Some(calls), ..self }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.calls.as_ref().map_or(self.level.capacity, |calls| calls.capacity())
+    }
+
+    pub(super) fn utilization(&self) -> f64 {
+        self.calls
+            .as_ref()
+            .map_or_else(|| self.level.utilization(self.ledger.handed.count()), |calls| calls.utilization())
     }
 }
 
@@ -49,7 +69,8 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Level {
     state: AtomicU8,
-    held: AtomicUsize,
+    /// Slots held, and those given back of items that the consumer has counted.
+    held: AtomicU64,
     weight: AtomicUsize,
     pub(super) capacity: usize,
     pub(super) max_weight: Option<usize>,
@@ -59,7 +80,7 @@ impl Level {
     fn new(config: &BackpressureConfig) -> Self {
         Self {
             state: AtomicU8::new(State::Normal.as_u8()),
-            held: AtomicUsize::new(0),
+            held: AtomicU64::new(0),
             weight: AtomicUsize::new(0),
             capacity: config.capacity(),
             max_weight: config.max_weight(),
@@ -67,7 +88,7 @@ impl Level {
     }
 
     #[inline]
-    pub(super) fn store(&self, held: usize, weight: usize) {
+    pub(super) fn store(&self, held: u64, weight: usize) {
         self.held.store(held, Ordering::Relaxed);
         if self.max_weight.is_some() {
             self.weight.store(weight, Ordering::Relaxed);
@@ -87,8 +108,9 @@ impl Level {
         self.weight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn utilization(&self) -> f64 {
-        let items = self.held.load(Ordering::Relaxed) as f64 / self.capacity as f64;
+    /// The utilization when the consumer has counted so many items.
+    fn utilization(&self, handed: u64) -> f64 {
+        let items = self.held.load(Ordering::Relaxed).saturating_sub(handed) as f64 / self.capacity as f64;
         self.max_weight.map_or(items, |max| items.max(self.weight() as f64 / max as f64))
     }
 }

@@ -106,12 +106,12 @@ impl Snapshot {
         let oldest_age = lock(&shared.age).observe(now, reading.accepted, reading.oldest);
         Self {
             state: shared.level.state(),
-            utilization: shared.level.utilization(),
-            capacity: shared.level.capacity,
+            utilization: shared.utilization(),
+            capacity: shared.capacity(),
             weight: shared.level.weight(),
             max_weight: shared.level.max_weight,
             strategy: shared.strategy,
-            counts: reading.counts,
+            counts: shared.calls.as_ref().map_or(reading.counts, |calls| calls.counts()),
             transitions: shared.times.transitions(),
             time_in_state: shared.times.read(&shared.level, now),
             producers_waiting: shared.waiting.load(Ordering::Relaxed),

@@ -5,6 +5,7 @@ mod counts;
 mod metrics;
 mod part;
 mod races;
+mod signal;
 mod times;
 #[cfg(feature = "stream")]
 mod watch;

@@ -1,0 +1,277 @@
+//! What the limits do together with a sampler and a part that is made up.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::{Aimd, Bounds, Fast, Fixed, Gradient, Limit, Sampler, Vegas, Window};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn adaptive(bounds: Bounds) -> [Box<dyn Limit>; 4] {
+    [
+        Box::new(Fast::new(bounds)),
+        Box::new(Gradient::new(bounds)),
+        Box::new(Vegas::new(bounds)),
+        Box::new(Aimd::new(bounds, 100 * MS).unwrap()),
+    ]
+}
+
+/// A part that works on `capacity × time` calls at a time, each for `time`, in seconds. All the others wait.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    capacity: f64,
+    time: f64,
+}
+
+impl Part {
+    /// A window of it with so many in flight all the time.
+    fn window(self, end: Instant, in_flight: f64, saturated: bool) -> Window {
+        let throughput = (in_flight / self.time).min(self.capacity);
+        let latency = Some(Duration::from_secs_f64(in_flight / throughput));
+        Window {
+            departures: (throughput / 10.0).round() as u64,
+            in_flight,
+            peak: in_flight.ceil() as usize,
+            saturated,
+            latency,
+            min_latency: latency,
+            ..Window::new(end, 100 * MS)
+        }
+    }
+
+    /// `windows` of more calls than the limit admits. Answers the limits.
+    fn overload(self, limit: &mut dyn Limit, start: Instant, windows: u32) -> Vec<usize> {
+        let update = |i| limit.update(&self.window(start + i * 100 * MS, limit.limit() as f64, true));
+        (1..=windows).map(update).collect()
+    }
+}
+
+#[test]
+fn five_thousand_calls_one_after_the_other_leave_every_limit_where_it_was() {
+    for mut limit in adaptive(Bounds::default()) {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        for call in 0..5000 {
+            let now = start + call * 10 * MS;
+            sampler.in_flight(now, 1, limit.limit());
+            sampler.in_flight(now + 10 * MS, 0, limit.limit());
+            sampler.timed(10 * MS, Duration::ZERO);
+            sampler.departed(1, 0);
+            if let Some(window) = sampler.close(now + 10 * MS) {
+                limit.update(&window);
+            }
+        }
+        assert_eq!(limit.limit(), 8, "{limit:?}");
+    }
+}
+
+#[test]
+fn errors_of_the_callers_do_not_shrink_a_limit() {
+    // They are answers, so they depart like any other and are no overloads, however many they are.
+    let part = Part { capacity: 1e6, time: 0.01 };
+    for mut limit in adaptive(Bounds::default()) {
+        let mut last = limit.limit();
+        for now in part.overload(&mut limit, Instant::now(), 8) {
+            assert!(now >= last, "{limit:?}");
+            last = now;
+        }
+    }
+}
+
+#[test]
+fn half_an_hour_at_the_limit_does_not_move_fast_and_does_move_gradient() {
+    let part = Part { capacity: 1000.0, time: 0.012 };
+    let settled = |limit: &mut dyn Limit| {
+        let limits = part.overload(limit, Instant::now(), 18_000);
+        let (early, late) = (&limits[100..600], &limits[17_500..]);
+        let mean = |limits: &[usize]| limits.iter().sum::<usize>() as f64 / limits.len() as f64;
+        (mean(early), mean(late))
+    };
+    let (early, late) = settled(&mut Fast::default());
+    assert!((early - late).abs() < 0.5 && (18.0..22.0).contains(&late), "{early} {late}: 12 are worked on");
+    let (early, late) = settled(&mut Gradient::default());
+    assert!(late > 3.0 * early, "{early} {late}");
+}
+
+#[test]
+fn fast_finds_a_hundredfold_capacity_in_two_seconds() {
+    let part = Part { capacity: 50_000.0, time: 0.012 };
+    let limits = part.overload(&mut Fast::default(), Instant::now(), 20);
+    assert!((600..=1050).contains(&limits[19]), "600 are worked on: {limits:?}");
+}
+
+#[test]
+fn fast_brings_a_start_that_is_much_too_high_down() {
+    let part = Part { capacity: 1000.0, time: 0.012 };
+    let mut fast = Fast::new(Bounds::new(2, 1000).unwrap().start(1000).unwrap());
+    let start = Instant::now();
+    fast.update(&part.window(start, 5.0, false));
+    let limits = part.overload(&mut fast, start, 30);
+    assert!((18..=24).contains(&limits[29]), "{limits:?}");
+}
+
+#[test]
+fn fast_notices_that_calls_take_longer_without_a_queue() {
+    let before = Part { capacity: 1000.0, time: 0.012 };
+    let after = Part { time: 0.048, ..before };
+    let (mut fast, start) = (Fast::default(), Instant::now());
+    before.overload(&mut fast, start, 50);
+    let limits = after.overload(&mut fast, start + 50 * 100 * MS, 40);
+    assert!(limits[39] >= 48, "48 are worked on: {limits:?}");
+}
+
+#[test]
+fn fast_grows_with_calls_that_take_longer_than_the_time_between_probes() {
+    let (mut fast, start) = (Fast::default(), Instant::now());
+    let grown = (1..=5).map(|i| {
+        let in_flight = fast.limit();
+        fast.update(&Window {
+            departures: 2 * in_flight as u64,
+            in_flight: in_flight as f64,
+            peak: in_flight,
+            saturated: true,
+            ..Window::new(start + i * 20_000 * MS, 20_000 * MS)
+        })
+    });
+    assert!(grown.collect::<Vec<_>>().is_sorted_by(|a, b| a < b));
+    assert!(fast.limit() > 100);
+}
+
+#[test]
+fn fast_does_not_go_on_believing_a_slow_beginning() {
+    let (mut fast, start) = (Fast::default(), Instant::now());
+    let mut windows = 0;
+    for tenths in [1, 2, 4, 6, 8, 10] {
+        let speed = f64::from(tenths) / 10.0;
+        let part = Part { capacity: 1000.0 * speed, time: 0.01 + 0.002 / speed };
+        part.overload(&mut fast, start + windows * 100 * MS, 20);
+        windows += 20;
+    }
+    let warm = Part { capacity: 1000.0, time: 0.012 };
+    let limits = warm.overload(&mut fast, start + windows * 100 * MS, 100);
+    assert!(limits[99] <= 24, "12 are worked on: {limits:?}");
+}
+
+#[test]
+fn fast_takes_overload_once_per_window_and_accidents_not_at_all() {
+    let bounds = Bounds::new(2, 1000).unwrap().start(100).unwrap();
+    let part = Part { capacity: 1e6, time: 0.1 };
+    let window = |overloads| Window { overloads, ..part.window(Instant::now(), 50.0, false) };
+    for (overloads, limit) in [(0, 100), (2, 100), (3, 70), (50, 70)] {
+        assert_eq!(Fast::new(bounds).update(&window(overloads)), limit, "{overloads} of 50");
+    }
+}
+
+#[test]
+fn fast_comes_down_when_the_runtime_is_late() {
+    let bounds = Bounds::new(2, 1000).unwrap().start(100).unwrap();
+    let part = Part { capacity: 1e6, time: 0.1 };
+    let window = |delay| Window { delay, ..part.window(Instant::now(), 100.0, true) };
+    for (delay, limit) in [(20, 175), (25, 90), (40, 75), (4000, 75)] {
+        assert_eq!(Fast::new(bounds).update(&window(delay * MS)), limit, "{delay} ms");
+    }
+    let mut tolerant = Fast::new(bounds).with_target_delay(Duration::MAX).unwrap();
+    assert_eq!(tolerant.update(&window(4000 * MS)), 175);
+    let refused = Fast::default().with_target_delay(Duration::ZERO).unwrap_err().to_string();
+    assert_eq!(refused, "limit.target_delay is 0, but must be above 0");
+}
+
+#[test]
+fn fast_gives_back_what_is_not_used_but_only_down_to_four_times_the_peak() {
+    let part = Part { capacity: 1e6, time: 0.1 };
+    for (in_flight, floor) in [(1.0, 8), (5.0, 20)] {
+        let mut fast = Fast::new(Bounds::new(2, 1000).unwrap().start(100).unwrap());
+        let start = Instant::now();
+        let first = fast.update(&part.window(start, in_flight, false));
+        (1..200).for_each(|i| _ = fast.update(&part.window(start + i * 100 * MS, in_flight, false)));
+        assert_eq!((first, fast.limit()), (95, floor));
+    }
+}
+
+#[test]
+fn a_part_that_hangs_teaches_nothing() {
+    for mut limit in adaptive(Bounds::default()) {
+        let window = Window { in_flight: 8.0, peak: 8, saturated: true, ..Window::new(Instant::now(), 1000 * MS) };
+        (0..100).for_each(|_| _ = limit.update(&window));
+        assert_eq!(limit.limit(), 8, "{limit:?}");
+    }
+}
+
+#[test]
+fn a_probe_takes_two_windows_and_goes_back() {
+    let part = Part { capacity: 1000.0, time: 0.012 };
+    let limits = part.overload(&mut Fast::default(), Instant::now(), 250);
+    let dips: Vec<_> = (1..250).filter(|&i| limits[i] < 12).collect();
+    assert_eq!(dips.len() % 2, 0, "{dips:?}");
+    assert_eq!(dips.len(), 6, "one after a second, and then one in ten: {dips:?}");
+    for dip in dips.chunks(2) {
+        assert_eq!((dip[1], limits[dip[0]], limits[dip[1] + 1]), (dip[0] + 1, limits[dip[1]], limits[dip[0] - 1]));
+    }
+}
+
+fn durations() -> impl Strategy<Value = Duration> {
+    prop_oneof![Just(Duration::ZERO), Just(Duration::MAX), (0u64..5000).prop_map(Duration::from_millis)]
+}
+
+fn counts() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), Just(u64::MAX), 0u64..1000]
+}
+
+fn averages() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(f64::MAX), 0.0..2000.0]
+}
+
+proptest! {
+    #[test]
+    fn d6_every_limit_keeps_its_bounds_whatever_a_window_says(
+        bounds in (1usize..50, 0usize..1000),
+        windows in prop::collection::vec(
+            ((0u64..20_000, durations(), counts(), counts()), (averages(), any::<usize>(), any::<bool>()),
+             (prop::option::of(durations()), prop::option::of(durations()), durations())),
+            1..60,
+        ),
+    ) {
+        let bounds = Bounds::new(bounds.0, bounds.0 + bounds.1).unwrap();
+        let start = Instant::now();
+        for mut limit in adaptive(bounds) {
+            for &((at, length, departures, overloads), (in_flight, peak, saturated), times) in &windows {
+                let window = Window {
+                    departures,
+                    overloads,
+                    in_flight,
+                    peak,
+                    saturated,
+                    latency: times.0,
+                    min_latency: times.1,
+                    delay: times.2,
+                    ..Window::new(start + Duration::from_millis(at), length)
+                };
+                let answer = limit.update(&window);
+                prop_assert_eq!(answer, limit.limit());
+                prop_assert!((bounds.min()..=bounds.max()).contains(&answer), "{:?} after {:?}", limit, window);
+            }
+        }
+    }
+
+    #[test]
+    fn fast_settles_between_what_is_worked_on_and_twice_that_wherever_it_starts(
+        capacity in 100.0f64..10_000.0,
+        time in 0.005f64..0.09,
+        start in 2usize..1000,
+    ) {
+        let part = Part { capacity, time };
+        let mut fast = Fast::new(Bounds::new(2, 2000).unwrap().start(start).unwrap());
+        let limits = part.overload(&mut fast, Instant::now(), 300);
+        let worked_on = (capacity * time).max(2.0);
+        let last = *limits.iter().rev().take(5).max().unwrap() as f64;
+        prop_assert!(last >= worked_on.floor() && last <= 2.0 * worked_on + 10.0, "{last} for {worked_on}");
+    }
+}
+
+#[test]
+fn a_fixed_limit_stays() {
+    let mut fixed: Box<dyn Limit> = Box::new(Fixed::new(7).unwrap());
+    let window = Window { overloads: 9, ..Window::new(Instant::now(), MS) };
+    assert_eq!((fixed.limit(), fixed.update(&window)), (7, 7));
+}

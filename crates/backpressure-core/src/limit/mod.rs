@@ -1,0 +1,73 @@
+//! How many calls at once.
+//!
+//! A part that takes calls has a best number of them in flight. With fewer it idles; with more it only makes each of them
+//! slower. A [`Limit`] finds that number from what can be seen from outside: how many calls are in flight, how many leave
+//! and how long they take. The rest of this module is what a limit needs around it.
+//!
+//! ```text
+//!  arrivals ──▶ Threshold ──▶ in flight < limit? ──yes──▶ the part ──▶ departures
+//!               (Level)            │no     ▲                              │
+//!                                  ▼       │ Limit::update ◀── Window ◀── Sampler
+//!                        CoDel: wait a little, else refuse: retry_after
+//! ```
+//!
+//! * **What is the number?** [`Fast`] for most; [`Fixed`] if you know it; [`Aimd`], [`Vegas`] and [`Gradient`] as they are
+//!   known from elsewhere, for comparison and for those who trust them.
+//! * **From what does it learn?** A [`Window`], which a [`Sampler`] gathers from calls that end with an [`Outcome`].
+//! * **Who goes first?** A [`Criticality`] and a rank make a [`Level`]; the [`Threshold`] says which levels fit.
+//! * **And the others?** [`CoDel`] says how long to wait, [`retry_after`] when to come back.
+//!
+//! All of it learns once per window, not once per call: a limit that moves with every call moves faster the more calls
+//! there are, and there are most of them when it should be calm.
+
+mod aimd;
+#[cfg(test)]
+mod behaviour;
+mod bounds;
+mod codel;
+mod fast;
+mod fixed;
+mod gradient;
+mod level;
+mod retry;
+mod sampler;
+mod threshold;
+mod vegas;
+mod window;
+
+use std::fmt;
+
+pub use aimd::Aimd;
+pub use bounds::Bounds;
+pub use codel::CoDel;
+pub use fast::Fast;
+pub use fixed::Fixed;
+pub use gradient::Gradient;
+pub use level::{Criticality, Level};
+pub use retry::{reserve, retry_after};
+pub use sampler::Sampler;
+pub use threshold::Threshold;
+pub use vegas::Vegas;
+pub use window::{Outcome, Window};
+
+/// A rule for the number of calls in flight.
+///
+/// It is a plain value: it is told of a [`Window`] and answers the limit from then on. It must answer at least 1, or
+/// nothing will ever be admitted from which it could learn better.
+pub trait Limit: fmt::Debug + Send {
+    /// The limit now.
+    fn limit(&self) -> usize;
+
+    /// Learns from a window, and answers the limit from now on.
+    fn update(&mut self, window: &Window) -> usize;
+}
+
+impl<L: Limit + ?Sized> Limit for Box<L> {
+    fn limit(&self) -> usize {
+        (**self).limit()
+    }
+
+    fn update(&mut self, window: &Window) -> usize {
+        (**self).update(window)
+    }
+}

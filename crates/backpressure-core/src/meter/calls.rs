@@ -1,0 +1,113 @@
+//! The cells of a part that bounds calls in flight: written by anybody at any time, read consistently.
+
+use super::counts::{Counts, sum};
+use super::sequence::Sequence;
+use super::slots::Word;
+use crate::offer::DropReason;
+use crate::sync::{AtomicU64, Ordering, pause};
+
+const REASONS: usize = DropReason::ALL.len();
+
+/// The cells, each kind on a cache line of its own: whoever is refused does not slow down whoever is admitted.
+///
+/// A reader collects those that count what is over before it reads the word, and again after it, until none of them has
+/// moved meanwhile. A call that is lost is counted before it gives its slot back, so what was delivered is at least what
+/// the word and the losses say together; the most that was ever read is kept, for counters do not go back.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) word: Word,
+    pub(super) rejected: Line,
+    /// Around a slot that is taken and the caller that is granted it.
+    pub(super) queue: Sequence,
+    pub(super) queued: AtomicU64,
+    pub(super) granted: AtomicU64,
+    pub(super) returned: AtomicU64,
+    pub(super) lost: [AtomicU64; REASONS],
+    pub(super) discarded: [AtomicU64; REASONS],
+    admitted_seen: AtomicU64,
+    delivered_seen: AtomicU64,
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Line(pub(super) AtomicU64);
+
+/// What has left the queue, and what was lost.
+#[derive(PartialEq)]
+struct Gone {
+    granted: u64,
+    returned: u64,
+    discarded: [u64; REASONS],
+    lost: [u64; REASONS],
+}
+
+impl Calls {
+    pub(super) fn new(limit: usize) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            word: Word::new(limit),
+            rejected: Line(zero()),
+            queue: Sequence::new(),
+            queued: zero(),
+            granted: zero(),
+            returned: zero(),
+            lost: std::array::from_fn(|_| zero()),
+            discarded: std::array::from_fn(|_| zero()),
+            admitted_seen: zero(),
+            delivered_seen: zero(),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.word.load().limit()
+    }
+
+    pub(super) fn utilization(&self) -> f64 {
+        let slots = self.word.load();
+        slots.in_flight() as f64 / slots.limit() as f64
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let rejected = self.rejected.0.load(Ordering::Relaxed);
+        let (gone, (admitted, in_flight), queued) = loop {
+            let (before, totals, queued, after) =
+                self.queue.read(|| (self.gone(), self.word.totals(), self.queued.load(Ordering::Acquire), self.gone()));
+            if before == after {
+                break (before, totals, queued);
+            }
+            pause();
+        };
+        let lost = sum(gone.lost);
+        let admitted = seen(&self.admitted_seen, admitted);
+        let delivered = seen(&self.delivered_seen, admitted.saturating_sub(in_flight).saturating_sub(lost));
+        let dequeued = sum([gone.granted, gone.returned].into_iter().chain(gone.discarded));
+        Counts {
+            received: sum([admitted.saturating_sub(gone.granted), queued, rejected]),
+            delivered,
+            rejected: sum([rejected, gone.returned]),
+            queued: queued.saturating_sub(dequeued),
+            in_flight: admitted.saturating_sub(delivered).saturating_sub(lost),
+            lost: std::array::from_fn(|i| sum([gone.discarded[i], gone.lost[i]])),
+        }
+    }
+
+    fn gone(&self) -> Gone {
+        let load = |cells: &[AtomicU64; REASONS]| std::array::from_fn(|i| cells[i].load(Ordering::Acquire));
+        Gone {
+            granted: self.granted.load(Ordering::Acquire),
+            returned: self.returned.load(Ordering::Acquire),
+            discarded: load(&self.discarded),
+            lost: load(&self.lost),
+        }
+    }
+}
+
+/// For the one writer that there is at a time.
+pub(super) fn one_more(cell: &AtomicU64) {
+    cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+}
+
+/// The most that was ever read.
+fn seen(most: &AtomicU64, read: u64) -> u64 {
+    most.fetch_max(read, Ordering::AcqRel).max(read)
+}

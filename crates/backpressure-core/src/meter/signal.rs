@@ -1,0 +1,215 @@
+//! The instrument of a part that holds no buffer: calls come, are in flight, and go.
+
+use std::sync::Arc;
+
+use super::calls::{Calls, one_more};
+use super::counts::sum;
+use super::gauge::Gauge;
+use super::recorder::Clock;
+use super::shared::Shared;
+use super::slots::Slots;
+use crate::config::BackpressureConfig;
+use crate::offer::DropReason;
+use crate::state::State;
+use crate::strategy::Strategy;
+use crate::sync::{Mutex, Ordering, lock};
+
+/// Bounds calls in flight by one atomic word, and publishes what happens to them.
+///
+/// Any number of threads take slots and give them back. Its [`Gauge`] balances like any other: calls that came are
+/// received, those that wait are queued, those that were refused are rejected, those that gave their slot back are
+/// delivered, or lost. The utilization is the share of the limit that is in flight. It costs nothing on top: the word that
+/// admits a call also counts it.
+///
+/// The state is whatever the part says it is, with [`enter`](Self::enter). How long to wait for a slot, and who is next, is
+/// up to the part, too.
+///
+/// ```
+/// use std::time::Instant;
+/// use backpressure_core::{Signal, State};
+///
+/// let signal = Signal::new(2, Instant::now);
+/// let gauge = signal.gauge();
+///
+/// let slots = signal.try_take().expect("there is room");
+/// assert_eq!(slots.in_flight(), 1);
+/// signal.rejected();
+/// if signal.enter(State::Elevated) {
+///     signal.notify(); // outside of every lock
+/// }
+/// assert_eq!((gauge.state(), gauge.utilization()), (State::Elevated, 0.5));
+///
+/// signal.give_back();
+/// let counts = gauge.snapshot().counts;
+/// assert_eq!((counts.received, counts.delivered, counts.rejected, counts.in_flight), (2, 1, 1, 0));
+/// assert!(counts.balances());
+/// ```
+#[derive(Debug)]
+pub struct Signal {
+    shared: Arc<Shared>,
+    calls: Arc<Calls>,
+    /// The state that was entered last. It makes changes of state wait for each other.
+    state: Mutex<State>,
+}
+
+impl Signal {
+    /// Fresh instruments for a part that has at most `limit` calls in flight. It is brought into 1 to [`Slots::MOST`].
+    pub fn new(limit: usize, clock: Clock) -> Self {
+        let calls = Arc::new(Calls::new(limit));
+        let config = BackpressureConfig::builder().strategy(Strategy::Reject).build().unwrap_or_default();
+        let shared = Shared::new(&config, clock, true).counting(Arc::clone(&calls));
+        Self { shared: Arc::new(shared), calls, state: Mutex::new(State::Normal) }
+    }
+
+    /// A handle that reads these instruments.
+    pub fn gauge(&self) -> Gauge {
+        Gauge::of(Arc::clone(&self.shared))
+    }
+
+    /// What the word says now.
+    #[inline]
+    pub fn slots(&self) -> Slots {
+        self.calls.word.load()
+    }
+
+    /// What the word says now, in its place in the order of all changes: whatever was written before this is seen by
+    /// whoever changes the word after it, and the other way round.
+    pub fn fence(&self) -> Slots {
+        self.calls.word.fence()
+    }
+
+    /// A call comes and takes a slot, if there is one, nobody waits, and the part does not drain. Answers what the word
+    /// says then. If it takes none, nothing is said about it yet.
+    #[inline]
+    pub fn try_take(&self) -> Option<Slots> {
+        self.calls.word.try_take()
+    }
+
+    /// A call comes and takes a slot, if `permits` does not object to what the word says at that instant, and there is one.
+    /// Answers what it says then. `permits` may be called several times.
+    ///
+    /// # Errors
+    ///
+    /// The objection, or `full`, and what it was about. Whether the call is [`rejected`](Self::rejected) or
+    /// [`queued`](Self::queued) is then to be said.
+    #[inline]
+    pub fn take<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        self.calls.word.take(full, permits)
+    }
+
+    /// A call that waited takes a slot, as in [`take`](Self::take). For the holder of the queue's lock.
+    ///
+    /// # Errors
+    ///
+    /// The objection, or `full`, and what it was about. The call still waits.
+    pub fn take_queued<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        self.calls.queue.write(|| {
+            let taken = self.calls.word.take(full, permits);
+            if taken.is_ok() {
+                one_more(&self.calls.granted);
+            }
+            taken
+        })
+    }
+
+    /// A call has been answered, and gives its slot back. Answers what the word says then.
+    #[inline]
+    pub fn give_back(&self) -> Slots {
+        self.calls.word.give_back()
+    }
+
+    /// A call that had a slot was lost for `reason`, and gives the slot back. Answers what the word says then.
+    pub fn lose(&self, reason: DropReason) -> Slots {
+        self.calls.lost[reason as usize].fetch_add(1, Ordering::Release);
+        self.calls.word.give_back()
+    }
+
+    /// A call came and was refused at once. Answers how many were before it.
+    #[inline]
+    pub fn rejected(&self) -> u64 {
+        self.calls.rejected.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A call came and waits for a slot. For the holder of the queue's lock.
+    pub fn queued(&self) {
+        one_more(&self.calls.queued);
+    }
+
+    /// A call that waited was refused. For the holder of the queue's lock.
+    pub fn returned(&self) {
+        one_more(&self.calls.returned);
+    }
+
+    /// A call that waited was lost for `reason`. For the holder of the queue's lock.
+    pub fn discarded(&self, reason: DropReason) {
+        one_more(&self.calls.discarded[reason as usize]);
+    }
+
+    /// Makes this the limit. Answers what the word says then.
+    pub fn set_limit(&self, limit: usize) -> Slots {
+        self.calls.word.set_limit(limit)
+    }
+
+    /// From now on the word says that somebody waits. Answers what it says then. Whoever waits looks for a slot again
+    /// after this: those that come free from here on see that it waits.
+    pub fn announce_waiting(&self) -> Slots {
+        self.calls.word.announce_waiting()
+    }
+
+    /// From now on the word says that nobody waits.
+    pub fn retract_waiting(&self) {
+        self.calls.word.retract_waiting();
+    }
+
+    /// From now on the word says that the part drains. Answers whether that is news.
+    pub fn drain(&self) -> bool {
+        self.calls.word.drain()
+    }
+
+    /// How many calls took a slot or were refused one.
+    pub fn decided_so_far(&self) -> u64 {
+        let (admitted, _) = self.calls.word.totals();
+        let refused = [&self.calls.rejected.0, &self.calls.returned].map(|cell| cell.load(Ordering::Relaxed));
+        sum(refused).saturating_add(admitted)
+    }
+
+    /// How many calls took a slot, and how many of them still have it, as of one instant.
+    pub fn admitted_so_far(&self) -> (u64, u64) {
+        self.calls.word.totals()
+    }
+
+    /// The state that was entered last.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.shared.level.state()
+    }
+
+    /// Publishes the state; [`Draining`](State::Draining) stays. Returns whether it changed: if so, call
+    /// [`notify`](Self::notify) once no lock is held.
+    ///
+    /// Changes by several threads take effect one after the other. Which of them comes last is theirs to settle.
+    #[must_use = "a change of state has to be notified"]
+    pub fn enter(&self, state: State) -> bool {
+        let mut current = lock(&self.state);
+        if *current == state || *current == State::Draining {
+            return false;
+        }
+        self.shared.times.edge(&self.shared.level, *current, state, self.shared.clock);
+        *current = state;
+        true
+    }
+
+    /// Wakes whoever waits for a change of state. It calls wakers: never under a lock.
+    pub fn notify(&self) {
+        self.shared.watchers.notify();
+    }
+}
+
+/// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
+impl Drop for Signal {
+    fn drop(&mut self) {
+        if self.enter(State::Draining) {
+            self.notify();
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The admission word: in flight, limit, how many were ever admitted, and what a departure must look at, changed together
+//! or not at all.
+
+use std::fmt;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// ```text
+///  63 ······· 42  41        40       39 ····· 20  19 ····· 0
+///  admitted       draining  waiting  limit        in flight
+/// ```
+///
+/// Whoever admits compares and swaps all of it, so a limit that shrinks is obeyed by the very next admission, and a slot
+/// that comes free cannot be missed by a caller that announces that it waits: every change is a read-modify-write of this
+/// one word, and those have one order.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Word {
+    bits: AtomicU64,
+    /// How often the lower half of the count of admissions has overflowed.
+    halves: AtomicU64,
+}
+
+/// What the admission word of a [`Signal`](super::Signal) said at one instant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Slots(u64);
+
+const BITS: u32 = 20;
+const COUNT: u64 = (1 << BITS) - 1;
+const LIMIT: u64 = COUNT << BITS;
+const WAITING: u64 = 1 << (2 * BITS);
+const DRAINING: u64 = WAITING << 1;
+const ADMITTED: u32 = 2 * BITS + 2;
+
+/// One more in flight, and one more admitted. The count of admissions overflows off the top.
+const ONE: u64 = 1 + (1 << ADMITTED);
+
+/// Admissions by which `halves` counts: half of what the word can count itself, so that the highest bit tells whether the
+/// last overflow has been noted in `halves` already.
+const HALF: u64 = 1 << (64 - ADMITTED - 1);
+
+impl Slots {
+    /// The largest limit there is room for.
+    pub const MOST: usize = COUNT as usize;
+
+    /// Calls in flight. More than the limit while one that has shrunk has not been drained to.
+    #[inline]
+    pub const fn in_flight(self) -> usize {
+        (self.0 & COUNT) as usize
+    }
+
+    /// Most calls in flight, from 1 to [`MOST`](Self::MOST).
+    #[inline]
+    pub const fn limit(self) -> usize {
+        ((self.0 & LIMIT) >> BITS) as usize
+    }
+
+    /// Whether somebody waits for a slot.
+    #[inline]
+    pub const fn has_waiters(self) -> bool {
+        self.0 & WAITING != 0
+    }
+
+    /// Whether nothing is admitted any more.
+    #[inline]
+    pub const fn is_draining(self) -> bool {
+        self.0 & DRAINING != 0
+    }
+
+    /// The lowest bits of the number of calls that were ever admitted: they tell one call in a power of two, up to 2²¹.
+    #[inline]
+    pub const fn admitted_bits(self) -> u64 {
+        self.0 >> ADMITTED
+    }
+}
+
+impl Word {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { bits: AtomicU64::new(limit_bits(limit)), halves: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> Slots {
+        Slots(self.bits.load(Ordering::Acquire))
+    }
+
+    pub(super) fn fence(&self) -> Slots {
+        Slots(self.bits.fetch_add(0, Ordering::AcqRel))
+    }
+
+    /// Takes a slot if there is one, and neither of the flags is up.
+    #[inline]
+    pub(super) fn try_take(&self) -> Option<Slots> {
+        let mut seen = self.bits.load(Ordering::Acquire);
+        loop {
+            let slots = Slots(seen);
+            if seen & (WAITING | DRAINING) != 0 || slots.in_flight() >= slots.limit() {
+                return None;
+            }
+            match self.add_one(seen) {
+                Ok(taken) => return Some(taken),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn take<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        let mut seen = self.bits.load(Ordering::Acquire);
+        loop {
+            let slots = Slots(seen);
+            permits(slots).map_err(|error| (slots, error))?;
+            if slots.in_flight() >= slots.limit() {
+                return Err((slots, full));
+            }
+            match self.add_one(seen) {
+                Ok(taken) => return Ok(taken),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn add_one(&self, seen: u64) -> Result<Slots, u64> {
+        let next = seen.wrapping_add(ONE);
+        self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)?;
+        if Slots(next).admitted_bits() & (HALF - 1) == 0 {
+            self.halves.fetch_add(1, Ordering::Release);
+        }
+        Ok(Slots(next))
+    }
+
+    #[inline]
+    pub(super) fn give_back(&self) -> Slots {
+        Slots(self.bits.fetch_sub(1, Ordering::AcqRel) - 1)
+    }
+
+    pub(super) fn set_limit(&self, limit: usize) -> Slots {
+        let mut seen = self.bits.load(Ordering::Relaxed);
+        loop {
+            let next = seen & !LIMIT | limit_bits(limit);
+            match self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Slots(next),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    pub(super) fn announce_waiting(&self) -> Slots {
+        Slots(self.bits.fetch_or(WAITING, Ordering::AcqRel) | WAITING)
+    }
+
+    pub(super) fn retract_waiting(&self) {
+        self.bits.fetch_and(!WAITING, Ordering::AcqRel);
+    }
+
+    pub(super) fn drain(&self) -> bool {
+        self.bits.fetch_or(DRAINING, Ordering::AcqRel) & DRAINING == 0
+    }
+
+    /// How many calls were ever admitted, and how many of them are in flight, as of one instant.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        loop {
+            let halves = self.halves.load(Ordering::Acquire);
+            let now = self.load();
+            if self.halves.load(Ordering::Acquire) == halves {
+                // Whoever overflows notes it a moment later.
+                let is_noted = (now.admitted_bits() / HALF) & 1 == halves & 1;
+                let halves = if is_noted { halves } else { halves + 1 };
+                let admitted = halves.saturating_mul(HALF).saturating_add(now.admitted_bits() % HALF);
+                return (admitted, now.in_flight() as u64);
+            }
+        }
+    }
+}
+
+fn limit_bits(limit: usize) -> u64 {
+    (limit.clamp(1, Slots::MOST) as u64) << BITS
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots")
+            .field("in_flight", &self.in_flight())
+            .field("limit", &self.limit())
+            .field("has_waiters", &self.has_waiters())
+            .field("is_draining", &self.is_draining())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use super::*;
+
+    fn take(word: &Word) -> bool {
+        word.take((), |_| Ok(())).is_ok()
+    }
+
+    #[test]
+    fn s4_a_limit_that_shrinks_is_obeyed_by_the_next_admission() {
+        let word = Word::new(50);
+        assert_eq!((0..100).filter(|_| take(&word)).count(), 50);
+        word.set_limit(5);
+        for left in (5..50).rev() {
+            assert_eq!(word.give_back().in_flight(), left);
+            assert!(!take(&word), "{left} are in flight");
+        }
+        assert_eq!(word.give_back().in_flight(), 4);
+        assert!(take(&word) && !take(&word));
+    }
+
+    #[test]
+    fn the_parts_of_the_word_do_not_touch_each_other() {
+        let word = Word::new(Slots::MOST);
+        assert!(take(&word));
+        assert!(word.announce_waiting().has_waiters());
+        assert!(word.drain() && !word.drain());
+        let all = word.load();
+        assert_eq!((all.in_flight(), all.limit(), all.has_waiters(), all.is_draining()), (1, Slots::MOST, true, true));
+        word.retract_waiting();
+        let rest = word.set_limit(3);
+        assert_eq!((rest.in_flight(), rest.limit(), rest.has_waiters(), rest.is_draining()), (1, 3, false, true));
+        assert_eq!(word.give_back(), word.fence());
+        assert_eq!((word.totals(), word.load().admitted_bits()), ((1, 0), 1));
+    }
+
+    #[test]
+    fn d6_any_limit_is_brought_into_the_word_and_nothing_overflows() {
+        assert_eq!(Word::new(usize::MAX).load().limit(), Slots::MOST);
+        assert_eq!(Word::new(0).load().limit(), 1);
+        assert_eq!(Word::new(1).set_limit(usize::MAX).limit(), Slots::MOST);
+    }
+
+    #[test]
+    fn m2_admissions_are_counted_beyond_what_the_word_holds() {
+        let word = Word::new(1);
+        let some = 3 * HALF + 7;
+        for admitted in 1..=some {
+            assert!(take(&word));
+            word.give_back();
+            if admitted % HALF < 3 {
+                assert_eq!(word.totals(), (admitted, 0));
+            }
+        }
+        assert_eq!(word.totals(), (some, 0));
+        word.halves.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(word.totals(), (some, 0), "the last overflow has not been noted yet");
+    }
+}
