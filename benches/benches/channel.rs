@@ -1,128 +1,111 @@
-//! Block, capacity 1024, `u64`: ours beside tokio's, flume's and async-channel's, in one run.
+//! `send` and `recv`, one by one, under Block with room for 1024: ours beside the peers', in one run.
 //!
-//! Every consumer adds up what it receives, and the sum is checked.
+//! Every consumer adds up what it receives, and the sum is checked. In the name of the case is how many producers there
+//! are for the one consumer.
 
 mod support;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use support::{Flavor, each_flavor};
+use backpressure::BackpressureConfig;
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::{SinkExt, StreamExt};
+use support::{Flavor, Floor, Item, each_flavor, floor, group, run, sum_below};
 use tokio::task::JoinSet;
 
 const CAPACITY: usize = 1024;
-const ITEMS: u64 = 100_000;
+const ITEMS: u64 = 50_000;
 
-fn ours() -> (backpressure::Sender<u64>, backpressure::Receiver<u64>) {
-    let config = backpressure::BackpressureConfig::builder().capacity(CAPACITY).build();
-    backpressure::channel(config.expect("a valid config"))
-}
-
-/// Spawns `producers` tasks that together send `ITEMS` items through clones of `tx`.
-macro_rules! produce {
-    ($tx:expr, $producers:expr, |$sender:ident, $item:ident| $send:expr) => {{
-        let mut tasks = JoinSet::new();
+/// Spawns so many producers that together send [`ITEMS`] items through clones of the sender, and adds up what arrives.
+macro_rules! exchange {
+    ($producers:expr, $channel:expr, |$tx:ident, $item:ident| $send:expr, |$rx:ident| $recv:expr) => {{
+        #[allow(unused_mut)]
+        let (tx, mut $rx) = $channel;
+        let mut producers = JoinSet::new();
         for producer in 0..$producers {
-            let $sender = $tx.clone();
-            tasks.spawn(async move {
-                let mut $item = producer;
-                while $item < ITEMS {
-                    $send;
-                    $item += $producers;
+            #[allow(unused_mut)]
+            let mut $tx = tx.clone();
+            producers.spawn(async move {
+                for n in (producer..ITEMS).step_by($producers as usize) {
+                    let $item = T::of(n);
+                    $send.expect("open");
                 }
             });
         }
-        drop($tx);
-        tasks
+        drop(tx);
+        let mut sum = 0;
+        while let Some(item) = $recv {
+            sum += T::number(&item);
+        }
+        while let Some(done) = producers.join_next().await {
+            done.expect("a producer");
+        }
+        assert_eq!(sum, sum_below(ITEMS));
     }};
 }
 
-async fn finish(mut producers: JoinSet<()>, sum: u64) {
-    while let Some(done) = producers.join_next().await {
-        done.expect("a producer");
-    }
-    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2);
+async fn ours<T: Item>(producers: u64) {
+    let config = BackpressureConfig::builder().capacity(CAPACITY).build().expect("a valid config");
+    exchange!(producers, backpressure::channel(config), |tx, item| tx.send(item).await, |rx| rx.recv().await);
 }
 
-async fn ours_one_by_one(producers: u64) {
-    let (tx, mut rx) = ours();
-    let tasks = produce!(tx, producers, |tx, n| tx.send(n).await.expect("open"));
-    let mut sum = 0;
-    while let Some(n) = rx.recv().await {
-        sum += n;
-    }
-    finish(tasks, sum).await;
+async fn tokio<T: Item>(producers: u64) {
+    let channel = tokio::sync::mpsc::channel(CAPACITY);
+    exchange!(producers, channel, |tx, item| tx.send(item).await, |rx| rx.recv().await);
 }
 
-async fn ours_recv_many(producers: u64) {
-    let (tx, mut rx) = ours();
-    let tasks = produce!(tx, producers, |tx, n| tx.send(n).await.expect("open"));
-    let (mut sum, mut chunk) = (0, Vec::with_capacity(CAPACITY));
-    while rx.recv_many(&mut chunk, CAPACITY).await > 0 {
-        sum += chunk.drain(..).sum::<u64>();
-    }
-    finish(tasks, sum).await;
+async fn futures<T: Item>(producers: u64) {
+    let channel = futures_channel::mpsc::channel(CAPACITY);
+    exchange!(producers, channel, |tx, item| tx.send(item).await, |rx| rx.next().await);
 }
 
-async fn tokio_one_by_one(producers: u64) {
-    let (tx, mut rx) = tokio::sync::mpsc::channel(CAPACITY);
-    let tasks = produce!(tx, producers, |tx, n| tx.send(n).await.expect("open"));
-    let mut sum = 0;
-    while let Some(n) = rx.recv().await {
-        sum += n;
-    }
-    finish(tasks, sum).await;
+async fn flume<T: Item>(producers: u64) {
+    exchange!(producers, flume::bounded(CAPACITY), |tx, item| tx.send_async(item).await, |rx| rx
+        .recv_async()
+        .await
+        .ok());
 }
 
-async fn tokio_recv_many(producers: u64) {
-    let (tx, mut rx) = tokio::sync::mpsc::channel(CAPACITY);
-    let tasks = produce!(tx, producers, |tx, n| tx.send(n).await.expect("open"));
-    let (mut sum, mut chunk) = (0, Vec::with_capacity(CAPACITY));
-    while rx.recv_many(&mut chunk, CAPACITY).await > 0 {
-        sum += chunk.drain(..).sum::<u64>();
-    }
-    finish(tasks, sum).await;
+async fn async_channel<T: Item>(producers: u64) {
+    let channel = async_channel::bounded(CAPACITY);
+    exchange!(producers, channel, |tx, item| tx.send(item).await, |rx| rx.recv().await.ok());
 }
 
-async fn flume_one_by_one(producers: u64) {
-    let (tx, rx) = flume::bounded(CAPACITY);
-    let tasks = produce!(tx, producers, |tx, n| tx.send_async(n).await.expect("open"));
-    let mut sum = 0;
-    while let Ok(n) = rx.recv_async().await {
-        sum += n;
-    }
-    finish(tasks, sum).await;
+async fn crossfire<T: Item>(producers: u64) {
+    let channel = crossfire::mpsc::bounded_async::<T>(CAPACITY);
+    exchange!(producers, channel, |tx, item| tx.send(item).await, |rx| rx.recv().await.ok());
 }
 
-async fn async_channel_one_by_one(producers: u64) {
-    let (tx, rx) = async_channel::bounded(CAPACITY);
-    let tasks = produce!(tx, producers, |tx, n| tx.send(n).await.expect("open"));
-    let mut sum = 0;
-    while let Ok(n) = rx.recv().await {
-        sum += n;
+async fn kanal<T: Item>(producers: u64) {
+    let channel = kanal::bounded_async(CAPACITY);
+    exchange!(producers, channel, |tx, item| tx.send(item).await, |rx| rx.recv().await.ok());
+}
+
+fn one_by_one<T: Item>(c: &mut Criterion, flavor: Flavor, producers: u64) {
+    let case = format!("{flavor}, {producers} to 1, {}", T::SIZE);
+    let mut group = group(c, "send and recv", &case, ITEMS);
+    let runtime = flavor.runtime();
+    macro_rules! row {
+        ($name:literal, $run:ident) => {
+            group.bench_function($name, |b| {
+                b.iter(|| run(&runtime, $run::<T>(producers)));
+            });
+        };
     }
-    finish(tasks, sum).await;
+    row!("backpressure channel", ours);
+    row!("tokio mpsc", tokio);
+    row!("futures mpsc", futures);
+    row!("flume", flume);
+    row!("async-channel", async_channel);
+    row!("crossfire mpsc", crossfire);
+    row!("kanal (loses items on cancel)", kanal);
+    floor(&mut group, &[Floor::LockedQueue], ITEMS);
 }
 
 fn channels(c: &mut Criterion) {
-    each_flavor(|flavor: Flavor| {
-        for producers in [1, 4] {
-            let mut group = c.benchmark_group(format!("channel/{flavor}/{producers} to 1"));
-            group.throughput(Throughput::Elements(ITEMS)).sample_size(10);
-            let runtime = flavor.runtime();
-            macro_rules! row {
-                ($name:literal, $run:ident) => {
-                    group.bench_function($name, |b| {
-                        b.iter(|| runtime.block_on(async { tokio::spawn($run(producers)).await.expect("a consumer") }));
-                    });
-                };
-            }
-            row!("backpressure send, recv_many", ours_recv_many);
-            row!("tokio send, recv_many", tokio_recv_many);
-            row!("backpressure send, recv", ours_one_by_one);
-            row!("tokio send, recv", tokio_one_by_one);
-            row!("flume send, recv", flume_one_by_one);
-            row!("async-channel send, recv", async_channel_one_by_one);
-            group.finish();
-        }
+    crossfire::detect_backoff_cfg();
+    each_flavor(|flavor| {
+        one_by_one::<u64>(c, flavor, 1);
+        one_by_one::<u64>(c, flavor, 4);
+        one_by_one::<[u64; 16]>(c, flavor, 1);
     });
 }
 

@@ -1,4 +1,7 @@
-//! The controller end to end: push, batch of 100, a flush that counts, drain.
+//! The controller end to end: push, batches of 100, a flush that adds up, drain.
+//!
+//! What others write for it by hand is a channel, an adapter that batches, and a loop that flushes. It neither retries nor
+//! counts nor reports; it is a peer all the same. The sum is checked.
 
 mod support;
 
@@ -8,42 +11,95 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backpressure::{BackpressureConfig, BackpressureController};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use support::{Flavor, each_flavor};
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::StreamExt;
+use support::{Floor, each_flavor, floor, group, run, sum_below};
+use tokio_stream::wrappers::ReceiverStream;
 
-const ITEMS: u64 = 100_000;
+const BATCH: usize = 100;
+const CAPACITY: usize = 10_000;
+const ITEMS: u64 = 50_000;
 
-async fn run(concurrency: usize) {
-    let config = BackpressureConfig::builder().capacity(10_000).batch_items(100).build();
-    let sum = Arc::new(AtomicU64::new(0));
-    let total = sum.clone();
+/// Where the batches go.
+#[derive(Clone, Default)]
+struct Total(Arc<AtomicU64>);
+
+impl Total {
+    fn add(&self, batch: Vec<u64>) -> std::future::Ready<Result<(), Infallible>> {
+        self.0.fetch_add(batch.iter().sum(), Ordering::Relaxed);
+        std::future::ready(Ok(()))
+    }
+
+    fn check(&self) {
+        assert_eq!(self.0.load(Ordering::Relaxed), sum_below(ITEMS));
+    }
+}
+
+async fn ours(producers: u64, concurrency: usize) {
+    let config = BackpressureConfig::builder().capacity(CAPACITY).batch_items(BATCH).build();
+    let total = Total::default();
+    let sum = total.clone();
     let controller = BackpressureController::builder(config.expect("a valid config"))
-        .flush_fn(move |batch: Vec<u64>| {
-            total.fetch_add(batch.iter().sum(), Ordering::Relaxed);
-            std::future::ready(Ok::<_, Infallible>(()))
-        })
+        .flush_fn(move |batch| sum.add(batch))
         .concurrency(concurrency)
         .spawn()
         .expect("a valid controller");
-    for n in 0..ITEMS {
-        controller.push(n).await.expect("open");
+    let push = |producer| {
+        let controller = controller.clone();
+        async move {
+            for n in (producer..ITEMS).step_by(producers as usize) {
+                controller.push(n).await.expect("open");
+            }
+        }
+    };
+    let tasks: Vec<_> = (0..producers).map(|producer| tokio::spawn(push(producer))).collect();
+    for task in tasks {
+        task.await.expect("a producer");
     }
-    let report = controller.drain(Duration::from_secs(60)).await;
-    assert!(report.is_complete());
-    assert_eq!(sum.load(Ordering::Relaxed), ITEMS * (ITEMS - 1) / 2);
+    assert!(controller.drain(Duration::from_secs(60)).await.is_complete());
+    total.check();
+}
+
+async fn by_hand(producers: u64, concurrency: usize) {
+    let total = Total::default();
+    let (tx, rx) = tokio::sync::mpsc::channel(CAPACITY);
+    let sum = total.clone();
+    let worker = tokio::spawn(async move {
+        let batches =
+            tokio_stream::StreamExt::chunks_timeout(ReceiverStream::new(rx), BATCH, Duration::from_millis(100));
+        batches.for_each_concurrent(concurrency, async |batch| sum.add(batch).await.expect("no error")).await;
+    });
+    let send = |producer| {
+        let tx = tx.clone();
+        async move {
+            for n in (producer..ITEMS).step_by(producers as usize) {
+                tx.send(n).await.expect("open");
+            }
+        }
+    };
+    let tasks: Vec<_> = (0..producers).map(|producer| tokio::spawn(send(producer))).collect();
+    drop(tx);
+    for task in tasks {
+        task.await.expect("a producer");
+    }
+    worker.await.expect("a worker");
+    total.check();
 }
 
 fn controller(c: &mut Criterion) {
-    each_flavor(|flavor: Flavor| {
-        let mut group = c.benchmark_group(format!("controller/{flavor}/1 producer, batch 100"));
-        group.throughput(Throughput::Elements(ITEMS)).sample_size(10);
+    each_flavor(|flavor| {
         let runtime = flavor.runtime();
-        for concurrency in [1, 4] {
-            group.bench_function(format!("{concurrency} in flight"), |b| {
-                b.iter(|| runtime.block_on(async { tokio::spawn(run(concurrency)).await.expect("a producer") }));
+        for (producers, concurrency) in [(1, 1), (4, 4)] {
+            let case = format!("{flavor}, {producers} to 1, {concurrency} in flight");
+            let mut group = group(c, "controller", &case, ITEMS);
+            group.bench_function("backpressure controller", |b| {
+                b.iter(|| run(&runtime, ours(producers, concurrency)));
             });
+            group.bench_function("tokio mpsc, chunks_timeout and a loop by hand", |b| {
+                b.iter(|| run(&runtime, by_hand(producers, concurrency)));
+            });
+            floor(&mut group, &[Floor::LockedQueue], ITEMS);
         }
-        group.finish();
     });
 }
 

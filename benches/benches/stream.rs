@@ -1,74 +1,66 @@
-//! Stream adapters beside futures' and tokio-stream's, over sources that are always ready.
+//! Reading ahead: `.backpressure` under Block, with room for 1024.
 //!
 //! Every item is consumed, and the sum is checked.
 
-use std::hint::black_box;
-use std::time::Duration;
+mod support;
 
-use backpressure::stream::{BackpressureStreamExt, MicroBatch};
-use backpressure::{BackpressureConfig, BatchConfig};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use futures_util::stream::{self, Stream, StreamExt};
-use tokio::runtime::{Builder, Runtime};
-use tokio_stream::StreamExt as _;
+use backpressure::BackpressureConfig;
+use backpressure::stream::BackpressureStreamExt;
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::stream::{Stream, StreamExt};
+use support::source::{ITEMS, churning, ready, sum_of_items};
+use support::{Flavor, each_flavor, group, run, run_by_hand};
+use tokio_stream::wrappers::ReceiverStream;
 
-const ITEMS: u64 = 100_000;
-const BATCH: usize = 100;
+const CAPACITY: usize = 1024;
 
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().build().expect("a runtime")
+fn config() -> BackpressureConfig {
+    BackpressureConfig::builder().capacity(CAPACITY).build().expect("a valid config")
 }
 
-fn source() -> impl Stream<Item = u64> + Unpin {
-    stream::iter((0..ITEMS).map(black_box))
+/// In the consumer's own task.
+fn read_ahead(c: &mut Criterion) {
+    let runtime = Flavor::OneThread.runtime();
+    macro_rules! case {
+        ($case:literal, $run:ident, $source:expr) => {{
+            let mut group = group(c, "read ahead", $case, ITEMS);
+            group.bench_function("backpressure", |b| {
+                b.iter(|| $run(&runtime, sum_of_items($source.backpressure(config()))));
+            });
+            group.bench_function("floor: the bare stream", |b| b.iter(|| $run(&runtime, sum_of_items($source))));
+        }};
+    }
+    case!("always ready", run, ready());
+    case!("pending after each item", run_by_hand, churning());
 }
 
-fn ours() -> MicroBatch<impl Stream<Item = u64> + Unpin> {
-    let config = BatchConfig::builder().max_items(BATCH).linger(Duration::from_millis(5)).build();
-    source().micro_batch(config.expect("a valid config"))
-}
-
-async fn sum_of_batches(batches: impl Stream<Item = Vec<u64>>) {
-    let sum = StreamExt::fold(batches, 0, async |sum, batch: Vec<u64>| sum + batch.iter().sum::<u64>()).await;
-    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2);
-}
-
-async fn sum_of_items(items: impl Stream<Item = u64>) {
-    let sum = StreamExt::fold(items, 0, async |sum, item| sum + item).await;
-    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2);
-}
-
-fn micro_batch(c: &mut Criterion) {
-    let mut group = c.benchmark_group("stream/batches of 100, always ready");
-    group.throughput(Throughput::Elements(ITEMS));
-    let runtime = runtime();
-    group.bench_function("backpressure micro_batch", |b| b.iter(|| runtime.block_on(sum_of_batches(ours()))));
-    group.bench_function("futures ready_chunks (no deadline)", |b| {
-        b.iter(|| runtime.block_on(sum_of_batches(source().ready_chunks(BATCH))));
+/// What one writes by hand for want of `.backpressure(config).spawn()`.
+fn by_hand(source: impl Stream<Item = u64> + Send + 'static) -> impl Stream<Item = u64> + Unpin {
+    let (tx, rx) = tokio::sync::mpsc::channel(CAPACITY);
+    tokio::spawn(async move {
+        let mut source = std::pin::pin!(source);
+        while let Some(item) = source.next().await {
+            if tx.send(item).await.is_err() {
+                break;
+            }
+        }
     });
-    group.bench_function("futures chunks (no deadline)", |b| {
-        b.iter(|| runtime.block_on(sum_of_batches(source().chunks(BATCH))));
-    });
-    group.bench_function("tokio-stream chunks_timeout (deadline ignored while ready)", |b| {
-        b.iter(|| {
-            let linger = Duration::from_millis(5);
-            runtime.block_on(async { sum_of_batches(source().chunks_timeout(BATCH, linger)).await });
+    ReceiverStream::new(rx)
+}
+
+/// In a task of its own.
+fn spawned(c: &mut Criterion) {
+    each_flavor(|flavor| {
+        let runtime = flavor.runtime();
+        let mut group = group(c, "read ahead", &format!("in a task, {flavor}"), ITEMS);
+        group.bench_function("backpressure, spawned", |b| {
+            b.iter(|| run(&runtime, async { sum_of_items(ready().backpressure(config()).spawn()).await }));
+        });
+        group.bench_function("task and tokio mpsc by hand", |b| {
+            b.iter(|| run(&runtime, async { sum_of_items(by_hand(ready())).await }));
         });
     });
-    group.finish();
 }
 
-fn read_ahead(c: &mut Criterion) {
-    let mut group = c.benchmark_group("stream/read ahead under Block, always ready");
-    group.throughput(Throughput::Elements(ITEMS));
-    let runtime = runtime();
-    group.bench_function("the bare stream", |b| b.iter(|| runtime.block_on(sum_of_items(source()))));
-    let config = BackpressureConfig::builder().capacity(1024).build().expect("a valid config");
-    group.bench_function("backpressure", |b| {
-        b.iter(|| runtime.block_on(sum_of_items(source().backpressure(config.clone()))));
-    });
-    group.finish();
-}
-
-criterion_group!(benches, micro_batch, read_ahead);
+criterion_group!(benches, read_ahead, spawned);
 criterion_main!(benches);

@@ -4,10 +4,12 @@
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod bench;
 mod ci;
 mod command;
 mod loom;
 mod msrv;
+mod overload;
 mod tidy;
 mod workspace;
 
@@ -25,6 +27,10 @@ cargo xtask <TASK>
   loom [FILTER]   the loom models, or those whose name contains FILTER;
                   LOOM_MAX_PREEMPTIONS (default 2) sets how hard they look
   tidy            the rules of the workspace that the compiler does not know
+  bench …         the benches beside the field: all of them, or those with a word in their
+                  name; report and plots in target/bench; `cargo xtask bench --help`
+  overload …      the overload lab: a simulation of the limits, or `--sockets`: real servers;
+                  report and plots in target/overload; `cargo xtask overload --help`
   msrv            check the published crates with the oldest toolchain they promise;
                   MSRV_CARGO names its cargo, if rustup does not have it
   help            this text
@@ -32,10 +38,12 @@ cargo xtask <TASK>
 
 #[derive(Debug, PartialEq)]
 enum Task {
+    Bench { args: Vec<String> },
     Ci,
     Loom { filter: Option<String> },
     Tidy,
     Msrv,
+    Overload { args: Vec<String> },
     Help,
 }
 
@@ -48,6 +56,8 @@ impl Task {
                 "loom" => Self::Loom { filter: None },
                 "tidy" => Self::Tidy,
                 "msrv" => Self::Msrv,
+                "bench" => return Ok(Self::Bench { args: rest(args)? }),
+                "overload" => return Ok(Self::Overload { args: rest(args)? }),
                 "help" => return Ok(Self::Help),
                 other => bail!("there is no task `{other}`; `cargo xtask help` lists them"),
             },
@@ -65,16 +75,23 @@ impl Task {
 
     fn run(self) -> Result<()> {
         match self {
+            Self::Bench { args } => bench::run(&args),
             Self::Ci => ci::run(&Workspace::load()?),
             Self::Loom { filter } => loom::run(&Workspace::load()?, filter.as_deref()),
             Self::Tidy => tidy::run(&Workspace::load()?),
             Self::Msrv => msrv::run(&Workspace::load()?),
+            Self::Overload { args } => overload::run(&args),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
             }
         }
     }
+}
+
+/// What is left, for another program to parse.
+fn rest(mut args: lexopt::Parser) -> Result<Vec<String>> {
+    Ok(args.raw_args()?.map(ValueExt::string).collect::<Result<_, _>>()?)
 }
 
 fn main() -> ExitCode {
@@ -97,8 +114,11 @@ mod tests {
 
     #[test]
     fn each_task_in_the_help_is_parsed() {
+        assert_eq!(parse(&["bench", "--quick"]).unwrap(), Task::Bench { args: vec!["--quick".into()] });
         assert_eq!(parse(&["ci"]).unwrap(), Task::Ci);
         assert_eq!(parse(&["loom"]).unwrap(), Task::Loom { filter: None });
+        assert_eq!(parse(&["overload"]).unwrap(), Task::Overload { args: Vec::new() });
+        assert_eq!(parse(&["overload", "--help"]).unwrap(), Task::Overload { args: vec!["--help".into()] });
         assert_eq!(parse(&["loom", "wakes"]).unwrap(), Task::Loom { filter: Some("wakes".into()) });
         assert_eq!(parse(&["tidy"]).unwrap(), Task::Tidy);
         assert_eq!(parse(&["msrv"]).unwrap(), Task::Msrv);
@@ -113,7 +133,7 @@ mod tests {
 
     #[test]
     fn strangers_are_refused() {
-        for args in [&["bench"][..], &["tidy", "now"], &["loom", "a", "b"], &["ci", "--fast"]] {
+        for args in [&["benches"][..], &["tidy", "now"], &["loom", "a", "b"], &["ci", "--fast"]] {
             assert!(parse(args).is_err(), "{args:?}");
         }
     }

@@ -9,6 +9,8 @@
 //! | producers and a consumer in tasks of their own | [`channel()`] | `backpressure-channel` |
 //! | a stream that is faster than its consumer | `.backpressure(cfg)`, `.micro_batch(cfg)` of [`BackpressureStreamExt`] | `backpressure-stream` |
 //! | a sink or a service that is slower than its producer | `.bounded(cfg)` of [`BackpressureSinkExt`], [`ServiceSink`] | `backpressure-sink` |
+//! | a server that must stay useful under too much load | [`ShedLayer`] | `backpressure-tower` |
+//! | single calls that could be one batched call | [`BatchLayer`] | `backpressure-tower` |
 //! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
 //!
 //! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
@@ -29,6 +31,9 @@ pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkExt,
 #[cfg(feature = "stream")]
 #[doc(inline)]
 pub use backpressure_stream::{self as stream, BackpressureStreamExt};
+#[cfg(feature = "tower")]
+#[doc(inline)]
+pub use backpressure_tower::{self as tower, BatchLayer, ShedLayer};
 
 /// What most programs need.
 pub mod prelude {
@@ -42,6 +47,8 @@ pub mod prelude {
     pub use backpressure_sink::{BackpressureSink, BackpressureSinkExt, ServiceSink};
     #[cfg(feature = "stream")]
     pub use backpressure_stream::BackpressureStreamExt;
+    #[cfg(feature = "tower")]
+    pub use backpressure_tower::{BatchLayer, ShedLayer};
 }
 
 /// The README's examples compile and run.

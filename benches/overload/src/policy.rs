@@ -1,0 +1,65 @@
+//! Who decides how many calls are in flight.
+
+use std::time::Duration;
+
+use backpressure_core::ConfigError;
+use backpressure_core::limit::{Aimd, Bounds, CoDel, Fast, Fixed, Gradient, Limit, Vegas};
+use backpressure_tower::Limiter;
+
+use crate::clock;
+
+/// What [`Aimd`] has to be told: half of the objective, for it does not see the time before a call is admitted.
+const TOO_LATE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Everybody enters.
+    None,
+    /// A static limit that somebody guessed.
+    Guess(usize),
+    Aimd,
+    Vegas,
+    Gradient,
+    Fast,
+}
+
+impl Policy {
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Guess(4),
+        Self::Guess(24),
+        Self::Guess(240),
+        Self::Aimd,
+        Self::Vegas,
+        Self::Gradient,
+        Self::Fast,
+    ];
+
+    pub fn name(self) -> String {
+        match self {
+            Self::None => "none".into(),
+            Self::Guess(limit) => format!("static {limit}"),
+            Self::Aimd => "Aimd".into(),
+            Self::Vegas => "Vegas".into(),
+            Self::Gradient => "Gradient".into(),
+            Self::Fast => "Fast".into(),
+        }
+    }
+
+    fn limit(self) -> Result<Option<Box<dyn Limit>>, ConfigError> {
+        let bounds = Bounds::default();
+        Ok(match self {
+            Self::None => None,
+            Self::Guess(limit) => Some(Box::new(Fixed::new(limit)?)),
+            Self::Aimd => Some(Box::new(Aimd::new(bounds, TOO_LATE)?)),
+            Self::Vegas => Some(Box::new(Vegas::new(bounds))),
+            Self::Gradient => Some(Box::new(Gradient::new(bounds))),
+            Self::Fast => Some(Box::new(Fast::new(bounds))),
+        })
+    }
+
+    pub fn limiter(self, seed: u64) -> Result<Option<Limiter>, ConfigError> {
+        let builder = |limit| Limiter::builder().limit(limit).queue(CoDel::new()).clock(clock::now).seed(seed).build();
+        Ok(self.limit()?.map(builder))
+    }
+}

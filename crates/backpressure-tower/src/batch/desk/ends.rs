@@ -1,0 +1,94 @@
+//! The desk, for those who end it.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use backpressure_core::{DropReason, Moved};
+
+use super::{After, Desk, Phase, Remains, Stage};
+use crate::batch::error::BatchError;
+
+/// How many calls were answered since the beginning, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::batch) struct Totals {
+    pub(in crate::batch) answered: u64,
+    pub(in crate::batch) failed: u64,
+    pub(in crate::batch) abandoned: u64,
+}
+
+impl<Req, Resp, E> Desk<Req, Resp, E> {
+    /// Takes nothing more in, and wakes everyone who hoped for that. The line stays: whoever comes is to be told.
+    pub(in crate::batch) fn close(&mut self) -> After {
+        if !matches!(self.phase, Phase::Open) {
+            return After::default();
+        }
+        self.phase = Phase::Draining;
+        self.places.open_line();
+        After { changed: self.recorder.drain(), worker: self.worker.take(), others: self.waiters.wakers() }
+    }
+
+    /// Answers every call that still waits: with this error of the inner service, or that the batcher has shut down.
+    pub(in crate::batch) fn end(
+        &mut self,
+        error: Option<Arc<E>>,
+        reason: DropReason,
+        remains: &mut Vec<Remains<Req, Resp, E>>,
+    ) -> After {
+        if let Phase::Over(_) = self.phase {
+            return After::default();
+        }
+        let mut after = self.close();
+        let answer = || error.as_ref().map_or(BatchError::Closed, |error| BatchError::Unavailable(Arc::clone(error)));
+        let (mut queued, mut sent) = (0, 0);
+        for (_, call) in self.calls.iter_mut() {
+            match &call.stage {
+                Stage::Queued(_) | Stage::Seen => queued += 1,
+                Stage::Sent => sent += 1,
+                Stage::Done(_) | Stage::Gone => continue,
+            }
+            let stage = mem::replace(&mut call.stage, Stage::Done(Err(answer())));
+            after.others.extend(call.waker.take());
+            remains.push(Remains { _stage: stage, _waker: None });
+        }
+        while self.inbox.pop().is_some() {}
+        self.inbox_weight = 0;
+        for call in mem::take(&mut self.gone) {
+            self.calls.remove(call);
+        }
+        let vacated = self.vacate(queued, Moved::discarded(reason, queued));
+        after.changed |= vacated.changed;
+        after.others.extend(vacated.others);
+        self.reporter.lost(reason, sent);
+        self.totals.abandoned += mem::take(&mut self.pending) as u64;
+        self.phase = Phase::Over(error);
+        self.rouse_drains(&mut after.others);
+        after
+    }
+
+    pub(in crate::batch) const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Joins those who wait until nobody waits for an answer.
+    pub(in crate::batch) fn join_drain(&mut self) -> usize {
+        self.drains.insert(None)
+    }
+
+    /// Whether nobody waits for an answer. If somebody does, keeps the waker and hands back what it replaces.
+    pub(in crate::batch) fn is_drained(&mut self, key: usize, waker: Waker) -> (bool, Option<Waker>) {
+        let replaced = self.drains[key].replace(waker);
+        (self.pending == 0, replaced)
+    }
+
+    pub(in crate::batch) fn leave_drain(&mut self, key: usize) -> Option<Waker> {
+        self.drains.remove(key)
+    }
+
+    /// Hands out the wakers of those who wait until nobody waits for an answer, if that is so.
+    pub(super) fn rouse_drains(&mut self, wakers: &mut Vec<Waker>) {
+        if self.pending == 0 && !self.drains.is_empty() {
+            wakers.extend(self.drains.iter_mut().filter_map(|(_, waker)| waker.take()));
+        }
+    }
+}

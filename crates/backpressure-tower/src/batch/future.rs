@@ -1,0 +1,103 @@
+//! The wait for an answer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::error::BatchError;
+use super::pledge::Pledge;
+use super::shared::Shared;
+
+/// The answer to one call, through a [`Batch`](super::Batch). Dropping it takes the request back.
+///
+/// Once it has been ready, it is ready with [`BatchError::Closed`].
+#[must_use = "dropping the future takes the request back"]
+pub struct BatchFuture<Req, Resp, E> {
+    stage: Stage<Req, Resp, E>,
+}
+
+enum Stage<Req, Resp, E> {
+    Waiting {
+        shared: Arc<Shared<Req, Resp, E>>,
+        call: usize,
+        /// Of the waker that was stored last.
+        pledge: Pledge,
+    },
+    /// `None` once it has been told.
+    Refused(Option<BatchError<E>>),
+}
+
+impl<Req, Resp, E> BatchFuture<Req, Resp, E> {
+    pub(super) const fn waiting(shared: Arc<Shared<Req, Resp, E>>, call: usize, pledge: Pledge) -> Self {
+        Self { stage: Stage::Waiting { shared, call, pledge } }
+    }
+
+    pub(super) const fn refused(error: BatchError<E>) -> Self {
+        Self { stage: Stage::Refused(Some(error)) }
+    }
+}
+
+impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
+    type Output = Result<Resp, BatchError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (shared, call, pledge) = match &mut self.stage {
+            Stage::Waiting { shared, call, pledge } => (&**shared, *call, pledge),
+            Stage::Refused(error) => return Poll::Ready(Err(error.take().unwrap_or(BatchError::Closed))),
+        };
+        if shared.landings.holds(*pledge, cx.waker()) {
+            return Poll::Pending;
+        }
+        let mut waker = None;
+        loop {
+            let mut desk = shared.lock();
+            match (desk.answer(call, cx.waker()), waker.take()) {
+                (Ok(answer), unused) => {
+                    drop(desk);
+                    drop(unused);
+                    self.stage = Stage::Refused(None);
+                    return Poll::Ready(answer);
+                }
+                (Err(true), unused) => {
+                    *pledge = shared.landings.pledge(cx.waker());
+                    drop(desk);
+                    drop(unused);
+                    return Poll::Pending;
+                }
+                (Err(false), Some(latest)) => {
+                    *pledge = shared.landings.pledge(&latest);
+                    let replaced = desk.register(call, latest);
+                    drop(desk);
+                    drop(replaced);
+                    return Poll::Pending;
+                }
+                (Err(false), None) => {
+                    drop(desk);
+                    waker = Some(cx.waker().clone());
+                }
+            }
+        }
+    }
+}
+
+/// It holds nothing that is pinned in place.
+impl<Req, Resp, E> Unpin for BatchFuture<Req, Resp, E> {}
+
+impl<Req, Resp, E> Drop for BatchFuture<Req, Resp, E> {
+    fn drop(&mut self) {
+        if let Stage::Waiting { shared, call, .. } = &self.stage {
+            let (after, remains) = shared.lock().cancel(*call);
+            after.carry_out(&shared.reporter);
+            drop(remains);
+        }
+    }
+}
+
+impl<Req, Resp, E> fmt::Debug for BatchFuture<Req, Resp, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = matches!(self.stage, Stage::Waiting { .. });
+        f.debug_struct("BatchFuture").field("waiting", &waiting).finish_non_exhaustive()
+    }
+}

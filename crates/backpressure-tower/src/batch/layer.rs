@@ -1,0 +1,98 @@
+//! The layer.
+
+use std::fmt;
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::answers::Answers;
+use super::builder::{BatchLayerBuilder, Hooks, Settings};
+use super::service::Batch;
+
+/// Turns a service that answers batches into one that answers single calls: many callers, one call of the inner service,
+/// each caller its own answer.
+///
+/// The inner service is any `Service<Vec<Req>>` that gives one [answer](Answers) for each request, in their order. `Resp` is
+/// what a caller gets.
+///
+/// ```text
+///  call(a) ─┐                                ┌─▶ a's answer
+///  call(b) ─┼─▶ [a, b, c] ─▶ inner.call ─────┼─▶ b's answer
+///  call(c) ─┘   while it is busy: [d, e, …]  └─▶ c's answer
+/// ```
+///
+/// Each [`layer`](Layer::layer) makes a batcher of its own, since a batch cannot go to two inner services, and spawns its
+/// worker, one task for its whole life. All clones of the resulting [`Batch`] share it, so build the service once and clone
+/// that.
+///
+/// The inner service is asked for readiness only when a batch is about to leave, and a readiness that no caller is left to use
+/// is [given back](super::BatchWorker::releasing_readiness); this is why it has to be `Clone`.
+///
+/// # Panics
+///
+/// `layer` panics outside of a tokio runtime. [`Batch::pair`] leaves the spawning to you.
+///
+/// # Example
+///
+/// ```
+/// use backpressure_tower::BatchLayer;
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // One query for many keys.
+/// let query = service_fn(|keys: Vec<u64>| async move {
+///     println!("SELECT … WHERE id IN ({keys:?})");
+///     Ok::<_, std::io::Error>(keys.iter().map(|key| format!("row {key}")).collect::<Vec<_>>())
+/// });
+/// let layer = BatchLayer::builder().max_items(64).build()?;
+/// let row = ServiceBuilder::new().layer(layer).service(query);
+///
+/// let one = row.clone().oneshot(1);
+/// let two = row.clone().oneshot(2);
+/// let (one, two) = tokio::join!(one, two);
+/// assert_eq!((one?, two?), ("row 1".into(), "row 2".into()));
+/// # Ok(())
+/// # }
+/// ```
+pub struct BatchLayer<Req, Resp> {
+    pub(super) settings: Settings,
+    pub(super) hooks: Hooks<Req, Resp>,
+}
+
+impl<Req, Resp> BatchLayer<Req, Resp> {
+    /// A builder that holds the defaults.
+    pub fn builder() -> BatchLayerBuilder<Req, Resp> {
+        BatchLayerBuilder::new()
+    }
+}
+
+impl<Req, Resp, S> Layer<S> for BatchLayer<Req, Resp>
+where
+    Req: Send + 'static,
+    Resp: Send + 'static,
+    S: Service<Vec<Req>> + Clone + Send + 'static,
+    S::Response: Answers<Resp, S::Error>,
+    S::Error: Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    type Service = Batch<Req, Resp, S::Error>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let (batch, worker) = Batch::pair(inner, self);
+        tokio::spawn(worker.releasing_readiness());
+        batch
+    }
+}
+
+impl<Req, Resp> Clone for BatchLayer<Req, Resp> {
+    fn clone(&self) -> Self {
+        Self { settings: self.settings.clone(), hooks: self.hooks.clone() }
+    }
+}
+
+impl<Req, Resp> fmt::Debug for BatchLayer<Req, Resp> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchLayer").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! The handle.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use backpressure_core::Gauge;
+use tower_service::Service;
+
+use super::answers::Answers;
+use super::desk::Reserved;
+use super::drain::BatchDrain;
+use super::error::BatchError;
+use super::future::BatchFuture;
+use super::layer::BatchLayer;
+use super::shared::Shared;
+use super::worker::BatchWorker;
+
+/// Single calls, joined into batches: made by [`BatchLayer`], or together with its worker by [`pair`](Self::pair).
+///
+/// Clones are cheap and share one batcher. A clone that is ready holds one of its places until it is called or dropped.
+///
+/// * `poll_ready` is ready when there is a place: when fewer than [`capacity`](super::BatchLayerBuilder::capacity) calls
+///   wait for their batch. Those who wait for a place get one first come, first served. An error means that the batcher
+///   has ended; it is never a matter of load.
+/// * `call` puts the request into the queue at once; the response future need not be polled for it to be sent.
+///
+/// # Cancel safety
+///
+/// Dropping the response future takes the request back: one that has not been sent never is, and its place is free at once.
+/// Of one that was sent the answer is thrown away; when nobody is left of a batch, the inner call is dropped.
+///
+/// When the last handle is dropped, what is queued is sent without waiting for anything more, and answered.
+pub struct Batch<Req, Resp, E> {
+    shared: Arc<Shared<Req, Resp, E>>,
+    place: Place,
+}
+
+/// Where a handle is on its way to a call.
+#[derive(Debug)]
+enum Place {
+    Outside,
+    InLine(usize),
+    /// With the waker of the task, which is likely to wait for the answer, too.
+    Reserved(Waker),
+}
+
+impl<Req, Resp, E> Batch<Req, Resp, E> {
+    /// A handle, and the worker that has to be polled for anything to happen: spawn it, or give it to an executor of your
+    /// own. [`BatchLayer`] spawns it by itself.
+    ///
+    /// When the worker is dropped, calls that wait are answered [`Closed`](BatchError::Closed).
+    pub fn pair<S>(inner: S, layer: &BatchLayer<Req, Resp>) -> (Self, BatchWorker<S, Req, Resp>)
+    where
+        S: Service<Vec<Req>, Error = E>,
+        S::Response: Answers<Resp, E>,
+    {
+        let shared = Arc::new(Shared::new(layer));
+        let worker = BatchWorker::new(Arc::clone(&shared), inner, layer);
+        (Self { shared, place: Place::Outside }, worker)
+    }
+
+    /// How many calls wait for their batch, how many are with the inner service, and what became of the others. A
+    /// `ShedLayer` in front sheds by its state.
+    pub fn gauge(&self) -> Gauge {
+        self.shared.gauge.clone()
+    }
+
+    /// Ends the batcher: takes no more calls, sends what is queued without lingering, and waits until every call is
+    /// answered, for `within` at most. After that, calls without an answer are answered [`Closed`](BatchError::Closed), and
+    /// what the inner service has in hand is dropped. [`Duration::MAX`] waits for ever.
+    ///
+    /// Several drains may run at once; the earliest deadline counts.
+    ///
+    /// # Cancel safety
+    ///
+    /// The drain begins with this call. Dropping the future lifts the deadline and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// When first polled outside of a tokio runtime with time enabled.
+    pub fn drain(&self, within: Duration) -> BatchDrain<Req, Resp, E> {
+        BatchDrain::new(Arc::clone(&self.shared), within)
+    }
+
+    /// Stands there from now on. Those in line are counted.
+    fn stand(&mut self, place: Place) -> Place {
+        let before = std::mem::replace(&mut self.place, place);
+        match (&before, &self.place) {
+            (Place::InLine(_), Place::InLine(_)) => {}
+            (Place::InLine(_), _) => self.shared.reporter.producer_waited(),
+            (_, Place::InLine(_)) => self.shared.reporter.producer_waits(),
+            _ => {}
+        }
+        before
+    }
+
+    /// Leaves the line, or gives the place back.
+    fn step_out(&mut self) {
+        let (after, waker) = match self.stand(Place::Outside) {
+            Place::Outside => return,
+            Place::InLine(key) => self.shared.lock().leave(key),
+            Place::Reserved(waker) => {
+                drop(waker);
+                return self.shared.give_back();
+            }
+        };
+        drop(waker);
+        after.carry_out(&self.shared.reporter);
+    }
+}
+
+impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
+    type Response = Resp;
+    type Error = BatchError<E>;
+    type Future = BatchFuture<Req, Resp, E>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let mut waker = None;
+        loop {
+            let key = match &self.place {
+                Place::Reserved(_) => return Poll::Ready(Ok(())),
+                Place::InLine(key) => Some(*key),
+                Place::Outside if self.shared.places.try_take() => {
+                    self.stand(Place::Reserved(cx.waker().clone()));
+                    return Poll::Ready(Ok(()));
+                }
+                Place::Outside => None,
+            };
+            let reserved = self.shared.lock().reserve(key, waker.take(), cx.waker());
+            match reserved {
+                Reserved::Ready => {
+                    self.stand(Place::Reserved(cx.waker().clone()));
+                    return Poll::Ready(Ok(()));
+                }
+                Reserved::NeedsWaker => waker = Some(cx.waker().clone()),
+                Reserved::Waiting { key, .. } => {
+                    self.stand(Place::InLine(key));
+                    return Poll::Pending;
+                }
+                Reserved::Refused(error) => {
+                    self.step_out();
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        if !matches!(self.place, Place::Reserved(_)) {
+            self.shared.reporter.rejected();
+            return BatchFuture::refused(BatchError::NotReady);
+        }
+        let ticket = self.shared.ticket(request);
+        let Place::Reserved(waker) = std::mem::replace(&mut self.place, Place::Outside) else {
+            return BatchFuture::refused(BatchError::NotReady);
+        };
+        let mut desk = self.shared.lock();
+        let pledge = self.shared.landings.pledge(&waker);
+        let entered = desk.enter(ticket, self.shared.timed, waker);
+        drop(desk);
+        match entered {
+            Ok((call, after)) => {
+                after.carry_out(&self.shared.reporter);
+                BatchFuture::waiting(Arc::clone(&self.shared), call, pledge)
+            }
+            Err(refused) => {
+                self.shared.give_back();
+                self.shared.reporter.rejected();
+                BatchFuture::refused(refused.error)
+            }
+        }
+    }
+}
+
+/// A clone has no place: it has to become ready by itself.
+impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
+    fn clone(&self) -> Self {
+        self.shared.lock().attach();
+        Self { shared: Arc::clone(&self.shared), place: Place::Outside }
+    }
+}
+
+impl<Req, Resp, E> Drop for Batch<Req, Resp, E> {
+    fn drop(&mut self) {
+        self.step_out();
+        let after = self.shared.lock().detach();
+        after.carry_out(&self.shared.reporter);
+    }
+}
+
+impl<Req, Resp, E> fmt::Debug for Batch<Req, Resp, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("gauge", &self.shared.gauge).field("place", &self.place).finish()
+    }
+}

@@ -1,0 +1,87 @@
+//! What handles, calls and the worker share.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+
+use super::desk::Desk;
+use super::lanes::Ticket;
+use super::layer::BatchLayer;
+use super::places::Places;
+use super::pledge::Landings;
+use super::sync::{Mutex, MutexGuard};
+
+/// A function of the user's.
+pub(super) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
+
+pub(super) struct Shared<Req, Resp, E> {
+    desk: Mutex<Desk<Req, Resp, E>>,
+    pub(super) places: Arc<Places>,
+    /// Advanced under the lock of the desk.
+    pub(super) landings: Landings,
+    pub(super) reporter: Reporter,
+    pub(super) gauge: Gauge,
+    weigh: Option<Of<Req, usize>>,
+    deadline: Option<Of<Req, Option<Instant>>>,
+    least_time: Duration,
+    /// Whether it matters when a call came.
+    pub(super) timed: bool,
+}
+
+impl<Req, Resp, E> Shared<Req, Resp, E> {
+    pub(super) fn new(layer: &BatchLayer<Req, Resp>) -> Self {
+        let places = Arc::new(Places::new(layer.settings.buffer.capacity()));
+        let desk = Desk::new(&layer.settings.buffer, Arc::clone(&places));
+        Self {
+            places,
+            landings: Landings::new(),
+            reporter: desk.reporter(),
+            gauge: desk.gauge(),
+            desk: Mutex::new(desk),
+            weigh: layer.hooks.weigh.clone(),
+            deadline: layer.hooks.deadline.clone(),
+            least_time: layer.settings.least_time,
+            timed: layer.settings.lingers(),
+        }
+    }
+
+    /// No user code runs under this lock, so no panic can have left anything half done.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a place back.
+    pub(super) fn give_back(&self) {
+        if self.places.give_back(1) {
+            let after = self.lock().serve(Moved::NOTHING);
+            after.carry_out(&self.reporter);
+        }
+    }
+
+    /// Asks the user what is to be known of a request. A deadline is the time to be sent by.
+    pub(super) fn ticket(&self, request: Req) -> Ticket<Req> {
+        let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&request));
+        let deadline = self.deadline.as_ref().and_then(|deadline| deadline(&request));
+        let deadline = deadline.map(|deadline| deadline.checked_sub(self.least_time).unwrap_or(deadline));
+        Ticket { request, weight, deadline }
+    }
+
+    /// Answers every call that still waits.
+    pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
+        let mut remains = Vec::new();
+        let mut desk = self.lock();
+        self.landings.advance();
+        let after = desk.end(error, reason, &mut remains);
+        drop(desk);
+        after.carry_out(&self.reporter);
+    }
+}
+
+impl<Req, Resp, E> fmt::Debug for Shared<Req, Resp, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("gauge", &self.gauge).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,334 @@
+//! The one task of a batcher: hears of calls, sends batches, hands out answers.
+
+mod departing;
+mod landing;
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use backpressure_core::{BatchSizer, DropReason, FlushPacer};
+use tower_service::Service;
+
+use super::answers::Answers;
+use super::batches::Batches;
+use super::builder::Hooks;
+use super::clock;
+use super::desk::{Answer, Appetite, News};
+use super::error::BatchError;
+use super::flights::{Flights, Panic};
+use super::gate::Gate;
+use super::keys::Sort;
+use super::lanes::{Lanes, Limits};
+use super::layer::BatchLayer;
+use super::shared::Shared;
+use super::timer::Timer;
+
+/// Rounds in one poll. After them other tasks have their turn.
+const TURNS: usize = 64;
+
+/// The future that does the work of a [`Batch`](super::Batch): made by [`Batch::pair`](super::Batch::pair), to be spawned.
+///
+/// It calls the inner service and polls its futures in place; no further task is spawned. It ends when every handle is gone
+/// and every call answered, or after a [drain](super::Batch::drain). It runs on any executor; lingering and deadlines need
+/// tokio's time.
+///
+/// Dropped before its end, it drops the inner calls and answers those who wait with
+/// [`Closed`](super::BatchError::Closed).
+#[must_use = "nothing is answered unless the worker is polled"]
+pub struct BatchWorker<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+{
+    shared: Arc<Shared<Req, Resp, S::Error>>,
+    service: S,
+    /// Whether the service is ready and has not been called since.
+    readied: bool,
+    /// Whether it was asked for readiness since it was last called: it may hold, or stand in line for, what others need.
+    asked: bool,
+    pristine: Option<Pristine<S>>,
+    flights: Flights<S::Future>,
+    lanes: Lanes<Req>,
+    sort: Option<Box<dyn Sort<Req>>>,
+    /// The lane of all calls, if there is one and they are not sorted.
+    lane: Option<usize>,
+    batches: Batches<Req>,
+    gate: Gate,
+    pacer: Option<FlushPacer>,
+    sizer: Option<BatchSizer>,
+    hooks: Hooks<Req, Resp>,
+    max_items: usize,
+    max_weight: Option<usize>,
+    linger: Duration,
+    lingers: bool,
+    when_idle: bool,
+    /// Whether calls are sorted into lanes. If not, which is the usual case, batches leave straight from the inbox.
+    sorted: bool,
+    /// Whether every arrival is of interest at once, while batches can leave.
+    curious: bool,
+    /// Whether the batch that leaves next has been through the scheduler, so that others could join.
+    travelled: bool,
+    /// Whether the last batch was of one call: then the next does not wait for others to join.
+    lonely: bool,
+    timer: Timer,
+    news: News<Req>,
+    answers: Vec<(usize, Answer<Resp, S::Error>)>,
+    wakers: Vec<Waker>,
+}
+
+/// A service that was never asked for anything, and how it is copied.
+struct Pristine<S> {
+    service: S,
+    copy: fn(&S) -> S,
+}
+
+/// What a turn came to.
+enum Turn {
+    Again,
+    /// Others first.
+    Yield,
+    Wait,
+    Over,
+}
+
+/// Why no batch can leave.
+enum Stop {
+    /// None is due.
+    Idle,
+    /// The inner service cannot take one.
+    Busy,
+    Turn(Turn),
+}
+
+impl<S, Req, Resp> BatchWorker<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    pub(super) fn new(shared: Arc<Shared<Req, Resp, S::Error>>, service: S, layer: &BatchLayer<Req, Resp>) -> Self {
+        let (settings, hooks) = (&layer.settings, layer.hooks.clone());
+        let (pacer, sizer) = (settings.pacer.clone(), settings.sizer.clone());
+        let limits = Limits {
+            max_items: sizer.as_ref().map_or(settings.batch.max_items(), BatchSizer::limit),
+            max_weight: settings.batch.max_weight(),
+            linger: pacer.as_ref().map_or(settings.batch.linger(), FlushPacer::interval),
+            quiet: settings.batch.quiet().filter(|_| settings.lingers()),
+            max_lanes: settings.max_keys,
+        };
+        let gate = match &hooks.limit {
+            Some(make) => Gate::adaptive(make(), clock::now()),
+            None => Gate::Fixed(settings.concurrency),
+        };
+        shared.reporter.paced(limits.linger, limits.max_items);
+        Self {
+            shared,
+            service,
+            readied: false,
+            asked: false,
+            pristine: None,
+            flights: Flights::new(),
+            lanes: Lanes::new(limits),
+            sort: hooks.sorting.as_ref().map(|make| make()),
+            lane: None,
+            batches: Batches::new(),
+            gate,
+            pacer,
+            sizer,
+            max_items: limits.max_items,
+            max_weight: limits.max_weight,
+            linger: limits.linger,
+            lingers: settings.lingers(),
+            when_idle: settings.when_idle,
+            sorted: settings.lingers() || hooks.sorting.is_some() || hooks.deadline.is_some(),
+            curious: hooks.sorting.is_some() || hooks.deadline.is_some() || limits.quiet.is_some(),
+            hooks,
+            travelled: false,
+            lonely: false,
+            timer: Timer::default(),
+            news: News::default(),
+            answers: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Lets go of the inner service's readiness when nobody is left to use it.
+    ///
+    /// A service that is asked for readiness may take a permit for the call to come, or a place in line for one. When all the
+    /// callers of that batch go away, the next batch uses it; but until there is one, others may miss it. With
+    /// this, the service is then dropped and replaced by a fresh clone. [`BatchLayer`] does so.
+    pub fn releasing_readiness(mut self) -> Self
+    where
+        S: Clone,
+    {
+        self.pristine = Some(Pristine { service: self.service.clone(), copy: S::clone });
+        self
+    }
+
+    /// Nobody is left to be called for.
+    fn release_readiness(&mut self) {
+        if !self.asked {
+            return;
+        }
+        if let Some(Pristine { service, copy }) = &self.pristine {
+            if let Ok(fresh) = guarded(|| copy(service)) {
+                (self.service, self.readied, self.asked) = (fresh, false, false);
+            }
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let now = clock::now();
+        if !self.hear(now) {
+            return Turn::Over;
+        }
+        if let Some((batch, outcome)) = self.flights.poll_next() {
+            self.land(batch, outcome);
+            return Turn::Again;
+        }
+        self.expire(now);
+        match self.depart(now, cx) {
+            Stop::Turn(turn) => turn,
+            Stop::Idle => {
+                let (calls, weight) = self.lanes.appetite();
+                let appetite = if self.curious { Appetite::ANY } else { Appetite { calls, weight } };
+                self.rest(appetite, cx)
+            }
+            Stop::Busy if self.hooks.deadline.is_some() => self.rest(Appetite::ANY, cx),
+            Stop::Busy => self.rest(Appetite::NONE, cx),
+        }
+    }
+
+    /// Learns of calls that came and callers that went. False if everything is over.
+    fn hear(&mut self, now: Instant) -> bool {
+        if !self.shared.lock().news(&mut self.news, self.sorted) || (self.news.ending && self.news.idle) {
+            return false;
+        }
+        while let Some(call) = self.news.gone.pop() {
+            if let Some((_, emptied)) = self.lanes.leave(call) {
+                self.close(emptied);
+            } else if let Some((batch, _)) = self.batches.leave(call) {
+                if self.flights.abort(batch) {
+                    self.gate.land(now, None, self.flights.len());
+                }
+            }
+        }
+        let since = self.news.since.unwrap_or(now);
+        for (call, ticket) in self.news.arrivals.drain(..) {
+            let Some(sort) = &mut self.sort else {
+                self.lane = Some(self.lanes.arrive(self.lane, call, ticket, since, now));
+                continue;
+            };
+            let Ok(lane) = guarded(|| sort.find(&ticket.request)) else {
+                self.answers.push((call, Err(BatchError::Panicked)));
+                continue;
+            };
+            let found = self.lanes.arrive(lane, call, ticket, since, now);
+            if lane.is_none() {
+                sort.open(found);
+            }
+        }
+        if self.news.ending {
+            self.lanes.end();
+        }
+        self.answer(Some(DropReason::Failed));
+        true
+    }
+
+    /// Nobody is left in this lane.
+    fn close(&mut self, lane: Option<usize>) {
+        match (lane, &mut self.sort) {
+            (Some(lane), Some(sort)) => sort.close(lane),
+            (Some(_), None) => self.lane = None,
+            (None, _) => {}
+        }
+    }
+
+    /// Refuses what cannot be answered in time.
+    fn expire(&mut self, now: Instant) {
+        while let Some(call) = self.lanes.expired(now) {
+            let Some((_, emptied)) = self.lanes.leave(call) else { break };
+            self.close(emptied);
+            self.answers.push((call, Err(BatchError::DeadlineExceeded)));
+        }
+        self.answer(Some(DropReason::Expired));
+    }
+
+    /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not.
+    fn answer(&mut self, unsent: Option<DropReason>) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let mut desk = self.shared.lock();
+        self.shared.landings.advance();
+        let changed = desk.land(&mut self.answers, unsent, &mut self.wakers);
+        drop(desk);
+        if changed {
+            self.shared.reporter.notify();
+        }
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.answers.clear();
+    }
+
+    /// Waits for something to happen.
+    fn rest(&mut self, appetite: Appetite, cx: &mut Context<'_>) -> Turn {
+        let mut waker = Some(cx.waker().clone());
+        let parked = self.shared.lock().park(appetite, self.news.ending, &mut waker);
+        drop(waker);
+        if !parked {
+            return Turn::Again;
+        }
+        match self.lanes.poll_timeout() {
+            None => self.timer.disarm(),
+            Some(deadline) if self.timer.poll(deadline, cx).is_ready() => return Turn::Again,
+            Some(_) => {}
+        }
+        Turn::Wait
+    }
+}
+
+impl<S, Req, Resp> Future for BatchWorker<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.flights.register(cx);
+        for _ in 0..TURNS {
+            match this.turn(cx) {
+                Turn::Again => {}
+                Turn::Yield => break,
+                Turn::Wait => return Poll::Pending,
+                Turn::Over => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Calls into the user's code.
+fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(call))
+}
+
+/// Nothing in here is pinned in place: a service needs no pin, and the flights are pinned on the heap.
+impl<S: Service<Vec<Req>>, Req, Resp> Unpin for BatchWorker<S, Req, Resp> {}
+
+impl<S: Service<Vec<Req>>, Req, Resp> Drop for BatchWorker<S, Req, Resp> {
+    fn drop(&mut self) {
+        self.shared.end(None, DropReason::Closed);
+    }
+}
+
+impl<S: Service<Vec<Req>>, Req, Resp> fmt::Debug for BatchWorker<S, Req, Resp> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchWorker").field("in_flight", &self.flights.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,18 @@
+//! For those who call: throttle and retry budget.
+
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+mod retry;
+mod throttle;
+mod verdict;
+mod window;
+
+#[cfg(feature = "grpc")]
+pub use grpc::GrpcRefusals;
+#[cfg(feature = "http")]
+pub use http::HttpRefusals;
+pub use retry::{Retry, RetryBudget, RetryFuture, RetryLayer};
+pub use throttle::{Throttle, ThrottleError, ThrottleFuture, ThrottleLayer};
+pub use verdict::{ErrorsAreRefusals, Judge, Verdict};

@@ -1,0 +1,44 @@
+//! The service.
+
+use std::mem;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::future::RetryFuture;
+use super::layer::Plan;
+use crate::client::Judge;
+
+/// The service of a [`RetryLayer`](crate::RetryLayer).
+#[derive(Debug, Clone)]
+pub struct Retry<S, J> {
+    inner: S,
+    plan: Plan<J>,
+}
+
+impl<S, J> Retry<S, J> {
+    pub(super) const fn new(inner: S, plan: Plan<J>) -> Self {
+        Self { inner, plan }
+    }
+}
+
+impl<S, J, Req> Service<Req> for Retry<S, J>
+where
+    S: Service<Req> + Clone,
+    J: Judge<S::Response, S::Error> + Clone,
+    Req: Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = RetryFuture<S, J, Req>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let fresh = self.inner.clone();
+        let readied = mem::replace(&mut self.inner, fresh);
+        RetryFuture::new(readied, self.plan.clone(), request)
+    }
+}

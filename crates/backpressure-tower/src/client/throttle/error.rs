@@ -1,0 +1,52 @@
+//! Why a call through a throttle failed.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why a call through a [`Throttle`](crate::Throttle) failed.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ThrottleError<E> {
+    /// The call was not made. Another may be, with the odds of 1 less the `rejection`.
+    Throttled {
+        /// The probability with which calls were rejected at that moment.
+        rejection: f64,
+    },
+    /// The service's own error.
+    Inner(E),
+}
+
+impl<E> ThrottleError<E> {
+    /// Whether the call was not made.
+    pub const fn is_throttled(&self) -> bool {
+        matches!(self, Self::Throttled { .. })
+    }
+
+    /// The service's own error, if it was called.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Throttled { .. } => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+impl<E> fmt::Display for ThrottleError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Throttled { rejection } => {
+                write!(f, "not tried: {:.0} % of calls are held back while so many are refused", rejection * 100.0)
+            }
+            Self::Inner(_) => f.write_str("the call failed"),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for ThrottleError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Throttled { .. } => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}

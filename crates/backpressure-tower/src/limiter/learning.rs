@@ -1,0 +1,97 @@
+//! What timed calls do by the way: look at what is going on, and change what follows from it.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use backpressure_core::limit::Limit;
+
+use super::permit::{Fate, Timing};
+use super::shared::Shared;
+use super::tuner::{Look, Sums, Tuning};
+use crate::sync::{Ordering, lock, try_lock};
+
+impl Shared {
+    #[inline(never)]
+    pub(super) fn time(&self, since: Option<Instant>) -> NonZeroU64 {
+        let now = (self.clock)();
+        self.learn(now, None);
+        self.nanos(since.unwrap_or(now))
+    }
+
+    /// Takes note of a call whose work is done.
+    #[inline(never)]
+    pub(super) fn learn_from(&self, timing: Timing, fate: Fate) {
+        let now = (self.clock)();
+        let latency = Duration::from_nanos(self.nanos(now).get().saturating_sub(timing.started.get()));
+        let is_measure = matches!(fate, Fate::Success | Fate::Overload);
+        self.learn(now, is_measure.then_some((latency, timing.delay)));
+    }
+
+    /// Looks at what is going on, learns if a window is over, and lets the state fall.
+    pub(super) fn learn(&self, now: Instant, timed: Option<(Duration, Duration)>) {
+        let every = self.every.load(Ordering::Relaxed);
+        // Where every call is looked at, none may be missed; where one in several is, none need be waited for.
+        let tuner = if every == 1 { Some(lock(&self.tuner)) } else { try_lock(&self.tuner) };
+        let Some(mut tuner) = tuner else { return };
+        let (seen, sending) = (self.signal.slots(), self.sending.0.load(Ordering::Relaxed));
+        let (admitted, in_flight) = self.signal.admitted_so_far();
+        let look = Look {
+            now,
+            working: seen.in_flight().saturating_sub(sending),
+            room: seen.limit().saturating_sub(sending),
+            sums: Sums {
+                decided: self.signal.decided_so_far(),
+                answered: admitted.saturating_sub(in_flight).saturating_add(sending as u64),
+                overloads: self.overloads.load(Ordering::Relaxed),
+            },
+            was_felt: self.was_felt.0.load(Ordering::Relaxed) && self.was_felt.0.swap(false, Ordering::Relaxed),
+            every,
+            timed,
+        };
+        let tuning = tuner.look(&look, &self.levels);
+        if let Some(tuning) = tuning {
+            self.tune(&tuning);
+        }
+        drop(tuner);
+        if tuning.is_some_and(|tuning| tuning.limit > seen.limit()) && self.signal.slots().has_waiters() {
+            self.hand_on();
+        }
+        if tuning.is_some() || self.pressure.may_fall(seen.in_flight()) {
+            self.update_state(now);
+        }
+    }
+
+    fn tune(&self, tuning: &Tuning) {
+        self.every.store(tuning.every, Ordering::Relaxed);
+        self.residence.store(tuning.residence.to_bits(), Ordering::Relaxed);
+        self.refusals.tune(tuning.limit, tuning.throughput);
+        self.pressure.delayed(tuning.delay);
+        if tuning.limit != self.signal.slots().limit() {
+            self.signal.set_limit(tuning.limit);
+        }
+    }
+
+    /// Another limit from now on.
+    pub(super) fn replace(&self, limit: Box<dyn Limit>) {
+        let mut tuner = lock(&self.tuner);
+        self.signal.set_limit(limit.limit());
+        let old = tuner.replace(limit);
+        drop(tuner);
+        drop(old);
+        if self.signal.slots().has_waiters() {
+            self.hand_on();
+        }
+        self.update_state((self.clock)());
+    }
+
+    pub(super) fn update_state(&self, now: Instant) {
+        if self.pressure.observe(now, self.waiting_share(), &self.signal) {
+            self.signal.notify();
+        }
+    }
+
+    /// When [`learn`](Self::learn) has something to do even if nothing happens.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.pressure.poll_timeout()
+    }
+}

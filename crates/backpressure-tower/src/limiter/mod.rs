@@ -1,0 +1,243 @@
+//! Calls in flight, bounded by a limit that may move.
+//!
+//! ```text
+//!            ┌── word ────────────────────────────────┐ every call: one compare-and-swap in, one subtraction out
+//!  call ────▶│ admitted draining waiting limit in flight │────▶ Permit ────▶ back into the word
+//!            └──▲───────────────▲─────────────────────┘        │
+//!        no slot│        limit  │                             │ timed calls only: latency, delay
+//!        ┌──────▼─────┐  ┌──────┴─────┐                       │
+//!        │ short queue │  │   tuner    │◀──────────────────────┘
+//!        └────────────┘  └────────────┘ one window in 100 ms to 1 s
+//! ```
+//!
+//! Admission decides by the word alone. Everything else is beside it: the queue is asked when there is no slot and looked
+//! at when a slot comes free while somebody waits, the tuner by calls that are timed, the state when a call crosses a
+//! threshold.
+
+mod bell;
+mod builder;
+mod learning;
+mod levels;
+mod permit;
+mod pressure;
+mod queue;
+mod refusals;
+mod shared;
+mod ticket;
+mod tuner;
+mod waiting;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use backpressure_core::limit::{Fixed, Level, Limit, Threshold};
+use backpressure_core::{Clock, ConfigError, Gauge, State};
+
+pub(crate) use bell::Bell;
+pub use builder::LimiterBuilder;
+pub use permit::Permit;
+pub(crate) use permit::Reserved;
+pub use ticket::{Entry, Ticket};
+
+use crate::overloaded::{Overloaded, ShedReason};
+use shared::Shared;
+
+/// Bounds how many calls are in flight: by a number, or by one that it finds out.
+///
+/// Clones are handles of the same limiter. [`ShedLayer`](crate::ShedLayer) is built on it; by itself it guards whatever is
+/// not a tower service.
+///
+/// ```
+/// use backpressure_core::limit::{Level, Outcome};
+/// use backpressure_tower::{Limiter, ShedReason};
+///
+/// let limiter = Limiter::fixed(1)?;
+/// let permit = limiter.try_admit(Level::default())?;
+/// assert_eq!(limiter.try_admit(Level::default()).unwrap_err().reason(), ShedReason::Limit);
+///
+/// permit.finish(Outcome::Success);
+/// assert!(limiter.try_admit(Level::default()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What it knows
+///
+/// Every call is timed while there are fewer than 16 384 a second; of more, one in so many that it is about as many, down to
+/// one in 64. The others cost no look at a clock. Once per window, of 100 ms to a second, the [`Limit`] is told what was seen, and answers the limit from then on.
+#[derive(Clone)]
+pub struct Limiter {
+    shared: Arc<Shared>,
+}
+
+impl Limiter {
+    /// One that is made to measure.
+    pub fn builder() -> LimiterBuilder {
+        LimiterBuilder::new()
+    }
+
+    /// One that finds its limit by itself, with [`Fast`](backpressure_core::limit::Fast) and no queue.
+    pub fn adaptive() -> Self {
+        Self::builder().build()
+    }
+
+    /// One that has at most so many calls in flight, and no queue.
+    ///
+    /// # Errors
+    ///
+    /// Refuses 0.
+    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
+        Ok(Self::builder().limit(Fixed::new(limit)?).build())
+    }
+
+    /// Admits a call at once or refuses it at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if there is no slot for a call of this level.
+    #[inline]
+    pub fn try_admit(&self, level: Level) -> Result<Permit, Overloaded> {
+        self.shared.admit(level).map_err(|(seen, reason)| self.shared.refuse(seen, reason))
+    }
+
+    /// Admits a call at once, or lets it wait in the short queue, if there is one and it has room. `patience` is what is
+    /// left of the time the call itself has; one that cannot be answered in it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if there is neither a slot nor a place.
+    #[inline]
+    pub fn enter(&self, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
+        self.shared.enter(level, patience)
+    }
+
+    /// Admits a call at once, or lets it wait behind all others of its class for as long as it takes, queue or no queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] only if the limiter [drains](Self::drain).
+    pub fn wait(&self, level: Level) -> Result<Entry, Overloaded> {
+        self.shared.wait(level)
+    }
+
+    /// [`wait`](Self::wait) at the default level, with a waker that need not be given again.
+    pub(crate) fn wait_by(&self, cx: &Context<'_>) -> Result<Entry, Overloaded> {
+        self.shared.wait_by(cx.waker().clone())
+    }
+
+    /// What may be in flight now.
+    pub fn limit(&self) -> usize {
+        self.shared.signal.slots().limit()
+    }
+
+    /// What is in flight now. It may be above the limit while a limit that has shrunk has not been drained to.
+    pub fn in_flight(&self) -> usize {
+        self.shared.signal.slots().in_flight()
+    }
+
+    /// What waits for a slot now.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting()
+    }
+
+    /// The state, by the largest of in flight / limit, waiting / room to wait, and the mean delay of the work / 10 ms.
+    ///
+    /// It rises at once, falls after 100 ms, and is `Normal` at once when nothing is in flight.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.shared.signal.state()
+    }
+
+    /// The instruments: calls received, in flight, delivered, failed, rejected.
+    pub fn gauge(&self) -> Gauge {
+        self.shared.signal.gauge()
+    }
+
+    /// Another limit from now on, obeyed by the next admission.
+    pub fn set_limit(&self, limit: impl Limit + 'static) {
+        self.shared.replace(Box::new(limit));
+    }
+
+    /// Ends a window that is over and lets the state fall, as calls do by the way when they come and go. For those who
+    /// must see a change of the state while no calls do.
+    pub fn tick(&self) {
+        let now = (self.shared.clock)();
+        self.shared.learn(now, None);
+        self.shared.update_state(now);
+    }
+
+    /// When the state may fall, if no calls come or go.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.shared.poll_timeout()
+    }
+
+    /// Admits nothing from now on, and refuses whoever waits. It cannot be undone.
+    pub fn drain(&self) {
+        self.shared.drain();
+    }
+
+    /// Ready once nothing is in flight. It wakes nobody unless the limiter [drains](Self::drain).
+    pub fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.shared.poll_idle(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The answer to a call that somebody else refuses for this reason, in a part in this `state`. It is counted here.
+    #[inline]
+    pub(crate) fn refuse(&self, state: State, reason: ShedReason) -> Overloaded {
+        self.shared.refuse_for(state, reason)
+    }
+
+    /// The short way in, for a call of the default level. `None` says nothing.
+    #[inline]
+    pub(crate) fn admit_plainly(&self) -> Option<Permit> {
+        self.shared.try_admit()
+    }
+
+    /// [`try_admit`](Self::try_admit) of which nobody learns if it fails.
+    pub(crate) fn admit_silently(&self, level: Level) -> Result<Permit, ShedReason> {
+        self.shared.admit(level).map_err(|(_, reason)| reason)
+    }
+
+    /// A place among the calls of the reserve, unless there are so many already.
+    pub(crate) fn reserve(&self, most: usize) -> Option<Reserved> {
+        Reserved::new(&self.shared, most)
+    }
+
+    /// Takes note of a call that never comes here.
+    #[inline]
+    pub(crate) fn saw(&self, level: Level) {
+        self.shared.levels.offered(level);
+    }
+
+    /// Tells `threshold` of the levels of the calls since `cursor`.
+    pub(crate) fn tell_levels(&self, threshold: &mut Threshold, cursor: &mut usize) {
+        self.shared.levels.tell(threshold, cursor);
+    }
+
+    pub(crate) fn now(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// How many of the calls that were admitted are done.
+    pub(crate) fn settled(&self) -> u64 {
+        let (admitted, in_flight) = self.shared.signal.admitted_so_far();
+        admitted - in_flight
+    }
+
+    /// How many calls were refused for which reason.
+    pub(crate) fn shed(&self) -> [u64; ShedReason::ALL.len()] {
+        self.shared.shed()
+    }
+}
+
+impl fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limiter")
+            .field("in_flight", &self.in_flight())
+            .field("limit", &self.limit())
+            .field("waiting", &self.waiting())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

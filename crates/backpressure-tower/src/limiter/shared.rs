@@ -1,0 +1,219 @@
+//! What all clones of a limiter share; how a slot is taken, held and given back.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64 as Cell, AtomicUsize as Hint};
+use std::task::Waker;
+use std::time::Instant;
+
+use backpressure_core::limit::{CoDel, Level, Limit};
+use backpressure_core::{Clock, DropReason, Signal, Slots, State};
+
+use super::bell::Bell;
+use super::levels::{Levels, is_first_class};
+use super::permit::{Fate, Permit, Timing};
+use super::pressure::Pressure;
+use super::queue::Queue;
+use super::refusals::{Refusals, nanos};
+use super::tuner::Tuner;
+use crate::overloaded::{Overloaded, ShedReason};
+use crate::sync::{AtomicUsize, Mutex, Ordering, Padded};
+
+/// Begins on a cache line of its own, away from the count of its handles. What every call reads comes first; what is
+/// written often is padded.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Shared {
+    pub(super) signal: Signal,
+    pub(super) levels: Levels,
+    pub(super) pressure: Pressure,
+    /// One call in so many, a power of two, is timed.
+    pub(super) every: Hint,
+    pub(super) has_queue: bool,
+    pub(super) clock: Clock,
+    pub(super) epoch: Instant,
+    pub(super) refusals: Refusals,
+    /// Seconds per call, as the bits of an `f64`.
+    pub(super) residence: Cell,
+    /// Calls of the reserve.
+    pub(super) reserved: Hint,
+    /// Slots held by calls that have been answered, while their answer is still being sent.
+    pub(super) sending: Padded<Hint>,
+    /// Whether somebody was refused for want of a slot since the last look.
+    pub(super) was_felt: Padded<AtomicBool>,
+    pub(super) overloads: Cell,
+    pub(super) tuner: Mutex<Tuner>,
+    pub(super) queue: Mutex<Queue>,
+    pub(super) waiting: AtomicUsize,
+    idle: Bell,
+}
+
+impl Shared {
+    pub(super) fn new(limit: Box<dyn Limit>, rule: Option<CoDel>, clock: Clock, seed: u64) -> Self {
+        let signal = Signal::new(limit.limit(), clock);
+        let epoch = clock();
+        Self {
+            levels: Levels::new(),
+            pressure: Pressure::new(signal.slots().limit()),
+            signal,
+            every: Hint::new(1),
+            has_queue: rule.is_some(),
+            clock,
+            epoch,
+            refusals: Refusals::new(seed),
+            residence: Cell::new(0),
+            reserved: Hint::new(0),
+            sending: Padded::default(),
+            was_felt: Padded::default(),
+            overloads: Cell::new(0),
+            tuner: Mutex::new(Tuner::new(epoch, limit)),
+            queue: Mutex::new(Queue::new(rule)),
+            waiting: AtomicUsize::new(0),
+            idle: Bell::new(),
+        }
+    }
+
+    /// Admits a call at once, if all calls are alike and none waits. The short way.
+    #[inline]
+    pub(super) fn try_admit(self: &Arc<Self>) -> Option<Permit> {
+        if self.levels.are_unused() { Some(self.permit(self.signal.try_take()?)) } else { None }
+    }
+
+    /// Admits a call at once or not at all.
+    #[inline]
+    pub(super) fn admit(self: &Arc<Self>, level: Level) -> Result<Permit, (Slots, ShedReason)> {
+        self.levels.offered(level);
+        let taken = self.signal.take(ShedReason::Limit, |seen| {
+            self.levels.permits(level, seen)?;
+            if seen.has_waiters() && !is_first_class(level) { Err(ShedReason::Limit) } else { Ok(()) }
+        })?;
+        Ok(self.permit(taken))
+    }
+
+    /// The permit of a call that has just taken a slot.
+    #[inline]
+    pub(super) fn permit(self: &Arc<Self>, taken: Slots) -> Permit {
+        self.permit_since(None, taken.admitted_bits(), taken)
+    }
+
+    /// The permit of a call that took a slot, maybe a while ago. It is timed if its number says so.
+    #[inline]
+    pub(super) fn permit_since(self: &Arc<Self>, since: Option<Instant>, number: u64, taken: Slots) -> Permit {
+        let every = self.every.load(Ordering::Relaxed) as u64;
+        let started = if number & every.wrapping_sub(1) == 0 { Some(self.time(since)) } else { None };
+        if self.pressure.rises(taken.in_flight()) {
+            self.update_state((self.clock)());
+        }
+        Permit::new(Arc::clone(self), started)
+    }
+
+    pub(super) fn nanos(&self, at: Instant) -> NonZeroU64 {
+        NonZeroU64::MIN.saturating_add(nanos(at.saturating_duration_since(self.epoch)))
+    }
+
+    /// The work of a call is done, and its answer is on its way; the slot is still taken.
+    pub(super) fn answered(&self, fate: Fate, timing: Option<Timing>) {
+        if fate == Fate::Overload {
+            self.overloads.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sending.0.fetch_add(1, Ordering::Relaxed);
+        if let Some(timing) = timing {
+            self.learn_from(timing, fate);
+        }
+    }
+
+    /// A slot comes free.
+    #[inline]
+    pub(super) fn depart(&self, fate: Fate, timing: Option<Timing>, was_sending: bool) {
+        if was_sending {
+            self.sending.0.fetch_sub(1, Ordering::Relaxed);
+        } else if fate == Fate::Overload {
+            self.overloads.fetch_add(1, Ordering::Relaxed);
+        }
+        let after = match fate {
+            Fate::Success | Fate::Ignored => self.signal.give_back(),
+            Fate::Overload | Fate::Panicked => self.signal.lose(DropReason::Failed),
+            Fate::Cancelled => self.signal.lose(DropReason::Closed),
+        };
+        if after.has_waiters() || after.in_flight() == 0 {
+            self.released(after);
+        }
+        if let Some(timing) = timing {
+            self.learn_from(timing, fate);
+        }
+    }
+
+    #[inline(never)]
+    fn released(&self, mut after: Slots) {
+        if after.has_waiters() {
+            self.hand_on();
+            after = self.signal.slots();
+        }
+        if after.in_flight() == 0 {
+            if self.signal.state() != State::Normal {
+                self.update_state((self.clock)());
+            }
+            if after.is_draining() {
+                self.idle.ring();
+            }
+        }
+    }
+
+    /// Counts a refusal, and answers it.
+    #[inline]
+    pub(super) fn refuse(&self, seen: Slots, reason: ShedReason) -> Overloaded {
+        self.refusals.count(reason);
+        self.answer(seen, reason, self.signal.rejected())
+    }
+
+    /// Counts a refusal that was not decided here, and answers it.
+    #[inline]
+    pub(super) fn refuse_for(&self, state: State, reason: ShedReason) -> Overloaded {
+        self.refusals.count(reason);
+        Overloaded::new(state, reason, self.refusals.retry_some_time(self.signal.rejected()))
+    }
+
+    /// The answer to a call that waited.
+    pub(super) fn overloaded(&self, reason: ShedReason) -> Overloaded {
+        let seen = self.signal.slots();
+        self.answer(seen, reason, seen.admitted_bits())
+    }
+
+    #[inline]
+    fn answer(&self, seen: Slots, reason: ShedReason, number: u64) -> Overloaded {
+        if reason == ShedReason::Limit {
+            self.felt();
+        }
+        let ahead = seen.in_flight().saturating_add(self.waiting());
+        Overloaded::new(self.signal.state(), reason, self.refusals.retry_after(number, ahead, seen))
+    }
+
+    /// How many calls were refused for which reason.
+    pub(super) fn shed(&self) -> [u64; ShedReason::ALL.len()] {
+        self.refusals.by_reason(self.signal.gauge().snapshot().counts.rejected)
+    }
+
+    #[inline]
+    pub(super) fn felt(&self) {
+        if !self.was_felt.0.load(Ordering::Relaxed) {
+            self.was_felt.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Admits nothing from now on, and refuses everybody who waits.
+    pub(super) fn drain(&self) {
+        if self.signal.drain() {
+            self.update_state((self.clock)());
+            self.dismiss();
+        }
+    }
+
+    /// Whether nothing is in flight. If it is, the waker is woken when that ends, provided that the part drains.
+    pub(super) fn poll_idle(&self, waker: &Waker) -> bool {
+        if self.signal.slots().in_flight() == 0 {
+            return true;
+        }
+        self.idle.register(waker);
+        self.signal.fence().in_flight() == 0
+    }
+}

@@ -1,0 +1,77 @@
+//! A place in the queue, held.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use super::permit::Permit;
+use super::queue::{Key, Verdict};
+use super::shared::Shared;
+use crate::overloaded::Overloaded;
+use crate::sync::lock;
+
+/// How a call entered a [`Limiter`](super::Limiter).
+#[derive(Debug)]
+#[must_use = "dropping it gives the slot, or the place in the queue, back"]
+pub enum Entry {
+    /// It has a slot.
+    Admitted(Permit),
+    /// It waits for one.
+    Queued(Ticket),
+}
+
+/// A place in the short queue of a [`Limiter`](super::Limiter). Dropping it leaves the queue; a slot that was meant for it
+/// goes to the next.
+#[must_use = "dropping a ticket leaves the queue"]
+pub struct Ticket {
+    /// `None` once there is nothing left to give back.
+    limiter: Option<Arc<Shared>>,
+    key: Key,
+}
+
+impl Ticket {
+    pub(super) const fn new(limiter: Arc<Shared>, key: Key) -> Self {
+        Self { limiter: Some(limiter), key }
+    }
+
+    /// Ready once there is a slot, or once it is clear that there will be none in time. Whoever polls it polls again when
+    /// woken, and at the [`deadline`](Self::deadline), which by itself wakes nobody.
+    ///
+    /// The latest waker is the one that is woken. Once it has been ready it stays pending.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] when the time is up or the limiter drains.
+    pub fn poll_admitted(&mut self, cx: &Context<'_>) -> Poll<Result<Permit, Overloaded>> {
+        let Some(limiter) = &self.limiter else { return Poll::Pending };
+        let verdict = ready!(limiter.poll_verdict(self.key, cx));
+        let Some(limiter) = self.limiter.take() else { return Poll::Pending };
+        Poll::Ready(match verdict {
+            Verdict::Admitted(since) => Ok(limiter.served(self.key, since)),
+            Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
+        })
+    }
+
+    /// When the call is refused if it has not been admitted; `None` if never. It moves nearer as the queue stands, and is
+    /// worth another look whenever it has passed.
+    pub fn deadline(&self) -> Option<Instant> {
+        lock(&self.limiter.as_ref()?.queue).deadline(self.key)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(limiter) = self.limiter.take() {
+            if let Some(Verdict::Admitted(since)) = limiter.leave(self.key) {
+                drop(limiter.served(self.key, since));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("number", &self.key.number()).finish_non_exhaustive()
+    }
+}

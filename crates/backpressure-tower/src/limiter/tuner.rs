@@ -1,0 +1,159 @@
+//! What is learned from the calls, once per window.
+
+use std::time::{Duration, Instant};
+
+use backpressure_core::limit::{Level, Limit, Sampler, Threshold, Window};
+
+use super::levels::Levels;
+
+/// Up to so many calls a second, every call is timed.
+const TIMED_PER_SECOND: f64 = 16_384.0;
+
+/// Beyond that, at most one call in so many is.
+const MOST_UNTIMED: usize = 64;
+
+/// So long after the last call of the most important class, slots are kept for it.
+const RESERVED_FOR: Duration = Duration::from_secs(10);
+
+/// Gathers windows and asks the limit what to make of them. It lives behind a lock that only timed calls take.
+#[derive(Debug)]
+pub(crate) struct Tuner {
+    sampler: Sampler,
+    limit: Box<dyn Limit>,
+    threshold: Threshold,
+    cursor: usize,
+    /// The sums at the last look, and those decided at the beginning of the window.
+    sums: Sums,
+    decided: u64,
+    reserved_until: Option<Instant>,
+}
+
+/// What has happened since the limiter was made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums {
+    /// Calls that were admitted or refused.
+    pub(crate) decided: u64,
+    /// Calls that were admitted and have been answered, or cancelled.
+    pub(crate) answered: u64,
+    /// Answers that were overloads.
+    pub(crate) overloads: u64,
+}
+
+/// What there is to see when a timed call comes or goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) now: Instant,
+    /// Calls that are being worked on. A body that is still being sent is not.
+    pub(crate) working: usize,
+    /// Slots that work may have.
+    pub(crate) room: usize,
+    pub(crate) sums: Sums,
+    /// Whether somebody was refused for want of a slot.
+    pub(crate) was_felt: bool,
+    /// One call in so many is timed.
+    pub(crate) every: usize,
+    /// Latency and delay of the call that goes.
+    pub(crate) timed: Option<(Duration, Duration)>,
+}
+
+/// What follows from a window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tuning {
+    pub(crate) limit: usize,
+    /// Calls answered per second.
+    pub(crate) throughput: f64,
+    /// Seconds a call is in flight.
+    pub(crate) residence: f64,
+    pub(crate) delay: Duration,
+    pub(crate) every: usize,
+}
+
+impl Tuner {
+    pub(crate) fn new(now: Instant, limit: Box<dyn Limit>) -> Self {
+        Self {
+            sampler: Sampler::new(now),
+            limit,
+            threshold: Threshold::new(),
+            cursor: 0,
+            sums: Sums::default(),
+            decided: 0,
+            reserved_until: None,
+        }
+    }
+
+    /// Another limit from now on. Answers the one before, to be dropped where no lock is held.
+    pub(crate) fn replace(&mut self, limit: Box<dyn Limit>) -> Box<dyn Limit> {
+        std::mem::replace(&mut self.limit, limit)
+    }
+
+    /// Takes a look, and a conclusion if a window is over.
+    pub(crate) fn look(&mut self, look: &Look, levels: &Levels) -> Option<Tuning> {
+        let before = std::mem::replace(&mut self.sums, look.sums);
+        let since = |now: u64, then: u64| now.saturating_sub(then);
+        self.sampler.departed(since(look.sums.answered, before.answered), since(look.sums.overloads, before.overloads));
+        if let Some((latency, delay)) = look.timed {
+            self.sampler.timed(latency, delay);
+        }
+        if look.was_felt {
+            self.sampler.saturate();
+        }
+        self.sampler.in_flight(look.now, look.working, look.room);
+        let mut window = self.sampler.close(look.now)?;
+        if look.every > 1 {
+            by_littles_law(&mut window);
+        }
+        let tuning = Tuning {
+            limit: self.limit.update(&window),
+            throughput: window.throughput(),
+            residence: window.residence().unwrap_or_default(),
+            delay: window.delay,
+            every: every(window.throughput()),
+        };
+        levels.cut_at(self.cut(&window, look, levels));
+        self.decided = look.sums.decided;
+        self.reserve(look.now, levels);
+        Some(tuning)
+    }
+
+    fn cut(&mut self, window: &Window, look: &Look, levels: &Levels) -> Level {
+        levels.tell(&mut self.threshold, &mut self.cursor);
+        let offered = look.sums.decided.saturating_sub(self.decided) as f64 / window.length.as_secs_f64();
+        let utilization = if window.saturated { 1.0 } else { window.in_flight / look.room.max(1) as f64 };
+        self.threshold.update(window.throughput(), offered, utilization)
+    }
+
+    fn reserve(&mut self, now: Instant, levels: &Levels) {
+        if levels.has_called() {
+            self.reserved_until = now.checked_add(RESERVED_FOR);
+        } else if self.reserved_until.is_some_and(|until| now >= until) {
+            self.reserved_until = None;
+            levels.stop_reserving();
+        }
+    }
+}
+
+/// Where only a sample of the calls is looked at, what is in flight between two looks is not known; but there are so
+/// many calls then that N = X·T with the mean of the timed latencies says it better.
+fn by_littles_law(window: &mut Window) {
+    if let Some(latency) = window.latency {
+        window.in_flight = window.throughput() * latency.as_secs_f64();
+    }
+}
+
+fn every(throughput: f64) -> usize {
+    ((throughput / TIMED_PER_SECOND).ceil() as usize).clamp(1, MOST_UNTIMED).next_power_of_two()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_timed_one_by_one_unless_they_are_very_many() {
+        for (throughput, expected) in
+            [(0.0, 1), (16_384.0, 1), (16_385.0, 2), (60_000.0, 4), (1e9, 64), (f64::INFINITY, 64), (f64::NAN, 1)]
+        {
+            assert_eq!(every(throughput), expected, "{throughput} a second");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Answers in HTTP.
+
+use backpressure_core::State;
+use backpressure_core::limit::Outcome;
+use http::header::{CONNECTION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
+
+use super::body::HeldBody;
+use super::wait;
+use crate::limiter::Permit;
+use crate::overloaded::Overloaded;
+use crate::shed::{Plain, Responder, ShedLayer};
+
+/// Answers a shed request with `503 Service Unavailable`. See [`ShedLayer::into_http`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Http;
+
+impl<C> ShedLayer<C, Plain> {
+    /// Answers shed requests in HTTP, rather than with an error: the service's error type stays what it was, so a
+    /// service that cannot fail (as axum wants it) still cannot.
+    ///
+    /// * A shed request gets `503 Service Unavailable` with an empty body and a `Retry-After` in whole seconds, at least 1,
+    ///   computed from how long the excess takes to drain, and different from client to client. The
+    ///   [`Overloaded`](crate::Overloaded) is among the extensions of the response, for layers outside that log or count.
+    /// * While draining, answers of either kind over HTTP/1 also carry `Connection: close`, so that clients who keep their
+    ///   connection go elsewhere. (HTTP/2 has no such header; its server sends `GOAWAY` when it is told to shut down.)
+    /// * A request occupies its slot to the end of the response's [body](HeldBody).
+    /// * For an adaptive limit 503 and 504 are signs of overload; other 5xx and errors are not timed; 4xx are answers like any.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use backpressure_tower::ShedLayer;
+    /// use http::{Request, Response, StatusCode};
+    /// use http_body_util::Full;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = ShedLayer::fixed(1)?.into_http();
+    /// let handler = service_fn(|_: Request<()>| async {
+    ///     Ok::<_, Infallible>(Response::new(Full::new(&b"hello"[..])))
+    /// });
+    /// let server = ServiceBuilder::new().layer(layer).service(handler);
+    ///
+    /// let first = server.clone().oneshot(Request::new(())).await?;
+    /// assert_eq!(first.status(), StatusCode::OK);
+    /// let second = server.clone().oneshot(Request::new(())).await?;
+    /// assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "the body of the first has not been read");
+    /// assert!(second.headers().contains_key("retry-after"));
+    /// drop(first);
+    /// let third = server.oneshot(Request::new(())).await?;
+    /// assert_eq!(third.status(), StatusCode::OK);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_http(self) -> ShedLayer<C, Http> {
+        self.respond_with(Http)
+    }
+}
+
+impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
+    type Call = Version;
+    type Response = Response<HeldBody<B>>;
+    type Error = E;
+
+    const HOLDS: bool = true;
+
+    fn begin(&self, request: &Request<A>) -> Version {
+        request.version()
+    }
+
+    fn failed(&self, error: E) -> E {
+        error
+    }
+
+    fn outcome(&self, result: &Result<Response<B>, E>) -> Outcome {
+        result.as_ref().map_or(Outcome::Ignored, |response| outcome(response.status()))
+    }
+
+    fn answer(
+        &self,
+        version: Version,
+        result: Result<Response<B>, E>,
+        permit: Option<Permit>,
+        state: State,
+    ) -> Result<Self::Response, E> {
+        let mut response = result?.map(|body| HeldBody::new(body, permit));
+        if state == State::Draining {
+            close(version, response.headers_mut());
+        }
+        Ok(response)
+    }
+
+    fn shed(&self, version: Version, overloaded: Overloaded) -> Result<Self::Response, E> {
+        let mut response = Response::new(HeldBody::empty());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let seconds = wait::seconds(overloaded.retry_after(), wait::random());
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        if overloaded.is_draining() {
+            close(version, response.headers_mut());
+        }
+        response.extensions_mut().insert(overloaded);
+        Ok(response)
+    }
+}
+
+/// What a status says about load.
+pub(super) fn outcome(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Outcome::Overload,
+        _ if status.is_server_error() => Outcome::Ignored,
+        _ => Outcome::Success,
+    }
+}
+
+fn close(version: Version, headers: &mut HeaderMap) {
+    if version <= Version::HTTP_11 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::overloaded::ShedReason;
+
+    type Inner = Response<Full<&'static [u8]>>;
+    type Outer = Response<HeldBody<Full<&'static [u8]>>>;
+
+    fn shed(version: Version, reason: ShedReason, wait: Duration) -> Outer {
+        let overloaded = Overloaded::new(State::Blocked, reason, wait);
+        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::shed(&Http, version, overloaded);
+        response
+    }
+
+    fn answer(version: Version, state: State) -> Outer {
+        let inner = Ok(Inner::default());
+        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::answer(&Http, version, inner, None, state);
+        response
+    }
+
+    #[test]
+    fn s3_a_shed_request_is_told_when_to_come_back() {
+        let response = shed(Version::HTTP_11, ShedReason::Limit, Duration::from_secs(7));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(["7", "8"].contains(&response.headers()[RETRY_AFTER].to_str().unwrap()));
+        assert!(response.body().is_end_stream());
+        let overloaded = response.extensions().get::<Overloaded>().unwrap();
+        assert_eq!(overloaded.reason(), ShedReason::Limit, "for those who ask why");
+        let forever = shed(Version::HTTP_11, ShedReason::Limit, Duration::MAX);
+        assert_eq!(forever.headers()[RETRY_AFTER], u64::MAX.to_string(), "d6");
+    }
+
+    #[test]
+    fn connections_are_closed_while_draining_and_where_there_is_such_a_header() {
+        let closes = |version, reason| shed(version, reason, Duration::ZERO).headers().contains_key(CONNECTION);
+        assert!([Version::HTTP_10, Version::HTTP_11].into_iter().all(|version| closes(version, ShedReason::Draining)));
+        assert!(!closes(Version::HTTP_2, ShedReason::Draining));
+        assert!(!closes(Version::HTTP_11, ShedReason::Limit));
+
+        let closes = |version, state| answer(version, state).headers().contains_key(CONNECTION);
+        assert!(closes(Version::HTTP_11, State::Draining));
+        assert!(!closes(Version::HTTP_2, State::Draining));
+        assert!(!closes(Version::HTTP_11, State::Blocked));
+    }
+
+    #[test]
+    fn only_503_and_504_speak_of_overload() {
+        for status in (100..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
+            let mut response = Inner::default();
+            *response.status_mut() = status;
+            let expected = match status.as_u16() {
+                503 | 504 => Outcome::Overload,
+                500.. => Outcome::Ignored,
+                _ => Outcome::Success,
+            };
+            let outcome = Responder::<Request<()>, Inner, Infallible>::outcome(&Http, &Ok(response));
+            assert_eq!(outcome, expected, "{status}");
+        }
+    }
+}

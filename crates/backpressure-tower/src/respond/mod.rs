@@ -1,0 +1,18 @@
+//! The answers of a shed call in HTTP and gRPC, and what their requests say about themselves.
+
+mod body;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod headers;
+mod http;
+mod wait;
+
+pub use body::HeldBody;
+#[cfg(feature = "grpc")]
+pub use grpc::Grpc;
+pub use headers::RequestHeaders;
+pub use http::Http;
+
+/// The header of a gRPC answer that tells how long to wait before trying again, in milliseconds.
+#[cfg(feature = "grpc")]
+pub(crate) const PUSHBACK: &str = "grpc-retry-pushback-ms";

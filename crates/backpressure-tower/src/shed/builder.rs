@@ -1,0 +1,91 @@
+//! How a layer is made.
+
+use backpressure_core::Gauge;
+use backpressure_core::limit::{CoDel, Limit};
+
+use super::gate::Gate;
+use super::policy::Policy;
+use super::watch::Watch;
+use super::{Plain, ShedLayer};
+use crate::limiter::{Limiter, LimiterBuilder};
+
+/// Makes a [`ShedLayer`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing by itself"]
+pub struct ShedLayerBuilder {
+    limiter: Source,
+    gauges: Vec<Gauge>,
+    policy: Policy,
+    shadow: bool,
+    waits: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    New(LimiterBuilder),
+    Given(Limiter),
+}
+
+impl ShedLayerBuilder {
+    pub(super) fn new(limiter: LimiterBuilder) -> Self {
+        Self {
+            limiter: Source::New(limiter),
+            gauges: Vec::new(),
+            policy: Policy::default(),
+            shadow: false,
+            waits: false,
+        }
+    }
+
+    /// What limits the calls in flight. Default: a [`Limiter`] that finds its limit by itself, with a short queue.
+    ///
+    /// A limiter that is given to several layers limits all of them together.
+    pub fn limiter(self, limiter: impl Into<Limiter>) -> Self {
+        Self { limiter: Source::Given(limiter.into()), ..self }
+    }
+
+    /// Another limit, with a short queue.
+    pub fn limit(self, limit: impl Limit + 'static) -> Self {
+        Self { limiter: Source::New(Limiter::builder().limit(limit).queue(CoDel::new())), ..self }
+    }
+
+    /// Watches a part, in addition to those watched already: calls are shed while it is pressed, as the
+    /// [`policy`](Self::policy) says for the worst state of all of them. Default: none is watched.
+    pub fn watch(mut self, gauge: Gauge) -> Self {
+        self.gauges.push(gauge);
+        self
+    }
+
+    /// What is done in which state of the parts that are watched. Default: see [`Policy`].
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Decides and counts, but sheds nothing and lets nothing wait: for finding out what a layer would do. Default: no.
+    ///
+    /// A call that would have been shed takes no slot, so that the others are counted as if it had been.
+    pub fn shadow(self) -> Self {
+        Self { shadow: true, ..self }
+    }
+
+    /// For those who call rather than serve: `poll_ready` is pending while there is no slot, or while a part that is
+    /// watched is `Blocked`, and wakes on the edge; a service that is ready has its slot. Nothing is shed, unless the
+    /// layer drains. Default: no, for a server that lets its callers wait has a queue without a bound.
+    ///
+    /// Priorities and deadlines, which belong to requests, mean nothing where there is no request yet.
+    pub fn wait(self) -> Self {
+        Self { waits: true, ..self }
+    }
+
+    /// The layer. All services it makes share what was built here, in every clone of either.
+    pub fn build(self) -> ShedLayer<Plain, Plain> {
+        let limiter = match self.limiter {
+            Source::New(builder) => builder.build(),
+            Source::Given(limiter) => limiter,
+        };
+        let mut gauges = self.gauges;
+        let gauge = if gauges.len() > 1 { Some(Gauge::worst_of(gauges)) } else { gauges.pop() };
+        let watch = Watch::new(gauge, self.policy, limiter.now()());
+        ShedLayer::of(Gate::new(limiter, watch, self.waits, self.shadow))
+    }
+}

@@ -1,0 +1,126 @@
+//! What is known of a call before it is decided.
+
+use std::time::Duration;
+
+use backpressure_core::limit::Level;
+
+use super::Plain;
+
+/// How a call is to be treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It goes by the layer as if there were none: a health check, or the reading of a metric. It takes no slot and is
+    /// learned nothing from.
+    Bypass,
+    /// It may be shed.
+    Call {
+        /// How important it is.
+        level: Level,
+        /// What is left of the time it must be answered in, if it has a deadline.
+        patience: Option<Duration>,
+    },
+}
+
+impl Class {
+    /// A call of this level that has no deadline.
+    pub const fn of(level: Level) -> Self {
+        Self::Call { level, patience: None }
+    }
+}
+
+impl Default for Class {
+    fn default() -> Self {
+        Self::of(Level::default())
+    }
+}
+
+impl<L: Into<Level>> From<L> for Class {
+    fn from(level: L) -> Self {
+        Self::of(level.into())
+    }
+}
+
+/// Classifies requests. Any `Fn(&Req) -> Class` does.
+pub trait Classify<Req> {
+    /// The class of this request. Called once for each, before it is decided; it should be cheap.
+    fn classify(&self, request: &Req) -> Class;
+}
+
+/// Every request is a call of the default level.
+impl<Req> Classify<Req> for Plain {
+    #[inline]
+    fn classify(&self, _: &Req) -> Class {
+        Class::default()
+    }
+}
+
+impl<Req, F: Fn(&Req) -> Class> Classify<Req> for F {
+    fn classify(&self, request: &Req) -> Class {
+        self(request)
+    }
+}
+
+/// Made by [`ShedLayer::level`](super::ShedLayer::level).
+#[derive(Debug, Clone, Copy)]
+pub struct ByLevel<C, F> {
+    pub(super) rest: C,
+    pub(super) level: F,
+}
+
+impl<Req, C: Classify<Req>, F: Fn(&Req) -> Level> Classify<Req> for ByLevel<C, F> {
+    fn classify(&self, request: &Req) -> Class {
+        match self.rest.classify(request) {
+            Class::Bypass => Class::Bypass,
+            Class::Call { patience, .. } => Class::Call { level: (self.level)(request), patience },
+        }
+    }
+}
+
+/// Made by [`ShedLayer::patience`](super::ShedLayer::patience).
+#[derive(Debug, Clone, Copy)]
+pub struct ByPatience<C, F> {
+    pub(super) rest: C,
+    pub(super) patience: F,
+}
+
+impl<Req, C: Classify<Req>, F: Fn(&Req) -> Option<Duration>> Classify<Req> for ByPatience<C, F> {
+    fn classify(&self, request: &Req) -> Class {
+        match self.rest.classify(request) {
+            Class::Bypass => Class::Bypass,
+            Class::Call { level, .. } => Class::Call { level, patience: (self.patience)(request) },
+        }
+    }
+}
+
+/// Made by [`ShedLayer::bypass`](super::ShedLayer::bypass).
+#[derive(Debug, Clone, Copy)]
+pub struct Bypass<C, F> {
+    pub(super) rest: C,
+    pub(super) passes: F,
+}
+
+impl<Req, C: Classify<Req>, F: Fn(&Req) -> bool> Classify<Req> for Bypass<C, F> {
+    fn classify(&self, request: &Req) -> Class {
+        if (self.passes)(request) { Class::Bypass } else { self.rest.classify(request) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backpressure_core::limit::Criticality;
+
+    use super::*;
+
+    #[test]
+    fn each_adds_what_it_knows() {
+        let level = ByLevel { rest: Plain, level: |n: &u8| Level::new(Criticality::Sheddable, *n) };
+        let patience = ByPatience { rest: level, patience: |n: &u8| Some(Duration::from_secs(u64::from(*n))) };
+        let class = Bypass { rest: patience, passes: |n: &u8| *n == 0 };
+        assert_eq!(class.classify(&0), Class::Bypass);
+        let level = Level::new(Criticality::Sheddable, 7);
+        assert_eq!(class.classify(&7), Class::Call { level, patience: Some(Duration::from_secs(7)) });
+        let closure = |n: &u8| if *n == 0 { Class::Bypass } else { Criticality::CriticalPlus.into() };
+        assert_eq!((closure.classify(&0), closure.classify(&1)), (Class::Bypass, Class::of(Level::FIRST)));
+        assert_eq!(Plain.classify(&0), Class::of(Level::default()));
+    }
+}

@@ -1,0 +1,112 @@
+//! Shutting a layer down.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::gate::Gate;
+
+/// Thirty years: as good as never, and not beyond the end of time.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// Shuts a layer down, in the order that loses no call: made by [`ShedHandle::drain`](super::ShedHandle::drain).
+///
+/// ```text
+///  not ready     grace     shedding        idle, or the deadline
+///  ├──────────────────────┼───────────────┤
+///  probes say no, calls   calls are shed,  report
+///  are still admitted     others finish
+/// ```
+///
+/// # Cancel safety
+///
+/// What has begun stays: a layer whose drain is dropped is not ready, and once it sheds it goes on shedding. Drain it again
+/// to wait for it again.
+#[must_use = "futures do nothing unless polled"]
+pub struct Drain {
+    gate: Arc<Gate>,
+    began: Instant,
+    grace: Duration,
+    deadline: Duration,
+    settled: u64,
+    shed: u64,
+    is_shedding: bool,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShedDrainReport {
+    /// Calls that were in flight, or came during the grace, and are done.
+    pub finished: u64,
+    /// Calls still in flight when the deadline passed.
+    pub abandoned: usize,
+    /// Calls that were shed meanwhile.
+    pub shed: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl Drain {
+    pub(super) fn new(gate: Arc<Gate>, deadline: Duration) -> Self {
+        let (settled, shed) = (gate.limiter.settled(), gate.counts().total());
+        let began = Instant::now();
+        Self { gate, began, grace: Duration::ZERO, deadline, settled, shed, is_shedding: false, alarm: None }
+    }
+
+    /// For so long calls are still admitted: time for load balancers to see that the service is not ready. Default: none.
+    ///
+    /// It is part of the time until the deadline.
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    fn report(&self, abandoned: usize) -> ShedDrainReport {
+        ShedDrainReport {
+            finished: self.gate.limiter.settled().saturating_sub(self.settled),
+            abandoned,
+            shed: self.gate.counts().total().saturating_sub(self.shed),
+            elapsed: self.began.elapsed(),
+        }
+    }
+
+    /// Ready once so much time has passed since the beginning. The clock decides; the alarm only wakes.
+    fn poll_passed(&mut self, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if self.began.elapsed() >= time {
+            return Poll::Ready(());
+        }
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(self.began + time.min(FAR))));
+        alarm.as_mut().poll(cx)
+    }
+}
+
+impl Future for Drain {
+    type Output = ShedDrainReport;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShedDrainReport> {
+        let this = self.get_mut();
+        if !this.is_shedding {
+            std::task::ready!(this.poll_passed(this.grace.min(this.deadline), cx));
+            this.is_shedding = true;
+            this.alarm = None;
+            this.gate.drain();
+        }
+        if this.gate.limiter.poll_idle(cx).is_ready() {
+            return Poll::Ready(this.report(0));
+        }
+        std::task::ready!(this.poll_passed(this.deadline, cx));
+        Poll::Ready(this.report(this.gate.limiter.in_flight()))
+    }
+}
+
+impl fmt::Debug for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain").field("grace", &self.grace).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

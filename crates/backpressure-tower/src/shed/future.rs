@@ -1,0 +1,153 @@
+//! The answer to a call, to come.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use backpressure_core::State;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+pub(super) use super::parked::Parked;
+use super::parked::Unmade;
+use super::respond::Responder;
+use crate::limiter::Permit;
+use crate::overloaded::Overloaded;
+
+pin_project! {
+    /// The response of a [`Shed`](super::Shed) service. Dropping it frees the slot, or the place in the queue.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ShedFuture<S, Req, R>
+    where
+        S: Service<Req>,
+        R: Responder<Req, S::Response, S::Error>,
+    {
+        #[pin]
+        stage: Stage<S, Req>,
+        // `None` once it has been answered.
+        call: Option<R::Call>,
+        respond: R,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    pub(super) enum Stage<S, Req>
+    where
+        S: Service<Req>,
+    {
+        Running { #[pin] future: S::Future, permit: Option<Permit> },
+        Shed { overloaded: Overloaded },
+        Parked { parked: Option<Box<Parked<S, Req>>> },
+        Done,
+    }
+}
+
+impl<S: Service<Req>, Req> Stage<S, Req> {
+    pub(super) const fn running(future: S::Future, permit: Option<Permit>) -> Self {
+        Self::Running { future, permit }
+    }
+
+    pub(super) const fn shed(overloaded: Overloaded) -> Self {
+        Self::Shed { overloaded }
+    }
+
+    pub(super) fn parked(parked: Parked<S, Req>) -> Self {
+        Self::Parked { parked: Some(Box::new(parked)) }
+    }
+}
+
+impl<S, Req, R> ShedFuture<S, Req, R>
+where
+    S: Service<Req>,
+    R: Responder<Req, S::Response, S::Error>,
+{
+    #[inline]
+    pub(super) const fn new(stage: Stage<S, Req>, call: R::Call, respond: R) -> Self {
+        Self { stage, call: Some(call), respond }
+    }
+}
+
+impl<S, Req, R> Future for ShedFuture<S, Req, R>
+where
+    S: Service<Req>,
+    R: Responder<Req, S::Response, S::Error>,
+{
+    type Output = Result<R::Response, R::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.stage.as_mut().project() {
+                StageProjection::Running { future, permit } => {
+                    if let Some(permit) = permit {
+                        permit.began();
+                    }
+                    let unless_it_panics = FreeOnDrop(permit);
+                    let polled = future.poll(cx);
+                    std::mem::forget(unless_it_panics);
+                    let Poll::Ready(result) = polled else { return Poll::Pending };
+                    let Some(call) = this.call.take() else { return Poll::Pending };
+                    let mut state = State::Normal;
+                    let permit = permit.take().and_then(|mut permit| {
+                        let outcome = this.respond.outcome(&result);
+                        if !R::HOLDS {
+                            permit.finish(outcome);
+                            return None;
+                        }
+                        permit.answered(outcome);
+                        state = permit.state();
+                        Some(permit)
+                    });
+                    this.stage.set(Stage::Done);
+                    return Poll::Ready(this.respond.answer(call, result, permit, state));
+                }
+                StageProjection::Shed { overloaded } => {
+                    let overloaded = *overloaded;
+                    let Some(call) = this.call.take() else { return Poll::Pending };
+                    return Poll::Ready(this.respond.shed(call, overloaded));
+                }
+                StageProjection::Parked { parked } => {
+                    let admitted = match parked.as_mut() {
+                        Some(parked) => ready!(parked.poll(cx)),
+                        None => return Poll::Pending,
+                    };
+                    let Some(waited) = parked.take() else { return Poll::Pending };
+                    let next = match admitted {
+                        Ok(()) => waited.call(),
+                        Err(Unmade::Shed(overloaded)) => Stage::shed(overloaded),
+                        Err(Unmade::Failed(error)) => return Poll::Ready(Err(this.respond.failed(error))),
+                    };
+                    this.stage.set(next);
+                }
+                StageProjection::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Frees the slot of a call when it is dropped.
+struct FreeOnDrop<'a>(&'a mut Option<Permit>);
+
+impl Drop for FreeOnDrop<'_> {
+    fn drop(&mut self) {
+        *self.0 = None;
+    }
+}
+
+impl<S, Req, R> fmt::Debug for ShedFuture<S, Req, R>
+where
+    S: Service<Req>,
+    R: Responder<Req, S::Response, S::Error>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Running { .. } => "running",
+            Stage::Shed { .. } => "shed",
+            Stage::Parked { .. } => "parked",
+            Stage::Done => "done",
+        };
+        f.debug_struct("ShedFuture").field("stage", &stage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,147 @@
+//! What every service made by one layer shares: the limiter, what is watched, and what was shed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use backpressure_core::State;
+use backpressure_core::limit::Level;
+
+use super::counts::{Cells, ShedCounts};
+use super::watch::{Passage, Watch};
+use crate::limiter::{Entry, Limiter, Permit, Reserved, Ticket};
+use crate::overloaded::{Overloaded, ShedReason};
+
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) limiter: Limiter,
+    pub(super) watch: Watch,
+    pub(super) counts: Cells,
+    /// Whether `poll_ready` waits rather than `call` sheds.
+    pub(super) waits: bool,
+    shadow: AtomicBool,
+    /// Whether it has been announced that the service goes away.
+    leaving: AtomicBool,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// It is made. It takes no slot if the layer is a shadow that would have shed it.
+    Go(Option<Permit>),
+    Wait(Ticket, Option<Reserved>),
+    Shed(Overloaded),
+}
+
+impl Gate {
+    pub(super) fn new(limiter: Limiter, watch: Watch, waits: bool, shadow: bool) -> Self {
+        Self {
+            limiter,
+            watch,
+            counts: Cells::default(),
+            waits,
+            shadow: AtomicBool::new(shadow),
+            leaving: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_shadow(&self) -> bool {
+        self.shadow.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_shadow(&self, shadow: bool) {
+        self.shadow.store(shadow, Ordering::Relaxed);
+        self.watch.edited.ring();
+    }
+
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn counts(&self) -> ShedCounts {
+        self.counts.read(self.limiter.shed())
+    }
+
+    /// Sheds everything from now on.
+    pub(super) fn drain(&self) {
+        self.leave();
+        self.limiter.drain();
+        self.watch.edited.ring();
+    }
+
+    /// The state that is forced, or else the worst of what is watched and the limiter's own.
+    pub(super) fn state(&self) -> State {
+        let own = self.limiter.state();
+        if self.watch.is_forced() && own != State::Draining { self.watch.state() } else { own.max(self.watch.state()) }
+    }
+
+    /// Whether calls are shed on account of what is watched, all but a few.
+    #[inline]
+    pub(super) fn sheds(&self) -> bool {
+        !self.watch.is_idle() && self.watch.sheds() && !self.is_shadow()
+    }
+
+    /// The short way in. `None` says nothing.
+    #[inline]
+    pub(super) fn admit_plainly(&self, level: Level) -> Option<Permit> {
+        if level == Level::default() && self.watch.is_idle() { self.limiter.admit_plainly() } else { None }
+    }
+
+    /// Decides a call, once.
+    #[inline(always)]
+    pub(super) fn decide(&self, level: Level, patience: Option<Duration>) -> Decision {
+        match self.admit_plainly(level) {
+            Some(permit) => Decision::Go(Some(permit)),
+            None => self.decide_at_length(level, patience),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn decide_at_length(&self, level: Level, patience: Option<Duration>) -> Decision {
+        let shadow = self.is_shadow();
+        if self.watch.is_idle() && !shadow {
+            return self.enter(level, patience, None);
+        }
+        let reserved = match self.watch.admit(level, &self.limiter) {
+            Ok(Passage::Free) => None,
+            Ok(Passage::Reserved(reserved)) => Some(reserved),
+            Ok(Passage::Probe) => {
+                self.counts.probe();
+                None
+            }
+            Err((_, reason)) if shadow => return self.pass_by(reason),
+            Err((state, reason)) => return Decision::Shed(self.limiter.refuse(state, reason)),
+        };
+        if shadow {
+            return match self.limiter.admit_silently(level) {
+                Ok(permit) => Decision::Go(Some(permit.reserved(reserved))),
+                Err(reason) => self.pass_by(reason),
+            };
+        }
+        self.enter(level, patience, reserved)
+    }
+
+    #[inline]
+    fn enter(&self, level: Level, patience: Option<Duration>, reserved: Option<Reserved>) -> Decision {
+        match self.limiter.enter(level, patience) {
+            Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),
+            Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, reserved),
+            Err(overloaded) => Decision::Shed(overloaded),
+        }
+    }
+
+    /// A call goes by the layer.
+    pub(super) fn go_by(&self) -> Decision {
+        self.counts.bypassed();
+        Decision::Go(None)
+    }
+
+    /// A call that would have been shed is not.
+    fn pass_by(&self, reason: ShedReason) -> Decision {
+        self.counts.would_shed(reason);
+        Decision::Go(None)
+    }
+}

@@ -1,0 +1,147 @@
+//! The layer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backpressure_core::limit::{CoDel, Fixed, Level, Outcome};
+use backpressure_core::{ConfigError, Gauge};
+use tower_layer::Layer;
+
+use super::builder::ShedLayerBuilder;
+use super::classify::{ByLevel, ByPatience, Bypass};
+use super::gate::Gate;
+use super::respond::ByOutcome;
+use super::{Plain, Shed, ShedHandle};
+use crate::limiter::Limiter;
+
+/// Sheds calls that do not fit, before anything is done for them.
+///
+/// A call fits if the parts that are [watched](ShedLayerBuilder::watch) are not pressed, and if fewer calls are in flight than
+/// the limit allows. The others are answered at once with [`Overloaded`](crate::Overloaded), which says why and when to come
+/// back. Which calls go first is up to their [level](Self::level).
+///
+/// Everything is shared by all clones of the layer and by every service it makes: axum and tonic make many of them, one
+/// for each route or connection, and they are limited together.
+///
+/// ```
+/// use backpressure_tower::{ShedError, ShedLayer};
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = ShedLayer::fixed(1)?;
+/// let handle = layer.handle();
+/// let echo = service_fn(|word: &'static str| async move { Ok::<_, std::io::Error>(word) });
+/// let mut service = ServiceBuilder::new().layer(layer).service(echo);
+///
+/// let first = service.ready().await?.call("one");
+/// let second = service.ready().await?.call("two");
+/// assert!(matches!(second.await, Err(ShedError::Overloaded(_))));
+/// assert_eq!(first.await?, "one");
+/// assert_eq!(handle.counts().total(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a layer does nothing by itself"]
+pub struct ShedLayer<C = Plain, R = Plain> {
+    gate: Arc<Gate>,
+    classify: C,
+    respond: R,
+}
+
+impl ShedLayer {
+    /// A layer that is made to measure.
+    pub fn builder() -> ShedLayerBuilder {
+        ShedLayerBuilder::new(Limiter::builder().queue(CoDel::new()))
+    }
+
+    /// A layer that finds out by itself how many calls to admit, with a short queue.
+    pub fn adaptive() -> Self {
+        Self::builder().build()
+    }
+
+    /// A layer that admits so many calls at a time, with no queue.
+    ///
+    /// # Errors
+    ///
+    /// Refuses 0.
+    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
+        Ok(Self::builder().limiter(Limiter::fixed(limit)?).build())
+    }
+
+    /// A layer that sheds while a part is pressed, and has no limit of its own. For several parts, see
+    /// [`Gauge::worst_of`].
+    pub fn by_gauge(gauge: Gauge) -> Self {
+        let unlimited = Fixed::new(usize::MAX).map(|limit| Limiter::builder().limit(limit));
+        ShedLayerBuilder::new(unlimited.unwrap_or_else(|_| Limiter::builder())).watch(gauge).build()
+    }
+
+    pub(super) fn of(gate: Gate) -> Self {
+        Self { gate: Arc::new(gate), classify: Plain, respond: Plain }
+    }
+}
+
+impl<C, R> ShedLayer<C, R> {
+    /// A handle on what this layer and its services share.
+    pub fn handle(&self) -> ShedHandle {
+        ShedHandle::of(Arc::clone(&self.gate))
+    }
+
+    /// Classifies requests, instead of what was said about them before.
+    pub fn classify<C2>(self, classify: C2) -> ShedLayer<C2, R> {
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// How important a request is. Default: [`Critical`](backpressure_core::limit::Criticality::Critical), all alike.
+    pub fn level<Req, F: Fn(&Req) -> Level>(self, level: F) -> ShedLayer<ByLevel<C, F>, R> {
+        let classify = ByLevel { rest: self.classify, level };
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// How much time is left to answer a request. Default: nobody knows. It matters to those that wait in the short queue.
+    pub fn patience<Req, F: Fn(&Req) -> Option<Duration>>(self, patience: F) -> ShedLayer<ByPatience<C, F>, R> {
+        let classify = ByPatience { rest: self.classify, patience };
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// Which requests go by the layer, such as health checks. Default: none.
+    pub fn bypass<Req, F: Fn(&Req) -> bool>(self, passes: F) -> ShedLayer<Bypass<C, F>, R> {
+        let classify = Bypass { rest: self.classify, passes };
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// How an answer counts for the limit. Default: an answer is an answer, errors included.
+    ///
+    /// An error that is the caller's own must not be an overload, or bad requests would shrink the limit.
+    pub fn outcome<Res, E, F: Fn(&Result<Res, E>) -> Outcome>(self, outcome: F) -> ShedLayer<C, ByOutcome<R, F>> {
+        let respond = ByOutcome { rest: self.respond, outcome };
+        ShedLayer { gate: self.gate, classify: self.classify, respond }
+    }
+
+    /// Answers in another protocol.
+    #[cfg(feature = "http")]
+    pub(crate) fn respond_with<R2>(self, respond: R2) -> ShedLayer<C, R2> {
+        ShedLayer { gate: self.gate, classify: self.classify, respond }
+    }
+}
+
+impl<S, C: Clone, R: Clone> Layer<S> for ShedLayer<C, R> {
+    type Service = Shed<S, C, R>;
+
+    fn layer(&self, inner: S) -> Shed<S, C, R> {
+        Shed::new(inner, Arc::clone(&self.gate), self.classify.clone(), self.respond.clone())
+    }
+}
+
+impl<C: Clone, R: Clone> Clone for ShedLayer<C, R> {
+    fn clone(&self) -> Self {
+        Self { gate: Arc::clone(&self.gate), classify: self.classify.clone(), respond: self.respond.clone() }
+    }
+}
+
+impl<C, R> fmt::Debug for ShedLayer<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShedLayer").field("gate", &self.gate).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,37 @@
+//! The layer that sheds.
+//!
+//! ```text
+//!  request ──▶ classify ──▶ watch ──────────▶ limiter ─────▶ inner service ──▶ respond ──▶ response
+//!                │ bypass     │ gauge, policy    │ slot, queue                    ▲ ▲
+//!                └────────────┼──────────────────┼────────────────────────────────┘ │
+//!                             └── Overloaded ────┴──────────────────────────────────┘
+//! ```
+
+mod builder;
+mod classify;
+mod counts;
+mod drain;
+mod future;
+mod gate;
+mod handle;
+mod layer;
+mod parked;
+mod policy;
+mod respond;
+mod service;
+mod watch;
+
+pub use builder::ShedLayerBuilder;
+pub use classify::{ByLevel, ByPatience, Bypass, Class, Classify};
+pub use counts::ShedCounts;
+pub use drain::{Drain, ShedDrainReport};
+pub use future::ShedFuture;
+pub use handle::ShedHandle;
+pub use layer::ShedLayer;
+pub use policy::{Action, Policy};
+pub use respond::{ByOutcome, Responder, ShedError};
+pub use service::Shed;
+
+/// Neither knows requests nor changes answers: what a [`ShedLayer`] is made with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Plain;

@@ -1,0 +1,100 @@
+//! A call that cannot be made yet.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+use tower_service::Service;
+
+use super::future::Stage;
+use crate::limiter::{Permit, Reserved, Ticket};
+use crate::overloaded::Overloaded;
+
+/// A call that waits in the short queue, or for the service to be ready, with the service that will be called.
+pub(super) struct Parked<S, Req> {
+    /// `None` once it has a slot, or if it needs none.
+    ticket: Option<Ticket>,
+    reserved: Option<Reserved>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    permit: Option<Permit>,
+    is_ready: bool,
+    service: S,
+    request: Req,
+}
+
+/// Why a call was not made.
+pub(super) enum Unmade<E> {
+    Shed(Overloaded),
+    /// The service has failed for good.
+    Failed(E),
+}
+
+impl<S, Req> Parked<S, Req> {
+    /// A call that waits in the queue.
+    pub(super) const fn queued(
+        ticket: Ticket,
+        reserved: Option<Reserved>,
+        is_ready: bool,
+        service: S,
+        request: Req,
+    ) -> Self {
+        Self { ticket: Some(ticket), reserved, alarm: None, permit: None, is_ready, service, request }
+    }
+
+    /// A call whose service was not asked whether it is ready.
+    pub(super) const fn unready(permit: Option<Permit>, service: S, request: Req) -> Self {
+        Self { ticket: None, reserved: None, alarm: None, permit, is_ready: false, service, request }
+    }
+
+    /// Ready once the call can be made, or it is clear that it will not be.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unmade<S::Error>>>
+    where
+        S: Service<Req>,
+    {
+        if let Some(ticket) = &mut self.ticket {
+            let admitted = ready!(poll_admitted(ticket, &mut self.alarm, cx));
+            self.ticket = None;
+            self.permit = Some(admitted.map_err(Unmade::Shed)?.reserved(self.reserved.take()));
+        }
+        if !self.is_ready {
+            ready!(self.service.poll_ready(cx)).map_err(Unmade::Failed)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Makes the call.
+    pub(super) fn call(mut self) -> Stage<S, Req>
+    where
+        S: Service<Req>,
+    {
+        Stage::running(self.service.call(self.request), self.permit)
+    }
+}
+
+/// Ready once the call has a slot, or is shed.
+fn poll_admitted(
+    ticket: &mut Ticket,
+    alarm: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Permit, Overloaded>> {
+    let mut is_late = false;
+    loop {
+        if let Poll::Ready(admitted) = ticket.poll_admitted(cx) {
+            return Poll::Ready(admitted);
+        }
+        let Some(deadline) = ticket.deadline() else { return Poll::Pending };
+        let mut deadline = Instant::from_std(deadline);
+        if is_late {
+            // The limiter's clock and tokio's disagree.
+            deadline = deadline.max(Instant::now() + Duration::from_millis(1));
+        }
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() != deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        ready!(alarm.as_mut().poll(cx));
+        is_late = true;
+    }
+}

@@ -1,0 +1,199 @@
+//! The service.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use backpressure_core::limit::Level;
+use backpressure_core::{Changed, State};
+use tower_service::Service;
+
+use super::classify::{Class, Classify};
+use super::future::{Parked, ShedFuture, Stage};
+use super::gate::{Decision, Gate};
+use super::respond::Responder;
+use super::{Plain, ShedHandle};
+use crate::limiter::{Entry, Permit, Ticket};
+
+/// A service under a [`ShedLayer`](super::ShedLayer).
+///
+/// `poll_ready` is the readiness of the inner service, and never says that a call will be shed: that is decided by `call`,
+/// which calls the inner service that was ready, or answers without it. While what is watched is so pressed that calls are
+/// shed, the inner service is not even asked, so that nobody waits in front of a part that is full; the few calls that
+/// pass all the same wait until it is ready.
+///
+/// Where calls [wait](super::ShedLayerBuilder::wait) it is pending until there is a slot, too; a service that is dropped
+/// ready gives the slot back, and a clone has none.
+pub struct Shed<S, C = Plain, R = Plain> {
+    pub(crate) inner: S,
+    gate: Arc<Gate>,
+    classify: C,
+    respond: R,
+    turn: Turn,
+    /// Whether the inner service was passed over when this one was asked whether it is ready.
+    is_unasked: bool,
+}
+
+/// How far a service that waits has come.
+#[derive(Debug, Default)]
+enum Turn {
+    #[default]
+    Nothing,
+    /// For what is watched to change.
+    Held(Changed),
+    /// For a slot.
+    Queued(Ticket),
+    /// It has a slot.
+    Ready(Permit),
+}
+
+impl<S, C, R> Shed<S, C, R> {
+    pub(super) const fn new(inner: S, gate: Arc<Gate>, classify: C, respond: R) -> Self {
+        Self { inner, gate, classify, respond, turn: Turn::Nothing, is_unasked: false }
+    }
+
+    /// A handle on what this service shares with all others of its layer.
+    pub fn handle(&self) -> ShedHandle {
+        ShedHandle::of(Arc::clone(&self.gate))
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service. Calling it directly is outside of the limit.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// Takes a slot the short way, if there is one to be had.
+    #[inline]
+    fn has_turn(&mut self) -> bool {
+        if matches!(self.turn, Turn::Nothing) && !self.gate.is_shadow() {
+            if let Some(permit) = self.gate.admit_plainly(Level::default()) {
+                self.turn = Turn::Ready(permit);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits until nothing that is watched holds calls back, and then for a slot.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = &self.gate.watch;
+        loop {
+            if self.gate.is_shadow() || self.gate.limiter.state() == State::Draining {
+                self.turn = Turn::Nothing;
+                return Poll::Ready(());
+            }
+            if watch.holds_back() {
+                watch.edited.register(cx.waker());
+                if let Some(gauge) = watch.gauge() {
+                    if !matches!(self.turn, Turn::Held(_)) {
+                        self.turn = Turn::Held(gauge.changed());
+                    }
+                    if let Turn::Held(changed) = &mut self.turn {
+                        if Pin::new(changed).poll(cx).is_ready() {
+                            self.turn = Turn::Nothing;
+                            continue;
+                        }
+                    }
+                }
+                if watch.holds_back() {
+                    return Poll::Pending;
+                }
+            }
+            self.turn = match &mut self.turn {
+                Turn::Ready(_) => return Poll::Ready(()),
+                Turn::Queued(ticket) => match ready!(ticket.poll_admitted(cx)) {
+                    Ok(permit) => Turn::Ready(permit),
+                    Err(_) => Turn::Nothing,
+                },
+                Turn::Nothing | Turn::Held(_) => match self.gate.limiter.wait_by(cx) {
+                    Ok(Entry::Admitted(permit)) => Turn::Ready(permit),
+                    Ok(Entry::Queued(ticket)) => {
+                        self.turn = Turn::Queued(ticket);
+                        return Poll::Pending;
+                    }
+                    Err(_) => Turn::Nothing,
+                },
+            };
+        }
+    }
+}
+
+impl<S: Clone, C, R> Shed<S, C, R> {
+    /// The inner service that was ready, if any was. Its clone, which stays, is not ready because it is.
+    fn take_inner(&mut self) -> S {
+        let clone = self.inner.clone();
+        std::mem::replace(&mut self.inner, clone)
+    }
+}
+
+impl<S, C, R, Req> Service<Req> for Shed<S, C, R>
+where
+    S: Service<Req> + Clone,
+    C: Classify<Req>,
+    R: Responder<Req, S::Response, S::Error> + Clone,
+{
+    type Response = R::Response;
+    type Error = R::Error;
+    type Future = ShedFuture<S, Req, R>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), R::Error>> {
+        self.is_unasked = !self.gate.waits && self.gate.sheds();
+        if self.is_unasked {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.inner.poll_ready(cx)).map_err(|error| self.respond.failed(error))?;
+        if self.gate.waits && !self.has_turn() {
+            ready!(self.poll_turn(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    #[inline]
+    fn call(&mut self, request: Req) -> ShedFuture<S, Req, R> {
+        let call = self.respond.begin(&request);
+        let decision = match self.classify.classify(&request) {
+            Class::Bypass => self.gate.go_by(),
+            Class::Call { level, patience } if matches!(self.turn, Turn::Nothing) => self.gate.decide(level, patience),
+            Class::Call { level, patience } => match std::mem::take(&mut self.turn) {
+                Turn::Ready(permit) => Decision::Go(Some(permit)),
+                _ => self.gate.decide_at_length(level, patience),
+            },
+        };
+        let stage = match decision {
+            Decision::Go(permit) if !self.is_unasked => Stage::running(self.inner.call(request), permit),
+            Decision::Go(permit) => Stage::parked(Parked::unready(permit, self.take_inner(), request)),
+            Decision::Shed(overloaded) => Stage::shed(overloaded),
+            Decision::Wait(ticket, reserved) => {
+                let is_ready = !self.is_unasked;
+                Stage::parked(Parked::queued(ticket, reserved, is_ready, self.take_inner(), request))
+            }
+        };
+        ShedFuture::new(stage, call, self.respond.clone())
+    }
+}
+
+/// A clone has no slot, and no place in the queue: those belong to who waited for them.
+impl<S: Clone, C: Clone, R: Clone> Clone for Shed<S, C, R> {
+    fn clone(&self) -> Self {
+        Self::new(self.inner.clone(), Arc::clone(&self.gate), self.classify.clone(), self.respond.clone())
+    }
+}
+
+impl<S: fmt::Debug, C, R> fmt::Debug for Shed<S, C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shed").field("inner", &self.inner).field("gate", &self.gate).finish_non_exhaustive()
+    }
+}

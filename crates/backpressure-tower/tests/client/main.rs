@@ -1,0 +1,6 @@
+//! The laws of those who call: throttle and retry budget.
+
+mod kit;
+mod retry;
+mod throttle;
+mod types;

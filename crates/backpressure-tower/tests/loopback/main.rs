@@ -1,0 +1,13 @@
+//! Servers and clients as they are used: axum, tonic and hyper over sockets on loopback.
+//!
+//! Nothing here waits for time to pass. A handler stands on a [stage](kit::Stage): it announces itself, and leaves when it
+//! is let go.
+
+mod drain;
+mod grpc;
+mod http;
+mod kit;
+mod outcomes;
+mod play;
+mod releases;
+mod types;

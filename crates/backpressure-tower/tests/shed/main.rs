@@ -1,0 +1,10 @@
+//! The laws of shedding, by hand-driven polls.
+
+mod draining;
+mod kit;
+mod learning;
+mod model;
+mod slots;
+mod states;
+mod types;
+mod waiting;

@@ -1,0 +1,106 @@
+//! HTTP in front of a database: requests are shed while the controller behind them is under pressure.
+//!
+//! ```text
+//!              503 + Retry-After                         Gauge: Normal ‥ Blocked
+//!            ┌───────────────────┐◀──────────────────────────────┐
+//!  POST ────▶│ ShedLayer         │   push    ┌────────────────┐  │  Vec<Reading>  ┌────────┐
+//!  /readings │ (before the body  │──────────▶│ BackpressureCo │──┴───────────────▶│ SQLite │
+//!            │  is even read)    │  handler  │ ntroller       │◀─────────────────│        │
+//!            └───────────────────┘           └────────────────┘     committed     └────────┘
+//! ```
+//!
+//! `cargo run --release --example axum-ingest` shows it all in one process, in seven seconds: the server, and clients that
+//! send 20 000 lines a second to it, over HTTP. After two seconds the database is locked for a while, as a backup would lock
+//! it. The buffer fills, the state rises to `blocked`, and clients are told when to come back; they do. In the end there
+//! are as many rows as lines that were accepted, or it exits with a failure.
+//!
+//! In two terminals:
+//!
+//! ```text
+//! cargo run --release --example axum-ingest -- serve 127.0.0.1:3000
+//! cargo run --release --example axum-ingest -- load 127.0.0.1:3000
+//! curl -i 127.0.0.1:3000/readings -d '{"device":"pump-7","at_ms":1700000000000,"value":3.5}'
+//! curl -i 127.0.0.1:3000/ready
+//! ```
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
+
+mod load;
+mod report;
+mod server;
+mod store;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::load::Load;
+use crate::report::Timeline;
+use crate::server::Server;
+use crate::store::Store;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// How long a shutdown may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Parser)]
+#[command(about = "HTTP in front of a database, with backpressure")]
+struct Args {
+    #[command(subcommand)]
+    mode: Option<Mode>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Server and clients in one process (the default).
+    Demo,
+    /// The server, until it is interrupted.
+    Serve { address: SocketAddr },
+    /// Clients, for five seconds.
+    Load { address: SocketAddr },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Args::parse().mode.unwrap_or(Mode::Demo) {
+        Mode::Demo => demo().await,
+        Mode::Serve { address } => serve(address).await,
+        Mode::Load { address } => {
+            println!("{}", Load { address, lasting: 5000 * MS }.run().await?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn demo() -> anyhow::Result<ExitCode> {
+    let store = Store::fresh("axum-ingest")?;
+    let server = Server::bind("127.0.0.1:0".parse()?, &store).await?;
+    println!("http://{} into {}\n", server.address, store.path().display());
+    let timeline = Timeline::start(&server);
+    let locked = tokio::spawn(store.lock_after(2000 * MS, 1500 * MS));
+    let sent = Load { address: server.address, lasting: 5000 * MS }.run().await?;
+    locked.await??;
+
+    let ended = server.shut_down(PATIENCE).await?;
+    timeline.finish();
+    println!("\nclients  {sent}\n{ended}");
+    let rows = store.count()?;
+    let balances = rows == ended.accepted && rows == sent.accepted;
+    println!("database {rows} rows{}", if balances { ", as many as lines were accepted" } else { ": THAT IS WRONG" });
+    Ok(if balances { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn serve(address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let store = Store::fresh("axum-ingest")?;
+    let server = Server::bind(address, &store).await?;
+    println!("http://{} into {}\n", server.address, store.path().display());
+    let timeline = Timeline::start(&server);
+    tokio::signal::ctrl_c().await?;
+    let ended = server.shut_down(PATIENCE).await?;
+    timeline.finish();
+    println!("\n{ended}\ndatabase {} rows", store.count()?);
+    Ok(ExitCode::SUCCESS)
+}

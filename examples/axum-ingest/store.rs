@@ -1,0 +1,96 @@
+//! SQLite: a table of readings, one transaction for each batch.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use rusqlite::{Connection, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+/// What a device measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) device: Box<str>,
+    pub(crate) at_ms: i64,
+    pub(crate) value: f64,
+}
+
+/// The database, and the one connection that writes to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    path: Arc<Path>,
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl Store {
+    /// An empty database in the directory for temporary files.
+    pub(crate) fn fresh(name: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("backpressure-{name}-{}.db", std::process::id()));
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.clone().into_os_string();
+            file.push(suffix);
+            let _ = std::fs::remove_file(PathBuf::from(file));
+        }
+        let connection = open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        connection.execute_batch(
+            "CREATE TABLE reading (device TEXT NOT NULL, at_ms INTEGER NOT NULL, value REAL NOT NULL)",
+        )?;
+        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes all readings or none.
+    pub(crate) async fn write(&self, readings: Vec<Reading>) -> rusqlite::Result<()> {
+        let connection = Arc::clone(&self.connection);
+        let write = move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut insert = transaction.prepare_cached("INSERT INTO reading VALUES (?1, ?2, ?3)")?;
+            for Reading { device, at_ms, value } in &readings {
+                insert.execute(params![device, at_ms, value])?;
+            }
+            drop(insert);
+            transaction.commit()
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    pub(crate) fn count(&self) -> anyhow::Result<u64> {
+        let rows: i64 = open(&self.path)?.query_row("SELECT count(*) FROM reading", [], |row| row.get(0))?;
+        Ok(rows.unsigned_abs())
+    }
+
+    /// Nothing is pretended: another connection takes the write lock and keeps it, as a backup would.
+    pub(crate) fn lock_after(
+        &self,
+        after: Duration,
+        lasting: Duration,
+    ) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let path = Arc::clone(&self.path);
+        async move {
+            tokio::time::sleep(after).await;
+            let other = open(&path)?;
+            let lock = move || other.execute_batch("BEGIN IMMEDIATE").map(|()| other);
+            let other = tokio::task::spawn_blocking(lock).await??;
+            tokio::time::sleep(lasting).await;
+            drop(other);
+            Ok(())
+        }
+    }
+}
+
+/// With a write-ahead log and full synchronisation a committed row has reached the disk.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(60))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}

@@ -1,0 +1,127 @@
+//! The server: one service, one layer, two drains.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Strategy};
+use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+use tower::Layer;
+
+use crate::MS;
+use crate::proto;
+use crate::proto::ingest_server::{Ingest, IngestServer};
+use crate::store::{Reading, Store};
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) controller: BackpressureController<Reading>,
+    pub(crate) shedding: ShedHandle,
+    accepted: Arc<AtomicU64>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    pub(crate) fn bind(address: SocketAddr, store: &Store) -> anyhow::Result<Self> {
+        let config = BackpressureConfig::builder()
+            .capacity(2_000)
+            .batch_items(500)
+            .strategy(Strategy::block_forever())
+            .flush_interval(20 * MS, 200 * MS)
+            .build()?;
+        let target = store.clone();
+        let controller = BackpressureController::builder(config)
+            .flush_fn(move |batch| {
+                let target = target.clone();
+                async move { target.write(batch).await }
+            })
+            .spawn()?;
+
+        let shed = ShedLayer::by_gauge(controller.gauge());
+        let shedding = shed.handle();
+        let accepted = Arc::new(AtomicU64::new(0));
+        let intake = Intake { controller: controller.clone(), accepted: Arc::clone(&accepted) };
+        // The wrapped service is still the one of that name.
+        let service = shed.classify(RequestHeaders::new()).into_grpc().layer(IngestServer::new(intake));
+
+        let incoming = TcpIncoming::bind(address)?;
+        let address = incoming.local_addr()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = tonic::transport::Server::builder().add_service(service).serve_with_incoming_shutdown(
+            incoming,
+            async move {
+                let _ = stopped.await;
+            },
+        );
+        Ok(Self { address, controller, shedding, accepted, stop, task: tokio::spawn(serve) })
+    }
+
+    /// From the outside in: no new calls, then the connections, then what is in the buffer.
+    pub(crate) async fn shut_down(self, patience: Duration) -> anyhow::Result<Ended> {
+        let calls = self.shedding.drain(patience).await;
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(patience, self.task).await;
+        let readings = self.controller.drain(patience).await;
+        Ok(Ended { calls, readings, accepted: self.accepted.load(Ordering::Relaxed) })
+    }
+}
+
+#[derive(Debug)]
+struct Intake {
+    controller: BackpressureController<Reading>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl Intake {
+    async fn push(&self, reading: proto::Reading) -> Result<(), Status> {
+        let proto::Reading { device, at_ms, value } = reading;
+        let pushed = self.controller.push(Reading { device: device.into(), at_ms, value }).await;
+        pushed.map_err(|error| Status::unavailable(error.to_string()))?;
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl Ingest for Intake {
+    async fn put(&self, request: Request<proto::Reading>) -> Result<Response<proto::Receipt>, Status> {
+        self.push(request.into_inner()).await?;
+        Ok(Response::new(proto::Receipt { accepted: 1 }))
+    }
+
+    async fn put_all(&self, request: Request<Streaming<proto::Reading>>) -> Result<Response<proto::Receipt>, Status> {
+        let mut readings = request.into_inner();
+        let mut accepted = 0;
+        while let Some(reading) = readings.message().await? {
+            // While this waits, nothing is read, and the sender may not send.
+            self.push(reading).await?;
+            accepted += 1;
+        }
+        Ok(Response::new(proto::Receipt { accepted }))
+    }
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    calls: ShedDrainReport,
+    readings: DrainReport<Reading>,
+    pub(crate) accepted: u64,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, readings, accepted } = self;
+        writeln!(f, "server   {accepted} readings accepted")?;
+        writeln!(f, "drain    of calls took {:?}: {} abandoned", calls.elapsed, calls.abandoned)?;
+        write!(f, "         of readings took {:?}: {} abandoned", readings.elapsed, readings.abandoned.len())
+    }
+}
