@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Weigh};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Tag, Weigh};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
@@ -259,34 +259,34 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
         stopped.poll(cx).map(Ok)
     }
 
+    #[inline]
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
         let mut this = self.project();
-        if *this.phase != Phase::Open {
-            this.queue.reporter.rejected();
-            return Err(BackpressureSinkError::Closed(Some(item)));
-        }
         let tag = this.queue.hooks.tag(&item);
-        if *this.awaited == Awaited::Nothing && this.queue.lets_pass(tag) {
-            let in_doubt = *this.in_doubt;
-            let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
-            // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks again.
-            match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(())) => {
-                    let hand = InHand::pass(this.queue);
-                    this.inner.start_send(item).map_err(|source| failed(source, 1))?;
-                    hand.passed();
-                    *this.in_doubt = in_doubt.saturating_add(1);
-                    return Ok(());
-                }
-                Poll::Ready(Err(source)) => {
-                    let landed = this.queue.offer(item, tag);
-                    landed.carry_out(&this.queue.hooks, &this.queue.reporter)?;
-                    return Err(failed(source, 0));
-                }
-                Poll::Pending => {}
+        if *this.phase != Phase::Open || *this.awaited != Awaited::Nothing || !this.queue.lets_pass(tag) {
+            return enqueue(this.queue, *this.phase, item, tag);
+        }
+        let in_doubt = *this.in_doubt;
+        let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
+        let passing = Passing { queue: this.queue };
+        // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks again.
+        match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                this.inner.start_send(item).map_err(|source| failed(source, 1))?;
+                passing.delivered();
+                *this.in_doubt = in_doubt.saturating_add(1);
+                Ok(())
+            }
+            Poll::Ready(Err(source)) => {
+                passing.stop();
+                enqueue(this.queue, Phase::Open, item, tag)?;
+                Err(failed(source, 0))
+            }
+            Poll::Pending => {
+                passing.stop();
+                enqueue(this.queue, Phase::Open, item, tag)
             }
         }
-        this.queue.offer(item, tag).carry_out(&this.queue.hooks, &this.queue.reporter)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -325,6 +325,16 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
     }
 }
 
+/// Takes an item in the long way.
+#[inline(never)]
+fn enqueue<T, E>(queue: &mut Queue<T>, phase: Phase, item: T, tag: Tag) -> Result<(), BackpressureSinkError<T, E>> {
+    if phase != Phase::Open {
+        queue.reporter.rejected();
+        return Err(BackpressureSinkError::Closed(Some(item)));
+    }
+    queue.offer(item, tag).carry_out(&queue.hooks, &queue.reporter)
+}
+
 /// The stream side of an inner part that has both, untouched.
 impl<Si: Stream, T> Stream for BackpressureSink<Si, T> {
     type Item = Si::Item;
@@ -356,18 +366,6 @@ impl<'a, T> InHand<'a, T> {
         Some((item, Self { queue }))
     }
 
-    /// The item goes past the queue.
-    #[inline]
-    fn pass(queue: &'a mut Queue<T>) -> Self {
-        queue.pass();
-        Self { queue }
-    }
-
-    #[inline]
-    fn passed(self) {
-        ManuallyDrop::new(self).queue.passed();
-    }
-
     #[inline]
     fn delivered(self) {
         let mut hand = ManuallyDrop::new(self);
@@ -385,5 +383,32 @@ impl<'a, T> InHand<'a, T> {
 impl<T> Drop for InHand<'_, T> {
     fn drop(&mut self) {
         self.settle(Handed::Failed);
+    }
+}
+
+/// An item goes past the queue. Unless it is delivered or stopped it has failed, also if the inner sink panics.
+struct Passing<'a, T> {
+    queue: &'a mut Queue<T>,
+}
+
+impl<T> Passing<'_, T> {
+    #[inline]
+    fn delivered(self) {
+        let mut passing = ManuallyDrop::new(self);
+        passing.queue.pass();
+        passing.queue.passed();
+    }
+
+    /// Another way is found for the item.
+    #[inline]
+    fn stop(self) {
+        let _ = ManuallyDrop::new(self);
+    }
+}
+
+impl<T> Drop for Passing<'_, T> {
+    fn drop(&mut self) {
+        self.queue.pass();
+        drop(InHand { queue: self.queue });
     }
 }

@@ -214,3 +214,24 @@ fn c5_what_was_not_taken_was_never_said_to_be() {
     assert_eq!(sink.start(1), Err(BackpressureSinkError::Full(1)));
     assert_eq!(sink.take_remainder(), [0]);
 }
+
+#[test]
+fn c2_an_item_that_goes_past_the_queue_to_a_sink_that_panics_or_fails_has_failed() {
+    for stage in [Stage::Ready, Stage::Send] {
+        let (probe, task) = (Probe::ready(), Task::new());
+        let mut sink = probe.clone().bounded(config(|c| c.capacity(4)));
+        let gauge = sink.gauge();
+        probe.script().panics = Some((stage, 0));
+        assert!(sink.ready(&task).is_ready());
+        assert!(catch_unwind(AssertUnwindSafe(|| sink.start('a'))).is_err(), "{stage:?}");
+        let counts = gauge.snapshot().counts;
+        assert_eq!((counts.received, counts.failed(), counts.queued), (1, 1, 0), "{stage:?}");
+        assert!(sink.offer('b', &task).is_ready(), "{stage:?}: the sink goes on");
+        probe.script().fails = Some((Stage::Send, probe.attempts(Stage::Send)));
+        assert!(sink.ready(&task).is_ready());
+        assert!(sink.start('c').is_err());
+        let counts = gauge.snapshot().counts;
+        assert_eq!((counts.received, counts.failed(), counts.delivered), (3, 2, 1), "{stage:?}");
+        assert_balanced(&gauge);
+    }
+}
