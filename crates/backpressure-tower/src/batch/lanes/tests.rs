@@ -184,7 +184,8 @@ proptest! {
                     if known.is_none() {
                         open.push((lane, found));
                     }
-                    waiting.push((lane, calls, weight, now, deadline));
+                    // A clock that goes back only delays: nobody came before those who came earlier.
+                    waiting.push((lane, calls, weight, latest, deadline));
                     calls += 1;
                 }
                 Step::Leave(call) => {
