@@ -108,6 +108,9 @@ impl<T> Receiver<T> {
             out.extend(lease.drain(..leased));
             self.count(leased);
         }
+        if leased == max {
+            return leased;
+        }
         let mut inner = self.shared.lock();
         let taken = inner.buffer.pop_many(out, max - leased, max_weight);
         if taken > 0 {

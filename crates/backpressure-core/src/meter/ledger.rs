@@ -2,9 +2,10 @@
 //!
 //! The cells fall into three groups by who writes them.
 //!
-//! * *Buffer* cells change only under the lock of the buffer, but for the consumer's own [count](Handed): how many items were accepted, and how many of them are gone,
-//!   to the consumer or to a loss. What is queued is the difference, so either kind of cell may move by itself, with one
-//!   plain store, and the books balance. Both together move inside a [`Sequence`], unless those that go were there before.
+//! * *Buffer* cells change only under the lock of the buffer, but for the consumer's own [count](Handed): how many items
+//!   were accepted, and how many of them are gone, to the consumer or to a loss. What is queued is the difference, so
+//!   either kind of cell may move by itself, with one plain store, and the books balance. Both together move inside a
+//!   [`Sequence`], unless those that go were there before.
 //! * *Refused* cells count offers that never entered. Each stands for itself, so plain additions do.
 //! * *Settled* cells count what became of items that were taken.
 //!

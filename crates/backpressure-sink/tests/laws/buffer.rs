@@ -258,6 +258,20 @@ fn an_item_with_nothing_ahead_of_it_goes_straight_to_a_sink_that_is_ready() {
 }
 
 #[test]
+fn m1_with_ranks_too_an_item_that_went_straight_on_is_not_the_oldest_queued() {
+    let (probe, task) = (Probe::with_room(0), Task::new());
+    let mut sink = sink(&probe, 4, Strategy::block()).rank_by(|item| Priority::new(*item));
+    assert_eq!(sink.gauge().snapshot().oldest_age, None);
+    assert!(sink.offer(1, &task).is_ready());
+    assert!(sink.gauge().snapshot().oldest_age.is_some());
+    probe.make_room(2);
+    assert!(sink.flush_once(&task).is_ready());
+    assert!(sink.offer(1, &task).is_ready());
+    let snapshot = sink.gauge().snapshot();
+    assert_eq!((snapshot.counts.queued, snapshot.oldest_age), (0, None));
+}
+
+#[test]
 fn w1_an_offer_takes_the_wake_from_nobody_who_waits_for_the_inner_sink() {
     let (probe, task) = (Probe::ready(), Task::new());
     let mut sink = sink(&probe, 2, Strategy::block());

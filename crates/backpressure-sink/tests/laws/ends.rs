@@ -94,6 +94,30 @@ fn t3_an_error_surfaces_once_tells_what_it_cost_and_costs_nothing_else() {
 }
 
 #[test]
+fn t3_an_error_of_a_sink_that_is_ready_surfaces_on_the_item_it_belongs_to() {
+    const ITEMS: usize = 10;
+    for stage in [Stage::Ready, Stage::Send] {
+        for k in 0..ITEMS {
+            let (probe, task) = (Probe::ready(), Task::new());
+            let mut sink = probe.clone().bounded(config(|c| c.capacity(ITEMS)));
+            probe.script().fails = Some((stage, k));
+            let lost = usize::from(stage == Stage::Send);
+            let error = BackpressureSinkError::Inner { source: Broken(stage), lost, in_doubt: k };
+            for item in 0..ITEMS {
+                let expected = if item == k { Err(error) } else { Ok(()) };
+                assert_eq!(sink.offer(item, &task), Poll::Ready(expected), "{stage:?} {k}");
+            }
+            assert_eq!(sink.flush_once(&task), Poll::Ready(Ok(())));
+            let survivors: Vec<_> = (0..ITEMS).filter(|item| !(stage == Stage::Send && *item == k)).collect();
+            assert_eq!(probe.got(), survivors, "{stage:?} {k}");
+            assert_eq!(sink.gauge().snapshot().counts.failed(), lost as u64);
+            assert_balanced(&sink.gauge());
+            probe.assert_lawful();
+        }
+    }
+}
+
+#[test]
 fn t3_after_an_error_the_rest_can_be_taken_back() {
     const ITEMS: usize = 10;
     for k in 0..ITEMS {
