@@ -32,8 +32,8 @@ pin_project! {
     ///
     /// The clock is tokio's. While items keep coming it is read every 256 of them, or as often as it takes to know the time
     /// to a quarter of a millisecond at their pace; a linger below that counts as that much. A timer is armed only when the
-    /// upstream pauses with a batch open, once for a batch, and it goes with the batch: after a batch that was full nothing
-    /// is left that could wake the task. A linger of zero needs no timer: a batch is what the upstream has ready in one go.
+    /// upstream pauses with a batch open, once for a batch, and its promise goes with the batch: after a batch that was full
+    /// nothing is left that could wake the task. A linger of zero needs no timer: a batch is what the upstream has ready in one go.
     ///
     /// One poll pulls at most 1024 items if no batch closes, then yields to the executor.
     ///

@@ -16,7 +16,7 @@ const BUDGET: u32 = 1024;
 /// Pulls what a source has ready into an accumulator, and hands out the batches.
 ///
 /// While items keep coming the clock is read now and then, as [`Glance`] says. Only when the source pauses with a batch open
-/// is a timer armed for it, and it is gone when the batch is.
+/// is a timer armed for it, and it wakes nobody any more when the batch is gone.
 #[derive(Debug)]
 pub(crate) struct Driver<G> {
     pub(super) gather: G,
@@ -88,6 +88,7 @@ impl<G: Gather> Driver<G> {
                 Some(Stop::Pause) => return self.pause(cx),
                 Some(Stop::End) => {
                     self.gather.cut();
+                    self.alarm.retire();
                     let last = self.gather.closed();
                     return self.hand_over(last);
                 }
