@@ -10,6 +10,9 @@ use crate::scenario::Scenario;
 #[derive(Debug, Clone, Copy)]
 pub struct Goal {
     pub scenario: &'static str,
+    /// Good answers per second, in the median of ten seeds; 0 where no number was set, or none that any static limit
+    /// reaches.
+    pub goodput: f64,
     /// As a share of what the best static limit reaches there, or of what is offered if that is less: nothing can be
     /// answered that is not asked.
     pub of_best: f64,
@@ -20,31 +23,33 @@ pub struct Goal {
 }
 
 const fn goal(scenario: &'static str, of_best: f64) -> Goal {
-    Goal { scenario, of_best, shed: 1.0, recovery: f64::INFINITY }
+    Goal { scenario, goodput: 0.0, of_best, shed: 1.0, recovery: f64::INFINITY }
 }
 
+/// What is offered at 2 × or 10 × and refused takes 1 % or 9 % of the CPU, so nobody answers more than 990 or 909 a second
+/// for long. `retrograde 3` was to be 955, which is a little more than what the best of all static limits reaches.
 pub const GOALS: [Goal; 17] = [
     Goal { shed: 0.0, ..goal("steady 0.5", 0.999) },
-    Goal { shed: 0.0, ..goal("steady 0.8", 0.999) },
+    Goal { shed: 0.0, goodput: 799.0, ..goal("steady 0.8", 0.999) },
     Goal { shed: 0.002, ..goal("steady 0.9", 0.995) },
     goal("steady 1", 0.98),
-    goal("steady 1.5", 0.99),
-    goal("steady 2", 0.99),
-    goal("steady 10", 0.99),
-    Goal { recovery: 0.5, ..goal("spike", 0.99) },
-    Goal { recovery: 1.0, ..goal("capacity halved", 0.98) },
-    Goal { recovery: 1.0, ..goal("capacity doubled", 0.98) },
-    Goal { recovery: 3.0, ..goal("longer waits", 0.94) },
-    Goal { recovery: 1.0, ..goal("cold start", 0.98) },
-    Goal { recovery: 0.5, ..goal("retry storm", 0.99) },
-    goal("downstream 3", 0.99),
-    goal("heavy tail 3", 0.97),
-    goal("bimodal 3", 0.98),
-    goal("retrograde 3", 0.98),
+    goal("steady 1.5", 0.995),
+    Goal { goodput: 990.0, ..goal("steady 2", 0.998) },
+    Goal { goodput: 905.0, ..goal("steady 10", 0.997) },
+    Goal { recovery: 0.5, ..goal("spike", 0.995) },
+    Goal { recovery: 1.0, ..goal("capacity halved", 0.985) },
+    Goal { recovery: 1.0, ..goal("capacity doubled", 0.99) },
+    Goal { recovery: 3.0, ..goal("longer waits", 0.95) },
+    Goal { recovery: 1.0, ..goal("cold start", 0.99) },
+    Goal { recovery: 0.5, ..goal("retry storm", 0.995) },
+    Goal { goodput: 980.0, ..goal("downstream 3", 0.995) },
+    Goal { goodput: 970.0, ..goal("heavy tail 3", 0.985) },
+    goal("bimodal 3", 0.99),
+    goal("retrograde 3", 0.995),
 ];
 
 /// The static limits among which the best is looked for.
-const CANDIDATES: [usize; 10] = [10, 12, 14, 16, 20, 24, 28, 34, 48, 80];
+const CANDIDATES: [usize; 11] = [10, 12, 14, 16, 18, 20, 24, 28, 34, 48, 80];
 
 /// What the best static limit reaches in a scenario.
 #[derive(Debug)]
@@ -69,12 +74,14 @@ pub fn ceilings(scenarios: &[Scenario], seeds: u64) -> Result<Vec<Ceiling>> {
     Ok(scenarios.iter().filter_map(best).collect())
 }
 
-/// A line for each goal that was missed.
-pub fn missed(cells: &[Cell], ceilings: &[Ceiling]) -> Vec<String> {
+/// A line for each goal that was missed. With few seeds the numbers a second are a matter of luck, and so is half a percent
+/// of the shares: the best of so many limits is also the luckiest.
+pub fn missed(cells: &[Cell], ceilings: &[Ceiling], has_few_seeds: bool) -> Vec<String> {
     let judge = |goal: &Goal| {
         let reached = lab::find(cells, goal.scenario, Policy::Fast)?;
         let ceiling = ceilings.iter().find(|ceiling| ceiling.scenario == goal.scenario)?;
-        let wanted = goal.of_best * ceiling.goodput;
+        let (goodput, luck) = if has_few_seeds { (0.0, 0.005) } else { (goal.goodput, 0.0) };
+        let wanted = goodput.max((goal.of_best - luck) * ceiling.goodput);
         let mut why = Vec::new();
         if reached.goodput < wanted {
             why.push(format!("{:.1} good answers a second, {wanted:.1} wanted", reached.goodput));
@@ -97,7 +104,7 @@ fn drifted(cells: &[Cell]) -> Option<String> {
     (last < 0.99 * first).then(|| format!("1.5 × capacity: {first:.1} in the first minute, {last:.1} in the 30th"))
 }
 
-/// The short version of the lab: shorter runs of the same scenarios, one seed each.
+/// The short version of the lab: shorter runs of the same scenarios.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,8 +125,17 @@ mod tests {
     }
 
     /// The first seconds of a steady scenario, measured once the limit has been found.
+    fn beginning(name: &str) -> Scenario {
+        Scenario { from: 3.0, to: 8.0, ..scenario(name).unwrap() }
+    }
+
     fn brief(name: &str, policy: Policy) -> Outcome {
-        run(&Scenario { from: 3.0, to: 8.0, ..scenario(name).unwrap() }, policy)
+        run(&beginning(name), policy)
+    }
+
+    /// The medians of five seeds.
+    fn medians(name: &str, policy: Policy) -> Outcome {
+        lab::run(&[beginning(name)], &[policy], 5).unwrap().remove(0).outcome
     }
 
     #[test]
@@ -137,40 +153,49 @@ mod tests {
     }
 
     #[test]
-    fn at_twice_the_capacity_the_default_is_as_good_as_the_best_guess_and_the_others_come_after() {
+    fn at_twice_the_capacity_the_others_come_after_the_default() {
         let goodput = |policy| brief("steady 2", policy).goodput;
         let [fast, right, vegas, low] = [Policy::Fast, Policy::Guess(24), Policy::Vegas, Policy::Guess(4)].map(goodput);
         let [high, aimd, none] = [Policy::Guess(240), Policy::Aimd, Policy::None].map(goodput);
-        assert!(fast > 980.0 && fast > 0.99 * right, "{fast} {right}");
+        assert!(fast > 0.995 * right, "{fast} {right}");
         assert!(right > vegas && vegas > low && low > high, "{right} {vegas} {low} {high}");
         assert!(fast > aimd && high < 1.0 && none < 1.0, "{aimd} {high} {none}");
     }
 
+    // At 2 × and with a heavy tail these are within half a percent of all that can be had: the seeds are part of the goal.
     #[test]
-    fn the_default_holds_at_ten_times_the_capacity_and_with_other_kinds_of_work() {
-        for (name, goal) in
-            [("steady 10", 900.0), ("downstream 3", 980.0), ("bimodal 3", 940.0), ("retrograde 3", 930.0)]
-        {
-            let fast = brief(name, Policy::Fast);
-            assert!(fast.goodput >= goal && fast.p99 < 110.0, "{name}: {} {}", fast.goodput, fast.p99);
+    fn the_default_reaches_the_numbers_that_were_set() {
+        for goal in GOALS.iter().filter(|goal| goal.goodput > 0.0) {
+            let fast = medians(goal.scenario, Policy::Fast);
+            assert!(fast.goodput >= goal.goodput, "{}: {} {}", goal.scenario, fast.goodput, goal.goodput);
+            assert!(fast.shed <= goal.shed && fast.p99 < 100.0, "{}: {} {}", goal.scenario, fast.shed, fast.p99);
         }
-        // A few seconds of a heavy tail are a lottery; static 24 is what they could have given.
-        let [fast, right] = [Policy::Fast, Policy::Guess(24)].map(|policy| whole("heavy tail 3", policy).goodput);
-        assert!(fast > 0.93 * right, "{fast} {right}");
+    }
+
+    #[test]
+    fn where_no_number_was_set_the_default_is_as_good_as_the_best_static_limit() {
+        for (name, best, share) in [("bimodal 3", 24, 0.985), ("retrograde 3", 16, 0.995)] {
+            let [fast, best] = [Policy::Fast, Policy::Guess(best)].map(|policy| medians(name, policy));
+            assert!(fast.goodput >= share * best.goodput, "{name}: {} {}", fast.goodput, best.goodput);
+            assert!(fast.p99 < 100.0, "{name}: {}", fast.p99);
+        }
     }
 
     #[test]
     fn the_default_is_back_within_seconds_of_what_happened() {
-        for (name, seconds) in [
-            ("spike", 0.5),
-            ("capacity halved", 1.0),
-            ("capacity doubled", 1.0),
-            ("longer waits", 3.0),
-            ("cold start", 1.0),
-        ] {
+        for (name, seconds) in
+            [("spike", 0.5), ("capacity halved", 1.0), ("capacity doubled", 1.0), ("longer waits", 3.0)]
+        {
             let fast = whole(name, Policy::Fast);
             assert!(fast.recovery.is_some_and(|back| back <= seconds), "{name}: {:?}", fast.recovery);
         }
+    }
+
+    #[test]
+    fn a_cold_start_under_overload_leaves_no_trace() {
+        let fast = whole("cold start", Policy::Fast);
+        assert!(fast.recovery.is_some_and(|back| back <= 1.0), "{:?}", fast.recovery);
+        assert!(fast.goodput > 980.0 && fast.p99 < 60.0, "{} {}", fast.goodput, fast.p99);
         assert_eq!(whole("cold start", Policy::Gradient).recovery, None);
     }
 
@@ -185,7 +210,7 @@ mod tests {
     fn a_minute_of_overload_moves_gradient_and_not_the_default() {
         let scenario = Scenario { from: 50.0, to: 60.0, ..scenario("1.5, first minute").unwrap() };
         let late = |policy| run(&scenario, policy).goodput;
-        assert!(late(Policy::Fast) > 980.0);
+        assert!(late(Policy::Fast) > 985.0);
         assert!(late(Policy::Gradient) < 500.0);
     }
 

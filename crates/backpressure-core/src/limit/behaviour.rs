@@ -89,7 +89,7 @@ fn half_an_hour_at_the_limit_does_not_move_fast_and_does_move_gradient() {
         (mean(early), mean(late))
     };
     let (early, late) = settled(&mut Fast::default());
-    assert!((early - late).abs() < 0.5 && (18.0..22.0).contains(&late), "{early} {late}: 12 are worked on");
+    assert!((early - late).abs() < 0.5 && (16.0..18.0).contains(&late), "{early} {late}: 12 are worked on");
     let (early, late) = settled(&mut Gradient::default());
     assert!(late > 3.0 * early, "{early} {late}");
 }
@@ -108,7 +108,7 @@ fn fast_brings_a_start_that_is_much_too_high_down() {
     let start = Instant::now();
     fast.update(&part.window(start, 5.0, false));
     let limits = part.overload(&mut fast, start, 30);
-    assert!((18..=24).contains(&limits[29]), "{limits:?}");
+    assert!((16..=22).contains(&limits[29]), "{limits:?}");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn fast_grows_with_calls_that_take_longer_than_the_time_between_probes() {
         })
     });
     assert!(grown.collect::<Vec<_>>().is_sorted_by(|a, b| a < b));
-    assert!(fast.limit() > 100);
+    assert!(fast.limit() > 50);
 }
 
 #[test]
@@ -168,11 +168,11 @@ fn fast_comes_down_when_the_runtime_is_late() {
     let bounds = Bounds::new(2, 1000).unwrap().start(100).unwrap();
     let part = Part { capacity: 1e6, time: 0.1 };
     let window = |delay| Window { delay, ..part.window(Instant::now(), 100.0, true) };
-    for (delay, limit) in [(20, 175), (25, 90), (40, 75), (4000, 75)] {
+    for (delay, limit) in [(20, 148), (25, 90), (40, 75), (4000, 75)] {
         assert_eq!(Fast::new(bounds).update(&window(delay * MS)), limit, "{delay} ms");
     }
     let mut tolerant = Fast::new(bounds).with_target_delay(Duration::MAX).unwrap();
-    assert_eq!(tolerant.update(&window(4000 * MS)), 175);
+    assert_eq!(tolerant.update(&window(4000 * MS)), 148);
     let refused = Fast::default().with_target_delay(Duration::ZERO).unwrap_err().to_string();
     assert_eq!(refused, "limit.target_delay is 0, but must be above 0");
 }
@@ -201,13 +201,31 @@ fn a_part_that_hangs_teaches_nothing() {
 #[test]
 fn a_probe_takes_two_windows_and_goes_back() {
     let part = Part { capacity: 1000.0, time: 0.012 };
-    let limits = part.overload(&mut Fast::default(), Instant::now(), 250);
-    let dips: Vec<_> = (1..250).filter(|&i| limits[i] < 12).collect();
-    assert_eq!(dips.len() % 2, 0, "{dips:?}");
-    assert_eq!(dips.len(), 6, "one after a second, and then one in ten: {dips:?}");
+    let limits = part.overload(&mut Fast::default(), Instant::now(), 1500);
+    let dips: Vec<_> = (1..1500).filter(|&i| limits[i] < 12).collect();
+    assert_eq!(dips.len(), 8, "after a second, another second, and then once a minute: {dips:?}");
     for dip in dips.chunks(2) {
-        assert_eq!((dip[1], limits[dip[0]], limits[dip[1] + 1]), (dip[0] + 1, limits[dip[1]], limits[dip[0] - 1]));
+        let [before, first, second, after] = [dip[0] - 1, dip[0], dip[1], dip[1] + 1].map(|i| limits[i]);
+        assert!(dip[1] == dip[0] + 1 && (9..=10).contains(&first), "0.8 × 12: {first}");
+        assert_eq!((second, after), (first, before));
     }
+}
+
+#[test]
+fn fast_allows_uneven_work_a_longer_queue_than_even_work() {
+    let part = Part { capacity: 1000.0, time: 0.012 };
+    let settled = |swing: f64| {
+        let (mut fast, start) = (Fast::default(), Instant::now());
+        for i in 1..=400 {
+            let mut window = part.window(start + i * 100 * MS, fast.limit() as f64, true);
+            let share = if i % 2 == 0 { 1.0 + swing } else { 1.0 - swing };
+            window.departures = (window.departures as f64 * share) as u64;
+            fast.update(&window);
+        }
+        fast.limit()
+    };
+    let [even, random, uneven] = [0.0, 0.08, 0.2].map(settled);
+    assert!(even < random && random < uneven && uneven <= 30, "{even} {random} {uneven}");
 }
 
 fn durations() -> impl Strategy<Value = Duration> {

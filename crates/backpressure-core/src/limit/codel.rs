@@ -12,6 +12,9 @@ use crate::ConfigError;
 /// caller of the oldest has probably given up. There is also less room in it then: who cannot be served in 5 ms is refused
 /// now rather than in 5 ms.
 ///
+/// A short queue is empty now and then even under ten times the load, so that by itself says nothing: it stands until it has
+/// been empty for 20 ms on end, a fifth of what it took.
+///
 /// ```text
 ///  waiting   ▂▅█▆▃▁      ▂▅▇████████████▇█████
 ///  patience  50 ms · · · · · · ·│5 ms · · · ·
@@ -33,7 +36,8 @@ use crate::ConfigError;
 /// assert_eq!(queue.patience(start), ms(50));
 /// assert_eq!(queue.patience(start + ms(100)), ms(5));
 /// queue.observe(start + ms(120), 0);
-/// assert_eq!(queue.patience(start + ms(120)), ms(50));
+/// assert_eq!(queue.patience(start + ms(130)), ms(5));
+/// assert_eq!(queue.patience(start + ms(140)), ms(50));
 /// ```
 #[derive(Debug, Clone)]
 pub struct CoDel {
@@ -41,7 +45,10 @@ pub struct CoDel {
     impatient: Duration,
     interval: Duration,
     min_bound: usize,
+    /// When it was last empty, but for moments while it stood.
     since: Option<Instant>,
+    /// When it became empty while it stood; `None` while somebody waits.
+    emptied: Option<Instant>,
     /// Whether it was standing when it was last observed.
     stood: bool,
 }
@@ -55,6 +62,7 @@ impl CoDel {
             interval: Duration::from_millis(100),
             min_bound: 16,
             since: None,
+            emptied: None,
             stood: false,
         }
     }
@@ -76,7 +84,8 @@ impl CoDel {
         Ok(self)
     }
 
-    /// How long the queue must not have been empty to be called standing. Default 100 ms, some round trips of a call.
+    /// How long the queue must not have been empty to be called standing. Default 100 ms, some round trips of a call. It
+    /// ends when the queue has been empty for a fifth of that.
     #[must_use]
     pub const fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
@@ -91,13 +100,23 @@ impl CoDel {
 
     /// Takes note of the number of calls that are `waiting`, after every change of it.
     pub fn observe(&mut self, now: Instant, waiting: usize) {
-        self.since = if waiting == 0 { None } else { self.since.or(Some(now)) };
+        let stands = self.is_standing(now);
+        if waiting == 0 {
+            self.since = self.since.filter(|_| stands);
+            self.emptied = self.since.and(self.emptied.or(Some(now)));
+        } else {
+            self.since = self.since.filter(|_| stands || self.emptied.is_none()).or(Some(now));
+            self.emptied = None;
+        }
         self.stood = self.is_standing(now);
     }
 
-    /// Whether the queue has not been empty for the interval. If so, the newest waiter goes first.
+    /// Whether the queue has not been empty for the interval, and since then not for a fifth of it. If so, the newest
+    /// waiter goes first.
     pub fn is_standing(&self, now: Instant) -> bool {
-        self.since.is_some_and(|since| now.saturating_duration_since(since) >= self.interval)
+        let passed = |since: Instant| now.saturating_duration_since(since);
+        self.since.is_some_and(|since| passed(since) >= self.interval)
+            && self.emptied.is_none_or(|emptied| passed(emptied) < self.interval / 5)
     }
 
     /// How long any of those that wait now may have waited.
@@ -144,14 +163,33 @@ mod tests {
     }
 
     #[test]
-    fn one_empty_moment_ends_the_standing() {
+    fn one_empty_moment_begins_the_interval_anew() {
         let start = Instant::now();
         let mut queue = CoDel::new();
         queue.observe(start, 20);
-        queue.observe(start + 200 * MS, 0);
-        queue.observe(start + 200 * MS, 1);
-        assert!(!queue.is_standing(start + 299 * MS));
-        assert!(queue.is_standing(start + 300 * MS));
+        queue.observe(start + 99 * MS, 0);
+        queue.observe(start + 99 * MS, 1);
+        assert!(!queue.is_standing(start + 198 * MS));
+        assert!(queue.is_standing(start + 199 * MS));
+    }
+
+    #[test]
+    fn twenty_empty_milliseconds_on_end_end_the_standing_and_moments_do_not() {
+        let start = Instant::now();
+        let mut queue = CoDel::new();
+        queue.observe(start, 20);
+        for moment in [200, 210, 220, 230] {
+            queue.observe(start + moment * MS, 0);
+            assert!(queue.is_standing(start + (moment + 9) * MS));
+            queue.observe(start + (moment + 9) * MS, 1);
+        }
+        queue.observe(start + 300 * MS, 0);
+        assert!(queue.is_standing(start + 319 * MS) && !queue.is_standing(start + 320 * MS));
+        for came in [320, 1000] {
+            let mut queue = queue.clone();
+            queue.observe(start + came * MS, 1);
+            assert!(!queue.is_standing(start + (came + 99) * MS) && queue.is_standing(start + (came + 100) * MS));
+        }
     }
 
     #[test]
@@ -183,6 +221,7 @@ mod tests {
         queue.observe(start + 100 * MS, 12);
         assert_eq!([1, 7, 8, 400].map(|limit| queue.bound(limit)), [1, 1, 2, 100]);
         queue.observe(start + 101 * MS, 0);
+        queue.observe(start + 121 * MS, 0);
         assert_eq!(queue.bound(8), 16);
     }
 

@@ -1,7 +1,8 @@
 //! The limit that finds itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::probes::Probes;
 use super::{Bounds, Limit, Window};
 use crate::ConfigError;
 
@@ -14,14 +15,18 @@ use crate::ConfigError;
 /// ```text
 ///         in flight N ────────────────────────▶
 ///   ├──────── X·T₀ ────────┼──── queue Q ────┤
-///   worked on               waiting somewhere inside; Q* = max(4, ¾·X·T₀) of it is welcome,
+///   worked on               waiting somewhere inside; Q* = max(4, 0.4·X·T₀ + u·√(X·T₀)) of it is welcome,
 ///                           for it keeps the part busy through the gaps between arrivals
 /// ```
 ///
+/// * `u` is how uneven the work is: by how much the departures of a window differ from what was expected of it, in units of
+///   its square root. It is about 0.3 where all calls are alike, 0.8 where they leave at random (Poisson), and more where
+///   a few of them are very long. The more uneven, the longer the queue that bridges the gaps; and it grows with the root
+///   of the work, not with the work. What is linear in `Q*` is there for what is not known of `T₀`.
 /// * A queue of more than `Q*` brings the limit down towards `X·T₀ + Q*`: a quarter of the way, or half of it if the queue is
 ///   twice as long as that.
 /// * A limit that is felt grows towards `X·T₀ + Q*`: all the way, but at most twofold, while the queue is below `Q*/4`, and a
-///   quarter of it otherwise. Where there is no queue that means by ¾, window after window.
+///   quarter of it otherwise. Where there is no queue that means by 0.4 or more, window after window.
 /// * A runtime that is late, by the time from a call to its first poll, brings it down by up to a quarter: the queue is in
 ///   the scheduler, where no call sees it.
 /// * Overload in more than one call of twenty (an answer that says so, or a timeout) takes it × 0.7, once per window.
@@ -29,9 +34,13 @@ use crate::ConfigError;
 ///
 /// `T₀` is learned only when there is no queue to be learned with it: from windows that used less than half of the limit
 /// and never reached it, and from any that beat it. Where there is none for ten seconds (one, to begin with) and ten
-/// windows, a *probe* makes one: for two windows the limit is 0.7·X·T₀, and the second one is believed. If the part was as
-/// busy as before, there was a queue even so, and the probe goes on from there. That is what keeps the limit from
+/// windows, a *probe* makes one: for two windows the limit is 0.8·X·T₀, and the second one is believed. If the part was as
+/// busy as before, there was a queue even so, and the probe goes on from there with 0.7. That is what keeps the limit from
 /// drifting: one that learns its own queue as normal allows a longer one, and so on, until nothing is answered in time.
+///
+/// Probes cost answers. Once two in a row, a second apart, have found what was known, the next one is a minute later. It is
+/// sooner if the throughput is a tenth away by then, and by more than noise: what was confirmed holds for the part as it
+/// was.
 ///
 /// A part whose calls simply take longer than they used to looks like one with a queue. But its throughput falls as fast as
 /// the limit is brought down, which is how the mistake is noticed: there is a probe at once.
@@ -49,7 +58,7 @@ use crate::ConfigError;
 /// let mut window = Window::new(Instant::now(), Duration::from_millis(100));
 /// // 80 calls of 10 ms in 100 ms: all 8 slots were used, and none of them waited.
 /// (window.departures, window.in_flight, window.peak, window.saturated) = (80, 8.0, 8, true);
-/// assert_eq!(fast.update(&window), 14);
+/// assert_eq!(fast.update(&window), 13);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fast {
@@ -58,13 +67,11 @@ pub struct Fast {
     limit: f64,
     /// T₀ in seconds.
     baseline: Option<f64>,
-    /// Departures per second, evened out over some windows.
+    /// Departures per second while the limit is felt, evened out over some windows.
     throughput: f64,
-    /// When the first window ended.
-    first: Option<Instant>,
-    /// When the baseline was last learned without a queue.
-    clean: Option<Instant>,
-    probed: Option<Instant>,
+    /// By how much the departures of a window are off, as a multiple of their square root.
+    unevenness: f64,
+    probes: Probes,
     probe: Option<Probe>,
     shrinking: Option<Load>,
 }
@@ -74,6 +81,8 @@ pub struct Fast {
 struct Probe {
     /// The limit to go back to.
     limit: f64,
+    /// The share of X·T₀ that it lets in.
+    depth: f64,
     /// The queue of before has drained: the window under way counts.
     is_drained: bool,
 }
@@ -86,16 +95,17 @@ struct Load {
 }
 
 impl Fast {
-    const PROBE_AFTER: Duration = Duration::from_secs(10);
-    const BETWEEN_PROBES: Duration = Duration::from_secs(1);
     /// More than noise.
     const MUCH: f64 = 2.0;
-    /// The share of X·T₀ that a probe lets in.
-    const DEPTH: f64 = 0.7;
+    /// The share of X·T₀ that a probe lets in, and one that goes on because the first did not get to the bottom of it.
+    const SHALLOW: f64 = 0.8;
+    const DEEP: f64 = 0.7;
     /// The share of departures up to which overloads are accidents.
     const ACCIDENTS: f64 = 0.05;
     /// An idle limit shrinks to this and no further.
     const IDLE: f64 = 8.0;
+    /// How uneven departures are that have nothing to do with each other.
+    const AT_RANDOM: f64 = 0.8;
 
     /// A limit within `bounds`.
     pub fn new(bounds: Bounds) -> Self {
@@ -105,9 +115,8 @@ impl Fast {
             limit: bounds.initial() as f64,
             baseline: None,
             throughput: 0.0,
-            first: None,
-            clean: None,
-            probed: None,
+            unevenness: Self::AT_RANDOM,
+            probes: Probes::new(),
             probe: None,
             shrinking: None,
         }
@@ -134,10 +143,10 @@ impl Fast {
         self.baseline.map(|seconds| Duration::from_secs_f64(seconds.min(1e9)))
     }
 
-    fn start_probe(&mut self, baseline: f64) {
-        self.probe = Some(Probe { limit: self.limit, is_drained: false });
+    fn start_probe(&mut self, baseline: f64, depth: f64) {
+        self.probe = Some(Probe { limit: self.limit, depth, is_drained: false });
         self.shrinking = None;
-        self.limit = self.limit.min(Self::DEPTH * self.throughput * baseline);
+        self.limit = self.limit.min(depth * self.throughput * baseline);
     }
 
     /// One step of the probe, if one is under way. Answers whether the window is used up.
@@ -146,18 +155,27 @@ impl Fast {
         if !std::mem::replace(&mut probe.is_drained, true) {
             return true;
         }
-        self.limit = probe.limit;
+        let Probe { limit, depth, .. } = *probe;
+        self.limit = limit;
         self.probe = None;
-        (self.clean, self.probed) = (Some(window.end), Some(window.end));
-        let Some((known, seen)) = self.baseline.zip(window.residence()) else { return true };
+        let Some((known, seen)) = self.baseline.zip(window.residence()) else {
+            self.probes.disagreed(window);
+            return true;
+        };
         // A part that hardly felt it was busy all the time: there is a queue even so, and it takes another probe.
-        let hardly_less = 0.6 + 0.4 * Self::DEPTH;
+        let hardly_less = 0.6 + 0.4 * depth;
         if seen < hardly_less * known && window.throughput() > hardly_less * self.throughput {
+            self.probes.disagreed(window);
             self.baseline = Some(seen);
-            self.limit = self.limit.min(Self::target(self.throughput, seen));
-            self.start_probe(seen);
+            self.limit = self.limit.min(self.target(self.throughput, seen));
+            self.start_probe(seen, Self::DEEP);
+            return true;
+        }
+        self.baseline = Some(believed(known, seen));
+        if (seen - known).abs() <= 0.25 * known {
+            self.probes.agreed(window, self.throughput);
         } else {
-            self.baseline = Some(believed(known, seen));
+            self.probes.disagreed(window);
         }
         true
     }
@@ -166,7 +184,7 @@ impl Fast {
     fn learn(&mut self, window: &Window, residence: f64) -> f64 {
         let known = self.baseline.unwrap_or(residence);
         let weight = if !window.saturated && window.calls_in_flight() < 0.5 * self.limit {
-            self.clean = Some(window.end);
+            self.probes.spared(window);
             (window.departures as f64 / 200.0).min(0.2)
         } else if window.saturated && residence < known {
             if residence < known / Self::MUCH { 1.0 } else { 0.3 }
@@ -178,15 +196,23 @@ impl Fast {
         baseline
     }
 
+    /// Learns what a part does that is busy all the time.
+    fn learn_throughput(&mut self, window: &Window) {
+        if self.throughput > 0.0 {
+            let expected = self.throughput * window.length.as_secs_f64();
+            let off = (window.departures as f64 - expected).abs() / expected.sqrt();
+            self.unevenness += 0.05 * (off.min(4.0) - self.unevenness);
+            self.throughput += 0.3 * (window.throughput() - self.throughput);
+            self.probes.look_at(window, self.throughput, self.unevenness / expected.sqrt());
+        } else {
+            self.throughput = window.throughput();
+        }
+    }
+
     fn must_probe(&mut self, window: &Window) -> bool {
-        let since = |then: Instant| window.end.saturating_duration_since(then);
-        let first = *self.first.get_or_insert(window.end);
-        // A baseline that has only ever been seen under load is not to be trusted for long.
-        let (then, patience) = self.clean.map_or((first, Self::BETWEEN_PROBES), |clean| (clean, Self::PROBE_AFTER));
-        let is_rested = self.probed.is_none_or(|probed| since(probed) >= Self::BETWEEN_PROBES);
+        let is_due = self.probes.are_due(window);
         let is_mistaken = self.was_shrunk_in_vain(window);
-        let is_due = since(then) >= patience.max(window.length.saturating_mul(10));
-        window.saturated && (is_due || (is_mistaken && is_rested))
+        window.saturated && (is_due || (is_mistaken && self.probes.are_rested(window)))
     }
 
     /// Whether a limit that has come down by 30 % took most of as much throughput with it: then it was no queue that it
@@ -202,9 +228,9 @@ impl Fast {
     }
 
     /// What is worked on, and the queue that is welcome.
-    fn target(throughput: f64, baseline: f64) -> f64 {
+    fn target(&self, throughput: f64, baseline: f64) -> f64 {
         let worked_on = throughput * baseline;
-        worked_on + (0.75 * worked_on).max(4.0)
+        worked_on + (0.4 * worked_on + self.unevenness * worked_on.sqrt()).max(4.0)
     }
 
     /// The limit after a window that was neither a probe's nor one of overload.
@@ -212,7 +238,7 @@ impl Fast {
         let (limit, in_flight, throughput) = (self.limit, window.calls_in_flight(), window.throughput());
         let worked_on = throughput * baseline;
         let queue = in_flight - worked_on;
-        let target = Self::target(throughput, baseline);
+        let target = self.target(throughput, baseline);
         let welcome = target - worked_on;
         let shrinking = self.shrinking.take();
         if in_flight < 0.3 * limit && !window.saturated {
@@ -248,10 +274,11 @@ impl Limit for Fast {
             // Its windows are there to be measured, not to be acted on.
         } else if let Some(residence) = window.residence() {
             let baseline = self.learn(window, residence);
-            let weight = if self.throughput > 0.0 { 0.3 } else { 1.0 };
-            self.throughput += weight * (window.throughput() - self.throughput);
+            if window.saturated {
+                self.learn_throughput(window);
+            }
             if self.must_probe(window) {
-                self.start_probe(baseline);
+                self.start_probe(baseline, Self::SHALLOW);
             } else {
                 self.limit = self.next(window, baseline);
             }

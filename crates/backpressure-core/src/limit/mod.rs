@@ -29,6 +29,7 @@ mod fast;
 mod fixed;
 mod gradient;
 mod level;
+mod probes;
 mod retry;
 mod sampler;
 mod threshold;
