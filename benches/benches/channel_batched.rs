@@ -48,9 +48,20 @@ macro_rules! consume {
     }};
 }
 
-async fn ours(producers: u64) {
-    let config = BackpressureConfig::builder().capacity(CAPACITY).build().expect("a valid config");
-    let (tx, mut rx) = backpressure::channel(config);
+fn channel() -> (backpressure::Sender<u64>, backpressure::Receiver<u64>) {
+    backpressure::channel(BackpressureConfig::builder().capacity(CAPACITY).build().expect("a valid config"))
+}
+
+async fn ours_both(producers: u64) {
+    let (tx, mut rx) = channel();
+    let producers = produce!(producers, tx, |tx, run| {
+        tx.send_many(&mut run.collect()).await.expect("open");
+    });
+    consume!(producers, |chunk| rx.recv_many(&mut chunk, RUN as usize).await);
+}
+
+async fn ours_recv_many(producers: u64) {
+    let (tx, mut rx) = channel();
     let producers = produce!(producers, tx, |tx, run| for n in run {
         tx.send(n).await.expect("open");
     });
@@ -95,7 +106,8 @@ fn batched(c: &mut Criterion, flavor: Flavor, producers: u64) {
             });
         };
     }
-    row!("backpressure send, recv_many", ours);
+    row!("backpressure send_many, recv_many", ours_both);
+    row!("backpressure send, recv_many", ours_recv_many);
     row!("tokio mpsc reserve_many, recv_many", tokio_both);
     row!("tokio mpsc send, recv_many", tokio_recv_many);
     row!("flume send, drain", flume_drain);

@@ -13,11 +13,6 @@ pub(crate) use tokio::task::coop::{RestoreOnPending as Budgeted, poll_proceed as
 pub(crate) struct Budgeted;
 
 #[cfg(not(feature = "tokio"))]
-impl Budgeted {
-    pub(crate) const fn made_progress(&self) {}
-}
-
-#[cfg(not(feature = "tokio"))]
 pub(crate) const fn poll_budget(_cx: &mut Context<'_>) -> Poll<Budgeted> {
     Poll::Ready(Budgeted)
 }
@@ -28,7 +23,17 @@ pub(crate) fn budgeted<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'
     let taken: Budgeted = std::task::ready!(poll_budget(cx));
     let polled = poll(cx);
     if polled.is_ready() {
-        taken.made_progress();
+        keep(taken);
     }
     polled
 }
+
+/// A unit that is dropped is given back.
+#[cfg(feature = "tokio")]
+#[inline]
+pub(crate) fn keep(taken: Budgeted) {
+    std::mem::forget(taken);
+}
+
+#[cfg(not(feature = "tokio"))]
+pub(crate) const fn keep(_taken: Budgeted) {}

@@ -27,6 +27,18 @@ impl Sent {
     }
 }
 
+/// The truth about many items that the channel took off their producer's hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct SentMany {
+    /// Items that came into the buffer.
+    pub accepted: usize,
+    /// Queued items that had to leave for them; these may be among those of the same run.
+    pub evicted: usize,
+    /// Items that the strategy discarded. They went to the `on_drop` hook, if there is one.
+    pub dropped: usize,
+}
+
 /// The channel did not take the item: here it is again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 //! A bounded channel that says how full it is, and does what you chose when it is.
 //!
 //! ```text
-//!  Sender ─┐ send · try_send · reserve · Sink   ┌──────────────────┐   recv · recv_many · Stream
+//!  Sender ─┐ send · send_many · reserve · Sink  ┌──────────────────┐   recv · recv_many · Stream
 //!  Sender ─┼───────────────────────────────────▶│ capacity, weight │──────────────────────────▶ Receiver
 //!  Sender ─┘◀─ waits · item back · drop counted │ strategy         │
 //!                                               └────────┬─────────┘
@@ -56,6 +56,7 @@ mod demand;
 mod error;
 mod exclusive;
 mod lease;
+mod many;
 mod patience;
 mod permit;
 mod place;
@@ -63,15 +64,17 @@ mod receiver;
 mod recv;
 mod sender;
 mod sending;
+mod sending_many;
 mod shared;
 mod sync;
 mod wait_queue;
 
 pub use builder::{Builder, channel};
 pub use demand::Demand;
-pub use error::{SendError, Sent, SinkError};
+pub use error::{SendError, Sent, SentMany, SinkError};
 pub use permit::{Permit, Reserve};
 pub use receiver::{Backlog, Receiver};
 pub use recv::{Recv, RecvMany};
 pub use sender::Sender;
 pub use sending::Sending;
+pub use sending_many::SendingMany;

@@ -23,28 +23,22 @@ pub(crate) fn now() -> Instant {
 /// Nothing until it is first polled; then a deadline, and the timer that wakes at it.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    max_wait: Duration,
     /// Boxed, so that a send that need not wait stays small.
     timer: Option<(Instant, Pin<Box<Timer>>)>,
 }
 
 impl Patience {
-    pub(crate) const fn new(max_wait: Duration) -> Self {
-        Self { max_wait, timer: None }
-    }
+    pub(crate) const NEW: Self = Self { timer: None };
 
-    /// Ready once the longest wait has passed since the first poll. A wait too long for the clock never ends.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.max_wait == Duration::MAX {
+    /// Ready once this much time has passed since the first poll. A wait too long for the clock never ends.
+    pub(crate) fn poll(&mut self, max_wait: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        if max_wait == Duration::MAX {
             return Poll::Pending;
         }
         let now = now();
         if self.timer.is_none() {
-            let Some(deadline) = now.checked_add(self.max_wait) else {
-                self.max_wait = Duration::MAX;
-                return Poll::Pending;
-            };
-            self.timer = Some((deadline, Box::pin(timer(deadline, self.max_wait))));
+            let Some(deadline) = now.checked_add(max_wait) else { return Poll::Pending };
+            self.timer = Some((deadline, Box::pin(timer(deadline, max_wait))));
         }
         match &mut self.timer {
             Some((deadline, _)) if *deadline <= now => Poll::Ready(()),

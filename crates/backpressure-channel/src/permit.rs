@@ -55,10 +55,7 @@ impl<'a, T> Permit<'a, T> {
         } else {
             self.shared.offer(item, tag)
         };
-        if sent.is_err() {
-            self.shared.reporter.rejected();
-        }
-        sent
+        self.shared.reported(sent)
     }
 }
 
@@ -91,7 +88,7 @@ impl<T> Drop for Reserve<'_, T> {
 
 impl<'a, T> Reserve<'a, T> {
     pub(crate) const fn new(shared: &'a Shared<T>) -> Self {
-        Self { shared, place: Place::Nowhere, patience: Patience::new(max_wait(shared.strategy)) }
+        Self { shared, place: Place::Nowhere, patience: Patience::NEW }
     }
 }
 
@@ -107,7 +104,7 @@ impl<'a, T> Future for Reserve<'a, T> {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
             Poll::Ready(Err(Closed)) => Poll::Ready(Err(SendError::Closed(()))),
             Poll::Pending => {
-                ready!(this.patience.poll(cx));
+                ready!(this.patience.poll(max_wait(this.shared.strategy), cx));
                 this.shared.abandon(&mut this.place, WEIGHT);
                 Poll::Ready(Err(SendError::TimedOut(())))
             }

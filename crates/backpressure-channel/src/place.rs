@@ -25,30 +25,49 @@ pub(crate) struct Closed;
 impl<T> Shared<T> {
     /// Ready with a reserved slot of this weight. Pending means queued for one, with this waker as the one that is woken.
     pub(crate) fn poll_reserve(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
-        if let Some(ready) = self.try_place(place, weight) {
-            return Poll::Ready(ready);
+        match self.try_place(place, weight) {
+            Some(ready) => Poll::Ready(ready),
+            None => self.poll_line(place, weight, waker),
         }
+    }
+
+    /// The same for whoever has just been told that there is no room.
+    pub(crate) fn poll_turn(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
+        match *place {
+            Place::Nowhere => self.poll_line(place, weight, waker),
+            Place::Queued { .. } => self.poll_reserve(place, weight, waker),
+        }
+    }
+
+    /// Stands in line.
+    fn poll_line(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
         // Cloning and dropping wakers is the user's code, so it happens outside the lock; and since room may have come
-        // meanwhile, the lock is followed by another look.
+        // meanwhile, there is another look under it.
         let waker = waker.clone();
-        let since = patience::now();
-        let mut inner = self.lock();
-        let replaced = match *place {
-            Place::Queued { key, .. } if inner.waiters.is_served(key) || inner.buffer.is_closed() => Some(waker),
-            Place::Queued { key, .. } => inner.waiters.refresh(key, waker),
+        let settled = match *place {
             Place::Nowhere => {
+                let since = patience::now();
+                let mut inner = self.lock();
                 let key = inner.waiters.join(weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
                 let after = inner.rearranged();
+                let settled = inner.is_settled(key);
                 drop(inner);
                 self.carry_out(after);
-                return self.try_place(place, weight).map_or(Poll::Pending, Poll::Ready);
+                settled
+            }
+            Place::Queued { key, .. } => {
+                let mut inner = self.lock();
+                let settled = inner.is_settled(key);
+                let replaced = if settled { Some(waker) } else { inner.waiters.refresh(key, waker) };
+                drop(inner);
+                drop(replaced);
+                settled
             }
         };
-        drop(inner);
-        drop(replaced);
-        self.try_place(place, weight).map_or(Poll::Pending, Poll::Ready)
+        let ready = if settled { self.try_place(place, weight) } else { None };
+        ready.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// A slot, if there is one to be had or one was given; or the news that the channel is closed.

@@ -71,13 +71,14 @@ impl<T> Receiver<T> {
     /// Takes the next item if there is one.
     #[inline]
     pub fn try_recv(&mut self) -> Option<T> {
-        match self.lease.get().pop_front() {
-            Some(item) => {
-                self.count(1);
-                Some(item)
-            }
-            None => self.try_recv_locked(),
-        }
+        self.take_leased().or_else(|| self.try_recv_locked())
+    }
+
+    #[inline]
+    fn take_leased(&mut self) -> Option<T> {
+        let item = self.lease.get().pop_front()?;
+        self.count(1);
+        Some(item)
     }
 
     fn try_recv_locked(&mut self) -> Option<T> {
@@ -94,9 +95,14 @@ impl<T> Receiver<T> {
     #[inline]
     fn count(&self, items: usize) {
         if self.shared.tally.take(items) {
-            let after = self.shared.lock().settle(Moved::NOTHING);
-            self.shared.carry_out(after);
+            self.answer_the_call();
         }
+    }
+
+    #[inline(never)]
+    fn answer_the_call(&self) {
+        let after = self.shared.lock().settle(Moved::NOTHING);
+        self.shared.carry_out(after);
     }
 
     /// Takes what is there, at most `max` items and no more than `max_weight` together unless the first alone weighs more,
@@ -122,12 +128,21 @@ impl<T> Receiver<T> {
     }
 
     /// Polls for the next item. Pending keeps the latest waker.
+    #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(item) = self.try_recv() {
+        match self.take_leased() {
+            Some(item) => Poll::Ready(Some(item)),
+            None => self.poll_recv_locked(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_recv_locked(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if let Some(item) = self.try_recv_locked() {
             return Poll::Ready(Some(item));
         }
         std::task::ready!(self.poll_demand(cx, Demand::ANY));
-        Poll::Ready(self.try_recv())
+        Poll::Ready(self.try_recv_locked())
     }
 
     /// Polls for items, as [`recv_many`](Self::recv_many) does.

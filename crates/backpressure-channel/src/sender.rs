@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use backpressure_core::{DropReason, Gauge, Strategy, Tag};
 use futures_sink::Sink;
 
-use crate::error::{SendError, Sent, SinkError};
+use crate::error::{SendError, Sent, SentMany, SinkError};
 use crate::exclusive::Exclusive;
 use crate::permit::{Permit, Reserve};
 use crate::place::{Closed, Place};
 use crate::sending::Sending;
+use crate::sending_many::SendingMany;
 use crate::shared::Shared;
 use crate::sync::{Arc, Ordering};
 
@@ -64,6 +65,7 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// Inside a tokio runtime without time enabled, when it has to wait and the longest wait is not [`Duration::MAX`](std::time::Duration::MAX).
+    #[inline]
     pub fn send(&self, item: T) -> Sending<'_, T> {
         Sending::new(&self.shared, item)
     }
@@ -76,12 +78,79 @@ impl<T> Sender<T> {
     /// room or other producers wait for it, [`Closed`](SendError::Closed) once the receiver is gone or closed.
     #[inline]
     pub fn try_send(&self, item: T) -> Result<Sent, SendError<T>> {
+        if self.shared.turns_away() { self.turn_away(item) } else { self.offer(item) }
+    }
+
+    #[inline(never)]
+    fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
+        // Whoever weighs and ranks is shown every item that is offered.
+        self.shared.tag(&item);
+        self.shared.reported(self.shared.turn_away(item))
+    }
+
+    #[inline(never)]
+    fn offer(&self, item: T) -> Result<Sent, SendError<T>> {
         let tag = self.shared.tag(&item);
-        let sent = self.shared.offer(item, tag);
-        if sent.is_err() {
-            self.shared.reporter.rejected();
-        }
-        sent
+        self.shared.reported(self.shared.offer(item, tag))
+    }
+
+    /// Sends all of `items`, in order, as [`send`](Self::send) would one after the other, but under one lock for as many as
+    /// there is room for. Under [`Strategy::Block`] it waits for room for the rest; while other producers wait too, each has
+    /// its turn before the next of these items.
+    ///
+    /// The longest wait is counted from the last item that entered. Resolves at once if `items` is empty.
+    ///
+    /// ```
+    /// use backpressure_channel::channel;
+    /// use backpressure_core::BackpressureConfig;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, mut rx) = channel(BackpressureConfig::builder().capacity(4).build()?);
+    /// let producer = tokio::spawn(async move {
+    ///     let mut numbers: Vec<_> = (0..10).collect();
+    ///     let sent = tx.send_many(&mut numbers).await?;
+    ///     assert_eq!((sent.accepted, numbers.len()), (10, 0));
+    ///     Ok::<_, backpressure_channel::SendError<()>>(())
+    /// });
+    /// let mut received = Vec::new();
+    /// while rx.recv_many(&mut received, 100).await > 0 {}
+    /// assert_eq!(received, (0..10).collect::<Vec<_>>());
+    /// producer.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). The items that were not sent are left in `items`, and counted as rejected.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future dropped before it resolves has sent the items that are no longer in `items`, and none of the others. Its
+    /// place in the queue and a slot it may have been given go to the next producer.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_many<'a>(&'a self, items: &'a mut Vec<T>) -> SendingMany<'a, T> {
+        SendingMany::new(&self.shared, items)
+    }
+
+    /// Sends of `items`, in order, what the channel takes at once, under one lock. The strategies that discard items take all.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](SendError::Full) under [`Strategy::Block`] and [`Strategy::Reject`] when there is not room for all, or other
+    /// producers wait for it; [`Closed`](SendError::Closed) once the receiver is gone or closed. The items that were not
+    /// sent are left in `items`, and counted as rejected.
+    pub fn try_send_many(&self, items: &mut Vec<T>) -> Result<SentMany, SendError<()>> {
+        let mut tags = self.shared.tags(items);
+        let (sent, answer) = self.shared.offer_many(items, &mut tags, None);
+        answer.map(|()| sent).map_err(|refusal| {
+            self.shared.reporter.rejected_many(items.len());
+            refusal.into()
+        })
     }
 
     /// Waits for a slot and holds it. Under a strategy other than [`Strategy::Block`] no slot is held: the permit comes at

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backpressure_core::{Strategy, Tag};
 
-use crate::budget::budgeted;
+use crate::budget::{keep, poll_budget};
 use crate::error::{SendError, Sent};
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
@@ -27,16 +27,17 @@ pub struct Sending<'a, T> {
 impl<T> Unpin for Sending<'_, T> {}
 
 impl<T> Drop for Sending<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.shared.abandon(&mut self.place, self.tag.weight);
     }
 }
 
 impl<'a, T> Sending<'a, T> {
+    #[inline]
     pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
         let tag = shared.tag(&item);
-        let patience = Patience::new(max_wait(shared.strategy));
-        Self { shared, item: Some(item), tag, place: Place::Nowhere, patience }
+        Self { shared, item: Some(item), tag, place: Place::Nowhere, patience: Patience::NEW }
     }
 }
 
@@ -46,31 +47,43 @@ impl<T> Future for Sending<'_, T> {
     /// # Panics
     ///
     /// When polled again after it resolved.
+    // In line, or the answer would be written to memory and read back by whoever awaits it: a sixth of the whole.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        budgeted(cx, |cx| self.get_mut().poll_send(cx))
+        let taken = ready!(poll_budget(cx));
+        let polled = self.get_mut().poll_send(cx);
+        if polled.is_ready() {
+            keep(taken);
+        }
+        polled
     }
 }
 
 impl<T> Sending<'_, T> {
+    #[inline(always)]
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
-        let mut item = self.item.take().expect("a finished send is not polled again");
-        if matches!(self.place, Place::Nowhere) {
-            match self.shared.offer(item, self.tag) {
-                Err(SendError::Full(back)) if waits(self.shared, self.tag) => item = back,
-                sent => return Poll::Ready(reported(self.shared, sent)),
-            }
+        let item = self.item.take().expect("a finished send is not polled again");
+        if matches!(self.place, Place::Queued { .. }) {
+            return self.poll_turn(item, cx);
         }
-        match self.shared.poll_reserve(&mut self.place, self.tag.weight, cx.waker()) {
-            Poll::Ready(Ok(())) => {
-                Poll::Ready(reported(self.shared, self.shared.fill(item, self.tag, self.tag.weight)))
-            }
-            Poll::Ready(Err(Closed)) => Poll::Ready(reported(self.shared, Err(SendError::Closed(item)))),
+        match self.shared.offer(item, self.tag) {
+            Err(SendError::Full(item)) if waits(self.shared, self.tag) => self.poll_turn(item, cx),
+            sent => Poll::Ready(self.shared.reported(sent)),
+        }
+    }
+
+    /// Waits for room.
+    #[cold]
+    fn poll_turn(&mut self, item: T, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
+        match self.shared.poll_turn(&mut self.place, self.tag.weight, cx.waker()) {
+            Poll::Ready(Ok(())) => Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, self.tag.weight))),
+            Poll::Ready(Err(Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
             Poll::Pending => {
                 self.item = Some(item);
-                ready!(self.patience.poll(cx));
+                ready!(self.patience.poll(max_wait(self.shared.strategy), cx));
                 self.shared.abandon(&mut self.place, self.tag.weight);
                 let item = self.item.take().map(|item| Err(SendError::TimedOut(item)));
-                item.map_or(Poll::Pending, |sent| Poll::Ready(reported(self.shared, sent)))
+                item.map_or(Poll::Pending, |sent| Poll::Ready(self.shared.reported(sent)))
             }
         }
     }
@@ -84,13 +97,6 @@ pub(crate) const fn max_wait(strategy: Strategy) -> Duration {
 }
 
 /// Whether an offer that found no room waits for it.
-fn waits<T>(shared: &Shared<T>, tag: Tag) -> bool {
-    matches!(shared.strategy, Strategy::Block { .. }) && shared.lock().buffer.admits(tag.weight)
-}
-
-fn reported<T>(shared: &Shared<T>, sent: Result<Sent, SendError<T>>) -> Result<Sent, SendError<T>> {
-    if sent.is_err() {
-        shared.reporter.rejected();
-    }
-    sent
+pub(crate) fn waits<T>(shared: &Shared<T>, tag: Tag) -> bool {
+    matches!(shared.strategy, Strategy::Block { .. }) && (!shared.minds_tags || shared.lock().buffer.admits(tag.weight))
 }

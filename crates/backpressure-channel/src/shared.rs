@@ -4,6 +4,7 @@
 //! dropped, watchers notified, lost items disposed of. [`After`] collects what is left to do.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::task::Waker;
 
 use backpressure_core::{
@@ -24,6 +25,9 @@ pub(crate) struct Shared<T> {
     pub(crate) reporter: Reporter,
     pub(crate) gauge: Gauge,
     pub(crate) strategy: Strategy,
+    when_full: WhenFull,
+    /// Whether it matters what items weigh or how they rank.
+    pub(crate) minds_tags: bool,
     pub(crate) senders: AtomicUsize,
     /// The receiver's own count of what it takes of its lease.
     pub(crate) tally: Tally,
@@ -49,6 +53,25 @@ pub(crate) struct After {
     more: bool,
 }
 
+/// What comes of an offer to a channel that is full.
+#[derive(Debug)]
+enum WhenFull {
+    HandBack,
+    Discard,
+    /// That is for the buffer to say.
+    Ask,
+}
+
+impl WhenFull {
+    const fn of(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Block { .. } | Strategy::Reject => Self::HandBack,
+            Strategy::DropNewest => Self::Discard,
+            _ => Self::Ask,
+        }
+    }
+}
+
 impl<T> Shared<T> {
     pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
         let recorder = Recorder::new(config, patience::now, tracked);
@@ -56,6 +79,8 @@ impl<T> Shared<T> {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
             strategy: config.strategy(),
+            when_full: WhenFull::of(config.strategy()),
+            minds_tags: config.max_weight().is_some() || hooks.is_ranking(),
             senders: AtomicUsize::new(1),
             tally: recorder.tally(),
             inner: Mutex::new(Inner {
@@ -82,8 +107,11 @@ impl<T> Shared<T> {
 
     /// Offers an item under the strategy. Nobody overtakes a producer that waits.
     #[inline(always)]
-    pub(crate) fn offer(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
+    pub(crate) fn offer(&self, mut item: T, tag: Tag) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
+        if inner.buffer.exchange(&mut item) {
+            return Ok(self.exchanged(inner, item));
+        }
         inner.look_before_an_edge();
         let offer = if inner.waiters.is_empty() || inner.buffer.is_closed() {
             inner.buffer.offer(item, tag)
@@ -91,6 +119,31 @@ impl<T> Shared<T> {
             Offer::Full(item)
         };
         self.conclude(inner, offer)
+    }
+
+    /// Whether it is known without the lock that there is no room, and the strategy makes none: the offer of an item,
+    /// whatever its weight and rank, comes to [this](Self::turn_away).
+    #[inline]
+    pub(crate) fn turns_away(&self) -> bool {
+        !matches!(self.when_full, WhenFull::Ask) && self.reporter.is_full()
+    }
+
+    /// Answers an offer without the lock.
+    #[inline]
+    pub(crate) fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
+        match self.when_full {
+            WhenFull::Discard => Ok(self.refuse(item, DropReason::Overflow)),
+            _ => Err(SendError::Full(item)),
+        }
+    }
+
+    /// Counts an item that comes back to its producer.
+    #[inline]
+    pub(crate) fn reported(&self, sent: Result<Sent, SendError<T>>) -> Result<Sent, SendError<T>> {
+        if sent.is_err() {
+            self.reporter.rejected();
+        }
+        sent
     }
 
     /// Uses up a reserved slot.
@@ -105,6 +158,16 @@ impl<T> Shared<T> {
             Offer::Closed(item) => Err(SendError::Closed(item)),
             Offer::Accepted | Offer::AcceptedEvicting(_) | Offer::Dropped(..) => Ok(Sent::Accepted),
         }
+    }
+
+    /// As many are queued as before, so nobody has anything to do.
+    #[inline]
+    fn exchanged(&self, mut inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
+        let Inner { recorder, buffer, .. } = &mut *inner;
+        recorder.exchanged(buffer);
+        drop(inner);
+        self.hooks.dispose([oldest], DropReason::Evicted);
+        Sent::Evicting(NonZeroUsize::MIN)
     }
 
     #[inline(always)]
@@ -126,13 +189,19 @@ impl<T> Shared<T> {
             }
             Offer::Dropped(item, reason) => {
                 drop(inner);
-                self.reporter.refused(reason);
-                self.hooks.dispose([item], reason);
-                Ok(Sent::Dropped(reason))
+                Ok(self.refuse(item, reason))
             }
             Offer::Full(item) => Err(SendError::Full(item)),
             Offer::Closed(item) => Err(SendError::Closed(item)),
         }
+    }
+
+    /// Discards an item that did not enter.
+    #[inline]
+    fn refuse(&self, item: T, reason: DropReason) -> Sent {
+        self.reporter.refused(reason);
+        self.hooks.dispose([item], reason);
+        Sent::Dropped(reason)
     }
 
     /// Closes the intake and wakes everyone. What is queued stays.
@@ -194,7 +263,7 @@ impl<T> Shared<T> {
 impl<T> Inner<T> {
     /// An item came in: wakes the receiver if this is what it waits for.
     #[inline(always)]
-    fn arrived(&mut self, moved: Moved) -> After {
+    pub(crate) fn arrived(&mut self, moved: Moved) -> After {
         let mut changed = self.recorder.update(&self.buffer, moved);
         if changed && self.buffer.lent() > 0 {
             changed |= self.mind_the_lease();
@@ -214,6 +283,11 @@ impl<T> Inner<T> {
     fn rouse(&mut self) -> Option<Waker> {
         let met = self.receiver.as_ref().is_some_and(|(demand, _)| self.meets(*demand));
         if met { self.receiver.take().map(|(_, waker)| waker) } else { None }
+    }
+
+    /// Whether a producer in the queue need not wait any longer: it was served, or the channel is closed.
+    pub(crate) fn is_settled(&self, key: usize) -> bool {
+        self.waiters.is_served(key) || self.buffer.is_closed()
     }
 
     /// Whether a receiver with this demand has something to do.

@@ -68,6 +68,25 @@ fn m3_sending_and_receiving_allocate_nothing_per_item() {
 }
 
 #[test]
+fn m3_runs_allocate_nothing() {
+    // A sample, and a rank, have to be asked about each item: what they refuse is gathered.
+    for strategy in [Strategy::block_forever(), Strategy::Reject, Strategy::DropOldest, Strategy::DropNewest] {
+        let (tx, mut rx) = open(64, strategy);
+        let (mut run, mut out) = (Vec::with_capacity(50), Vec::with_capacity(64));
+        let spent = allocations(|| {
+            for _ in 0..ITEMS / 50 {
+                run.clear();
+                run.extend(0..50);
+                let _ = tx.try_send_many(&mut run);
+                out.clear();
+                rx.try_recv_many(&mut out, 40, usize::MAX);
+            }
+        });
+        assert_eq!(spent, (0, 0), "{strategy}");
+    }
+}
+
+#[test]
 fn m3_a_weight_and_a_priority_cost_no_allocation_either() {
     let config = built(config(64, Strategy::DropLowest).max_weight(1000));
     let (tx, mut rx) = Builder::new(config)

@@ -1,4 +1,4 @@
-//! The paths of the wakers under every interleaving of a few threads (with at most three preemptions).
+//! The paths of the wakers under every interleaving of a few threads (with at most two or three preemptions).
 //!
 //! A lost wake shows as a deadlock, which loom reports. Run with
 //! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-channel --test loom`.
@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use backpressure_channel::{Demand, Receiver, SendError, Sender, Sent, channel};
 use backpressure_core::{BackpressureConfig, State, Strategy};
 use loom::sync::Notify;
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 /// A channel that blocks for as long as it takes: no timer is involved.
@@ -20,8 +21,17 @@ fn blocking(capacity: usize) -> (Sender<u32>, Receiver<u32>) {
 }
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
+    bounded_model(3, run);
+}
+
+/// Three threads have so much more to do with each other that a bound of two has to do.
+fn model_of_three(run: impl Fn() + Send + Sync + 'static) {
+    bounded_model(2, run);
+}
+
+fn bounded_model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.check(run);
 }
 
@@ -70,7 +80,7 @@ fn w2_a_blocked_send_meets_a_receive() {
 
 #[test]
 fn w2_two_senders_share_one_slot() {
-    model(|| {
+    model_of_three(|| {
         let (tx, mut rx) = blocking(1);
         let senders = [1, 2].map(|n| {
             let tx = tx.clone();
@@ -86,7 +96,7 @@ fn w2_two_senders_share_one_slot() {
 
 #[test]
 fn w2_x1_a_send_that_is_cancelled_while_it_is_served_hands_its_slot_on() {
-    model(|| {
+    model_of_three(|| {
         let (tx, mut rx) = blocking(1);
         assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
         let other = tx.clone();
@@ -150,7 +160,7 @@ fn w6_a_receiver_that_waits_for_a_batch_sees_its_last_item() {
 
 #[test]
 fn w4_w6_a_receiver_that_parks_sees_the_last_sender_go() {
-    model(|| {
+    model_of_three(|| {
         let (tx, mut rx) = blocking(1);
         let other = tx.clone();
         let senders = [thread::spawn(move || drop(tx)), thread::spawn(move || drop(other))];
@@ -175,7 +185,7 @@ fn w4_w6_a_send_that_parks_sees_the_receiver_go() {
 
 #[test]
 fn w4_two_sends_that_park_both_see_the_channel_close() {
-    model(|| {
+    model_of_three(|| {
         let (tx, mut rx) = blocking(1);
         assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
         let senders = [2, 3].map(|n| {
@@ -274,5 +284,130 @@ fn c1_the_books_balance_while_the_receiver_counts_by_itself() {
         assert_eq!(rx.try_recv(), Some(2));
         let counts = reader.join().unwrap();
         assert!(counts.balances() && (1..=2).contains(&counts.queued), "{counts:?}");
+    });
+}
+
+/// Frees a slot in one thread, and offers in another that knows of it by `free`'s doing.
+fn freed(strategy: Strategy, lease: bool) {
+    model(move || {
+        let config = BackpressureConfig::builder().capacity(3).low_watermark(0.9).high_watermark(0.95);
+        let (tx, mut rx) = channel(config.strategy(strategy).build().expect("a valid configuration"));
+        (1..=3).for_each(|n| assert_eq!(tx.try_send(n), Ok(Sent::Accepted)));
+        if lease {
+            assert_eq!(rx.try_recv(), Some(1));
+            assert_eq!(tx.try_send(4), Ok(Sent::Accepted));
+        }
+        assert!(!matches!(tx.try_send(5), Ok(Sent::Accepted)));
+        let told = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&told);
+        let receiver = thread::spawn(move || {
+            assert!(rx.try_recv().is_some());
+            tell.store(true, Ordering::Release);
+            rx
+        });
+        let knows = told.load(Ordering::Acquire);
+        let accepted = matches!(tx.try_send(6), Ok(Sent::Accepted));
+        assert!(accepted || !knows, "{strategy}: a slot is free, and the offer is turned away");
+        let rx = receiver.join().unwrap();
+        let snapshot = rx.gauge().snapshot();
+        assert!(snapshot.counts.balances());
+        assert_eq!(snapshot.state == State::Blocked, accepted);
+    });
+}
+
+#[test]
+fn c5_a_slot_that_was_given_back_is_seen_by_an_offer_that_comes_after() {
+    freed(Strategy::block_forever(), false);
+    freed(Strategy::DropNewest, false);
+}
+
+#[test]
+fn c5_a_slot_of_the_lease_that_was_given_back_is_seen_by_an_offer_that_comes_after() {
+    freed(Strategy::Reject, true);
+}
+
+#[test]
+fn t5_an_offer_after_the_close_of_a_full_channel_is_told_of_it() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let told = Arc::new(AtomicBool::new(false));
+        let tell = Arc::clone(&told);
+        let receiver = thread::spawn(move || {
+            rx.close();
+            tell.store(true, Ordering::Release);
+        });
+        let knows = told.load(Ordering::Acquire);
+        match tx.try_send(2) {
+            Err(SendError::Closed(2)) => {}
+            Err(SendError::Full(2)) => assert!(!knows),
+            sent => panic!("{sent:?}"),
+        }
+        receiver.join().unwrap();
+    });
+}
+
+#[test]
+fn c1_two_who_are_refused_without_the_lock_are_both_counted() {
+    model_of_three(|| {
+        let config = BackpressureConfig::builder().capacity(1).strategy(Strategy::DropNewest);
+        let (tx, _rx) = channel(config.build().expect("a valid configuration"));
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let gauge = tx.gauge();
+        let senders = [2, 3].map(|n| {
+            let tx = tx.clone();
+            thread::spawn(move || assert!(matches!(tx.try_send(n), Ok(Sent::Dropped(_)))))
+        });
+        let counts = gauge.snapshot().counts;
+        assert!(counts.balances() && counts.dropped() <= 2);
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        assert_eq!(gauge.snapshot().counts.dropped(), 2);
+    });
+}
+
+#[test]
+fn c1_an_exchange_is_part_of_one_instant() {
+    model(|| {
+        let config = BackpressureConfig::builder().capacity(1).strategy(Strategy::DropOldest);
+        let (tx, mut rx) = channel(config.build().expect("a valid configuration"));
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let gauge = tx.gauge();
+        let sender = thread::spawn(move || assert!(matches!(tx.try_send(2), Ok(Sent::Evicting(_)))));
+        let counts = gauge.snapshot().counts;
+        assert!(counts.balances() && counts.queued <= 1, "{counts:?}");
+        sender.join().unwrap();
+        assert_eq!((rx.try_recv(), gauge.snapshot().counts.evicted()), (Some(2), 1));
+    });
+}
+
+#[test]
+fn w2_a_run_that_waits_meets_a_receive() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        let sender = thread::spawn(move || {
+            let mut run = vec![1, 2];
+            assert!(block_on(tx.send_many(&mut run)).is_ok());
+            assert!(run.is_empty());
+        });
+        assert_eq!(drained(&mut rx), [1, 2]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn x1_a_run_that_is_given_up_while_it_is_served_hands_its_slot_on() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        let sender = thread::spawn(move || {
+            let mut run = vec![1, 2];
+            let sent = poll_once(tx.send_many(&mut run));
+            assert_eq!(sent.is_ready(), run.is_empty());
+            assert_eq!(block_on(tx.send(3)), Ok(Sent::Accepted));
+            run.len()
+        });
+        let received = drained(&mut rx);
+        let left = sender.join().unwrap();
+        assert_eq!(received, if left == 0 { vec![1, 2, 3] } else { vec![1, 3] });
+        assert_eq!(rx.gauge().utilization(), 0.0);
     });
 }

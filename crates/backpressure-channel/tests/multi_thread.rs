@@ -50,7 +50,9 @@ impl Told {
 async fn produce(tx: Sender<u64>, producer: u64, stop: Arc<AtomicBool>, told: Arc<Told>) {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (producer + 1));
     let mut sink = tx.clone();
-    for n in 0.. {
+    let mut n = 0;
+    loop {
+        n += 1;
         if stop.load(Ordering::Relaxed) {
             return;
         }
@@ -58,7 +60,7 @@ async fn produce(tx: Sender<u64>, producer: u64, stop: Arc<AtomicBool>, told: Ar
             tokio::task::yield_now().await;
         }
         let item = producer << 48 | n;
-        match dice.throw(6) {
+        match dice.throw(8) {
             0 => told.note(tx.try_send(item)),
             1 => match SinkExt::send(&mut sink, item).await {
                 Ok(()) => told.note(Ok(Sent::Accepted)),
@@ -83,6 +85,28 @@ async fn produce(tx: Sender<u64>, producer: u64, stop: Arc<AtomicBool>, told: Ar
                 });
                 if let Some(sent) = sent.await {
                     told.note(sent);
+                }
+            }
+            4 => {
+                let mut run: Vec<_> = (0..dice.throw(20)).map(|more| item + more).collect();
+                let all = run.len() as u64;
+                n += all;
+                let mut patience = dice.throw(4);
+                let mut send = Box::pin(tx.send_many(&mut run));
+                let done = std::future::poll_fn(|cx| match send.as_mut().poll(cx) {
+                    Poll::Ready(sent) => Poll::Ready(Some(sent)),
+                    Poll::Pending if patience == 0 => Poll::Ready(None),
+                    Poll::Pending => {
+                        patience -= 1;
+                        Poll::Pending
+                    }
+                });
+                let done = done.await;
+                drop(send);
+                let left = run.len() as u64;
+                told.taken.fetch_add(all - left, Ordering::Relaxed);
+                if done.is_some() {
+                    told.returned.fetch_add(left, Ordering::Relaxed);
                 }
             }
             _ => told.note(tx.send(item).await),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::thresholds::Band;
+use crate::thresholds::{Band, Thresholds};
 use crate::{ConfigError, State, Watermarks};
 
 /// A change of state.
@@ -92,6 +92,21 @@ impl StateMachine {
     pub fn hysteresis(mut self, delta: f64) -> Result<Self, ConfigError> {
         self.watermarks.check_hysteresis(delta)?;
         self.band = self.watermarks.band(delta);
+        Ok(self)
+    }
+
+    /// The utilizations below which [`Elevated`](State::Elevated), [`Critical`](State::Critical) and
+    /// [`Blocked`](State::Blocked) are left, each for itself. Default: those at which they are entered. It takes the place
+    /// of a [`hysteresis`](Self::hysteresis), and the other way round.
+    ///
+    /// # Errors
+    ///
+    /// Refuses, under the name `leave_below`, NaN, what is not above 0, what is above the threshold that enters the state,
+    /// and thresholds that do not rise from state to state.
+    pub fn leave_below(mut self, elevated: f64, critical: f64, blocked: f64) -> Result<Self, ConfigError> {
+        let falling = Thresholds { low: elevated, high: critical, full: blocked };
+        self.watermarks.check_falling(&falling)?;
+        self.band.falling = falling;
         Ok(self)
     }
 
@@ -247,6 +262,39 @@ mod tests {
         machine.observe(Instant::now(), 1.0);
         machine.observe(Instant::now(), 0.0);
         assert_eq!(machine.state(), N);
+    }
+
+    #[test]
+    fn h1_each_state_may_be_left_at_a_threshold_of_its_own() {
+        let now = Instant::now();
+        let machine = StateMachine::new(Watermarks::default()).leave_below(0.45, 0.72, 0.95).unwrap();
+        for (entered, at_edge, state, below) in [(0.5, 0.45, E, N), (0.8, 0.72, C, E), (1.0, 0.95, B, C)] {
+            let mut machine = machine.clone();
+            machine.observe(now, entered);
+            assert_eq!(machine.observe(now, at_edge), None);
+            assert_eq!(machine.state(), state);
+            machine.observe(now, at_edge.next_down());
+            assert_eq!(machine.state(), below);
+        }
+    }
+
+    #[test]
+    fn thresholds_for_leaving_that_would_trap_or_skip_a_state_are_refused() {
+        let refusal = |low, high, full| {
+            let refused = StateMachine::new(Watermarks::default()).leave_below(low, high, full);
+            refused.err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal(0.5, 0.8, 1.0), None);
+        let bound = "above 0, rising, and at most 0.5, 0.8 and 1";
+        for (low, high, full) in
+            [(0.0, 0.7, 0.9), (0.51, 0.7, 0.9), (0.4, 0.81, 0.9), (0.4, 0.7, 1.1), (0.4, 0.3, 0.9), (0.4, 0.7, 0.6)]
+        {
+            assert_eq!(
+                refusal(low, high, full),
+                Some(format!("leave_below is {low}, {high}, {full}, but must be {bound}"))
+            );
+        }
+        assert!(refusal(f64::NAN, 0.7, 0.9).is_some() && refusal(0.4, f64::NAN, 0.9).is_some());
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl Watermarks {
         let bound = format!("at least 0 and below low_watermark ({})", self.low);
         Err(ConfigError::new("hysteresis", hysteresis, bound))
     }
+
+    /// Whether every state has a threshold of its own for falling, none above the one for rising, and all above zero.
+    pub(crate) fn check_falling(&self, falling: &Thresholds<f64>) -> Result<(), ConfigError> {
+        let (rising, Thresholds { low, high, full }) = (self.thresholds(), *falling);
+        let is_below = low <= rising.low && high <= rising.high && full <= rising.full;
+        if low > 0.0 && low < high && high < full && is_below {
+            return Ok(());
+        }
+        let bound = format!("above 0, rising, and at most {}, {} and {}", rising.low, rising.high, rising.full);
+        Err(ConfigError::new("leave_below", format_args!("{low}, {high}, {full}"), bound))
+    }
 }
 
 impl Default for Watermarks {

@@ -9,7 +9,9 @@ mod cancellation;
 mod conservation;
 mod demand;
 mod ends;
+mod full;
 mod hooks;
+mod many;
 mod numbers;
 mod order;
 #[cfg(feature = "tokio")]

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use backpressure_channel::{
-    Backlog, Builder, Demand, Permit, Receiver, Recv, RecvMany, Reserve, SendError, Sender, Sending, Sent, SinkError,
+    Backlog, Builder, Demand, Permit, Receiver, Recv, RecvMany, Reserve, SendError, Sender, Sending, SendingMany, Sent,
+    SentMany, SinkError,
 };
 use backpressure_core::DropReason;
 use futures_core::Stream;
@@ -109,6 +110,8 @@ fn i4_send_sync_and_unpin() {
 
     is_send::<Sending<'_, SendOnly>>();
     is_unpin::<Sending<'_, SendOnly>>();
+    is_send::<SendingMany<'_, SendOnly>>();
+    is_unpin::<SendingMany<'_, SendOnly>>();
     is_send::<Reserve<'_, SendOnly>>();
     is_sync::<Reserve<'_, SendOnly>>();
     is_unpin::<Reserve<'_, SendOnly>>();
@@ -121,8 +124,8 @@ fn i4_send_sync_and_unpin() {
     is_send::<RecvMany<'_, SendOnly>>();
     is_unpin::<RecvMany<'_, SendOnly>>();
 
-    is_send::<(Backlog, Demand, Sent, SendError<SendOnly>, SinkError<SendOnly>)>();
-    is_sync::<(Backlog, Demand, Sent, SendError<()>, SinkError<()>)>();
+    is_send::<(Backlog, Demand, Sent, SentMany, SendError<SendOnly>, SinkError<SendOnly>)>();
+    is_sync::<(Backlog, Demand, Sent, SentMany, SendError<()>, SinkError<()>)>();
     is_debug::<(Sender<SendOnly>, Receiver<SendOnly>, Builder<SendOnly>, SendError<SendOnly>, SinkError<SendOnly>)>();
 }
 

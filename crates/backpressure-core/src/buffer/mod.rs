@@ -160,6 +160,23 @@ impl<T> BoundedBuffer<T> {
         }
     }
 
+    /// Puts the oldest item in the place of `item`, which enters, where that is all there is to an [`offer`](Self::offer):
+    /// the buffer is open and full, its strategy is [`Strategy::DropOldest`], and nothing is weighed, ranked or reserved.
+    /// Returns whether it is so; if not, `item` is still to be offered.
+    ///
+    /// As many are held as before: [`Recorder::exchanged`](crate::Recorder::exchanged) publishes this.
+    #[inline]
+    pub fn exchange(&mut self, item: &mut T) -> bool {
+        if !matches!(self.strategy, Strategy::DropOldest) || self.queued < self.capacity || self.closed {
+            return false;
+        }
+        let Store::Fifo(queue) = &mut self.store else { return false };
+        let Some(oldest) = queue.pop_front() else { return false };
+        queue.push_back(std::mem::replace(item, oldest));
+        self.accepted += 1;
+        true
+    }
+
     /// Counts an item as accepted that its shell hands straight to the consumer, past an empty buffer.
     #[inline]
     pub fn pass(&mut self) {
@@ -218,6 +235,12 @@ impl<T> BoundedBuffer<T> {
             added += 1;
         }
         added
+    }
+
+    /// Slots that are free.
+    #[inline]
+    pub const fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.held())
     }
 
     /// Whether an item of this weight would be accepted now, without the help of the strategy.

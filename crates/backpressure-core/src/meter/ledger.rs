@@ -6,13 +6,14 @@
 //!   were accepted, and how many of them are gone, to the consumer or to a loss. What is queued is the difference, so
 //!   either kind of cell may move by itself, with one plain store, and the books balance. Both together move inside a
 //!   [`Sequence`], unless those that go were there before.
-//! * *Refused* cells count offers that never entered. Each stands for itself, so plain additions do.
+//! * *Refused* cells count offers that never entered. Each stands for itself, so [those who were refused](Refusals) count.
 //! * *Settled* cells count what became of items that were taken.
 //!
 //! A reader collects what has gone and what was settled before it reads what was accepted, and again after it, until
 //! nothing has moved meanwhile: neither what is queued nor what is in flight comes out negative or above its bound.
 
 use super::counts::{Counts, sum};
+use super::refusals::{Refusals, Refused};
 use super::sequence::Sequence;
 use super::tally::Handed;
 use crate::offer::DropReason;
@@ -30,7 +31,7 @@ pub(super) struct Ledger {
     discarded: [AtomicU64; REASONS],
     /// Items that the consumer took of those it was lent: also gone, and counted by itself.
     pub(super) handed: Handed,
-    rejected: AtomicU64,
+    refusals: Refusals,
     refused: [AtomicU64; REASONS],
     delivered: AtomicU64,
     settled: [AtomicU64; REASONS],
@@ -58,7 +59,7 @@ impl Ledger {
             oldest: AtomicU64::new(IN_ORDER),
             discarded: zeros(),
             handed: Handed::new(),
-            rejected: AtomicU64::new(0),
+            refusals: Refusals::new(),
             refused: zeros(),
             delivered: AtomicU64::new(0),
             settled: zeros(),
@@ -96,12 +97,19 @@ impl Ledger {
         self.oldest.store(oldest, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(super) fn reject(&self, items: u64) {
-        self.rejected.fetch_add(items, Ordering::Relaxed);
+        self.refusals.count(items, |refused| &refused.rejected);
     }
 
+    #[inline]
     pub(super) fn refuse(&self, reason: DropReason, items: u64) {
-        self.refused[reason as usize].fetch_add(items, Ordering::Relaxed);
+        match reason {
+            DropReason::Overflow => self.refusals.count(items, |refused| &refused.overflow),
+            _ => {
+                self.refused[reason as usize].fetch_add(items, Ordering::Relaxed);
+            }
+        }
     }
 
     pub(super) fn deliver(&self, items: u64) {
@@ -113,8 +121,9 @@ impl Ledger {
     }
 
     pub(super) fn read(&self) -> Reading {
-        let rejected = self.rejected.load(Ordering::Relaxed);
-        let refused = load(&self.refused, Ordering::Relaxed);
+        let Refused { rejected, overflow } = self.refusals.read();
+        let mut refused = load(&self.refused, Ordering::Relaxed);
+        refused[DropReason::Overflow as usize] = overflow;
         let (accepted, left) = loop {
             let (accepted, before, after) = self.sequence.read(|| {
                 let before = self.left();

@@ -15,6 +15,7 @@ mod lazy;
 mod ledger;
 mod metrics;
 mod recorder;
+mod refusals;
 mod reporter;
 mod sequence;
 mod shared;
@@ -22,6 +23,7 @@ mod signal;
 mod slots;
 mod snapshot;
 mod tally;
+mod thread;
 mod watch;
 
 pub use counts::Counts;

@@ -124,6 +124,15 @@ impl Recorder {
         !self.calm.contains(&held) && self.look(buffer)
     }
 
+    /// Publishes that an item came in [exchange](BoundedBuffer::exchange) for the oldest one.
+    #[inline]
+    pub fn exchanged<T>(&mut self, buffer: &BoundedBuffer<T>) {
+        self.accepted = buffer.accepted();
+        self.discarded += 1;
+        self.shared.ledger.discard(DropReason::Evicted, 1);
+        self.shared.ledger.accept(self.accepted);
+    }
+
     /// Publishes that an item went [past](BoundedBuffer::pass) the empty buffer to the consumer.
     #[inline]
     pub fn passed<T>(&mut self, buffer: &BoundedBuffer<T>) {

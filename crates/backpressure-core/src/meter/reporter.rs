@@ -7,6 +7,7 @@ use super::lazy::LazyLatencies;
 use super::shared::Shared;
 use crate::batch::FlushReason;
 use crate::offer::DropReason;
+use crate::state::State;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Reports what happens to items outside the buffer. Cheap to clone; every call is a few atomic additions.
@@ -33,14 +34,39 @@ impl Reporter {
         Self { shared }
     }
 
+    /// Whether no slot is free and the part is open, so that an offer meets the strategy: for a shell that wants to know
+    /// before it takes its lock.
+    ///
+    /// Whatever happened before this is called is seen, a slot that was given back as well as a close. What happens
+    /// meanwhile may not be.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        let level = &self.shared.level;
+        level.state() == State::Blocked && level.is_full(&self.shared.ledger.handed)
+    }
+
     /// An offered item was handed back to its producer.
+    #[inline]
     pub fn rejected(&self) {
-        self.shared.ledger.reject(1);
+        self.rejected_many(1);
+    }
+
+    /// This many offered items were handed back to their producer.
+    #[inline]
+    pub fn rejected_many(&self, items: usize) {
+        self.shared.ledger.reject(items as u64);
     }
 
     /// An offered item was lost before it was queued.
+    #[inline]
     pub fn refused(&self, reason: DropReason) {
-        self.shared.ledger.refuse(reason, 1);
+        self.refused_many(reason, 1);
+    }
+
+    /// This many offered items were lost before they were queued.
+    #[inline]
+    pub fn refused_many(&self, reason: DropReason, items: usize) {
+        self.shared.ledger.refuse(reason, items as u64);
     }
 
     /// The consumer has dealt with this many of the items it took. Only for a tracked [`Recorder`](super::Recorder): an

@@ -10,6 +10,7 @@ use super::ledger::Ledger;
 use super::recorder::Clock;
 use super::reporter::FlushCells;
 use super::sequence::Sequence;
+use super::tally::Handed;
 use super::watch::Watchers;
 use crate::config::BackpressureConfig;
 use crate::state::State;
@@ -89,7 +90,7 @@ impl Level {
 
     #[inline]
     pub(super) fn store(&self, held: u64, weight: usize) {
-        self.held.store(held, Ordering::Relaxed);
+        self.held.store(held, Ordering::Release);
         if self.max_weight.is_some() {
             self.weight.store(weight, Ordering::Relaxed);
         }
@@ -102,6 +103,14 @@ impl Level {
     #[inline]
     pub(super) fn state(&self) -> State {
         State::from_u8(self.state.load(Ordering::Relaxed)).unwrap_or(State::Draining)
+    }
+
+    /// Whether every slot is held. What is held is read first: of the items that it counts as taken none is missing in
+    /// the count that is read after it.
+    #[inline]
+    pub(super) fn is_full(&self, handed: &Handed) -> bool {
+        let held = self.held.load(Ordering::Acquire);
+        held.saturating_sub(handed.count()) >= self.capacity as u64
     }
 
     pub(super) fn weight(&self) -> usize {

@@ -103,8 +103,23 @@ impl Signal {
     ///
     /// The objection, or `full`, and what it was about. The call still waits.
     pub fn take_queued<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        self.grant(|| self.calls.word.take(full, permits))
+    }
+
+    /// A call that is over gives its slot to one that waited. Objections are as in [`take`](Self::take), to what the word would
+    /// say had the slot been given back. For the holder of the queue's lock.
+    ///
+    /// # Errors
+    ///
+    /// The objection, or `full`, and what it was about. The slot is still to be given back, and the other call still waits.
+    pub fn pass_on<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        self.grant(|| self.calls.word.pass_on(full, permits))
+    }
+
+    /// A call that waited is granted a slot, as readers see it, in one step.
+    fn grant<R>(&self, take: impl FnOnce() -> Result<Slots, R>) -> Result<Slots, R> {
         self.calls.queue.write(|| {
-            let taken = self.calls.word.take(full, permits);
+            let taken = take();
             if taken.is_ok() {
                 one_more(&self.calls.granted);
             }
@@ -118,10 +133,15 @@ impl Signal {
         self.calls.word.give_back()
     }
 
+    /// A call that has a slot was lost for `reason`. It gives the slot back, or passes it on, next.
+    pub fn lost(&self, reason: DropReason) {
+        self.calls.lost[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
     /// A call that had a slot was lost for `reason`, and gives the slot back. Answers what the word says then.
     pub fn lose(&self, reason: DropReason) -> Slots {
-        self.calls.lost[reason as usize].fetch_add(1, Ordering::Release);
-        self.calls.word.give_back()
+        self.lost(reason);
+        self.give_back()
     }
 
     /// A call came and was refused at once. Answers how many were before it.

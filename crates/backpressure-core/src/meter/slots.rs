@@ -120,9 +120,30 @@ impl Word {
         }
     }
 
+    /// One call gives its slot to another, unless `permits` objects to what the word would say between the two, or the limit
+    /// has shrunk meanwhile.
+    pub(super) fn pass_on<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+        let mut seen = self.bits.load(Ordering::Acquire);
+        loop {
+            let between = Slots(seen - 1);
+            permits(between).map_err(|error| (between, error))?;
+            if between.in_flight() >= between.limit() {
+                return Err((between, full));
+            }
+            match self.admit(seen, seen.wrapping_add(ONE - 1)) {
+                Ok(passed) => return Ok(passed),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     #[inline]
     fn add_one(&self, seen: u64) -> Result<Slots, u64> {
-        let next = seen.wrapping_add(ONE);
+        self.admit(seen, seen.wrapping_add(ONE))
+    }
+
+    #[inline]
+    fn admit(&self, seen: u64, next: u64) -> Result<Slots, u64> {
         self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)?;
         if Slots(next).admitted_bits() & (HALF - 1) == 0 {
             self.halves.fetch_add(1, Ordering::Release);
@@ -208,6 +229,21 @@ mod tests {
         }
         assert_eq!(word.give_back().in_flight(), 4);
         assert!(take(&word) && !take(&word));
+    }
+
+    #[test]
+    fn s4_a_slot_is_passed_on_only_within_the_limit() {
+        let word = Word::new(2);
+        assert!(take(&word) && take(&word));
+        let passed = word.pass_on((), |between| if between.in_flight() == 1 { Ok(()) } else { Err(()) }).unwrap();
+        assert_eq!((passed.in_flight(), word.totals()), (2, (3, 2)));
+        word.set_limit(1);
+        assert_eq!(
+            word.pass_on("full", |_| Ok(())).map_err(|(seen, error)| (seen.in_flight(), error)),
+            Err((1, "full"))
+        );
+        assert_eq!(word.give_back().in_flight(), 1);
+        assert!(word.pass_on((), |_| Ok(())).is_ok());
     }
 
     #[test]

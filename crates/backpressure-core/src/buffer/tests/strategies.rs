@@ -125,3 +125,43 @@ fn d6_the_largest_bounds_work() {
         }
     }
 }
+
+#[test]
+fn c2_o2_an_exchange_is_an_offer_that_evicts_the_oldest() {
+    let mut buffer = filled(3, Strategy::DropOldest);
+    for incoming in 3..10 {
+        let mut item = incoming;
+        assert!(buffer.exchange(&mut item));
+        assert_eq!((item, buffer.len(), buffer.room()), (incoming - 3, 3, 0));
+        assert_eq!((buffer.accepted(), buffer.oldest()), (u64::from(incoming) + 1, u64::from(incoming) - 2));
+    }
+    assert_eq!(contents(&mut buffer), [7, 8, 9]);
+}
+
+#[test]
+fn c2_what_is_more_than_an_exchange_is_left_to_the_offer() {
+    let with_room = built(bounded(1, Strategy::DropOldest));
+    let mut closed = filled(1, Strategy::DropOldest);
+    closed.close();
+    let mut reserved = built(bounded(1, Strategy::DropOldest));
+    assert!(reserved.try_reserve(1));
+    let mut weighed = built(bounded(1, Strategy::DropOldest).max_weight(5));
+    assert!(weighed.offer(0, weighing(1)).is_accepted());
+    let ranked = filled(1, Strategy::DropOldest).prioritized();
+    let others = all().filter(|strategy| *strategy != Strategy::DropOldest).map(|strategy| filled(1, strategy));
+    for mut buffer in others.chain([with_room, closed, reserved, weighed, ranked]) {
+        let (mut item, before) = (9, (buffer.len(), buffer.accepted()));
+        assert!(!buffer.exchange(&mut item));
+        assert_eq!((item, (buffer.len(), buffer.accepted())), (9, before), "{buffer:?}");
+    }
+}
+
+#[test]
+fn d6_the_room_is_what_is_not_held() {
+    let mut buffer = built(bounded(3, Strategy::block()));
+    assert!(buffer.offer(0, Tag::default()).is_accepted() && buffer.try_reserve(1));
+    assert_eq!(buffer.room(), 1);
+    assert_eq!(buffer.lend(&mut VecDeque::new(), 1), 1);
+    assert_eq!(buffer.room(), 1, "what is lent is held");
+    assert_eq!(built(bounded(usize::MAX, Strategy::block())).room(), usize::MAX);
+}

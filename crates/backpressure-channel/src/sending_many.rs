@@ -1,0 +1,105 @@
+//! Sending many items, each in its turn.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use backpressure_core::Tag;
+
+use crate::budget::budgeted;
+use crate::error::{SendError, SentMany};
+use crate::many::Refusal;
+use crate::patience::Patience;
+use crate::place::{Closed, Place};
+use crate::sending::{max_wait, waits};
+use crate::shared::Shared;
+
+/// Sends many items. Made by [`Sender::send_many`](crate::Sender::send_many), which says what it promises.
+#[derive(Debug)]
+#[must_use = "nothing is sent unless this is awaited"]
+pub struct SendingMany<'a, T> {
+    shared: &'a Shared<T>,
+    items: &'a mut Vec<T>,
+    tags: VecDeque<Tag>,
+    /// Where the first item stands that is not sent yet.
+    place: Place,
+    patience: Patience,
+    sent: SentMany,
+}
+
+impl<T> Drop for SendingMany<'_, T> {
+    fn drop(&mut self) {
+        let weight = self.first_tag().weight;
+        self.shared.abandon(&mut self.place, weight);
+    }
+}
+
+impl<'a, T> SendingMany<'a, T> {
+    pub(crate) fn new(shared: &'a Shared<T>, items: &'a mut Vec<T>) -> Self {
+        let tags = shared.tags(items);
+        let (place, patience, sent) = (Place::Nowhere, Patience::NEW, SentMany::default());
+        Self { shared, items, tags, place, patience, sent }
+    }
+
+    fn first_tag(&self) -> Tag {
+        self.tags.front().copied().unwrap_or_default()
+    }
+
+    fn offer(&mut self, reserved: Option<usize>) -> Result<(), Refusal> {
+        let (sent, answer) = self.shared.offer_many(self.items, &mut self.tags, reserved);
+        self.sent.accepted += sent.accepted;
+        self.sent.evicted += sent.evicted;
+        self.sent.dropped += sent.dropped;
+        if sent.accepted > 0 {
+            self.patience = Patience::NEW;
+        }
+        answer
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<SentMany, SendError<()>>> {
+        let mut reserved = None;
+        loop {
+            if matches!(self.place, Place::Nowhere) {
+                match self.offer(reserved) {
+                    Ok(()) => return Poll::Ready(Ok(self.sent)),
+                    Err(Refusal::Full) if waits(self.shared, self.first_tag()) => {}
+                    Err(refusal) => return Poll::Ready(Err(self.give_up(refusal.into()))),
+                }
+            }
+            let weight = self.first_tag().weight;
+            match self.shared.poll_turn(&mut self.place, weight, cx.waker()) {
+                Poll::Ready(Ok(())) => reserved = Some(weight),
+                Poll::Ready(Err(Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
+                Poll::Pending => {
+                    ready!(self.patience.poll(max_wait(self.shared.strategy), cx));
+                    self.shared.abandon(&mut self.place, weight);
+                    return Poll::Ready(Err(self.give_up(SendError::TimedOut(()))));
+                }
+            }
+        }
+    }
+
+    /// What is left goes back.
+    fn give_up(&self, error: SendError<()>) -> SendError<()> {
+        self.shared.reporter.rejected_many(self.items.len());
+        error
+    }
+}
+
+impl From<Refusal> for SendError<()> {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => Self::Full(()),
+            Refusal::Closed => Self::Closed(()),
+        }
+    }
+}
+
+impl<T> Future for SendingMany<'_, T> {
+    type Output = Result<SentMany, SendError<()>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        budgeted(cx, |cx| self.get_mut().poll_send(cx))
+    }
+}
