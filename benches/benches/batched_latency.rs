@@ -47,6 +47,15 @@ async fn ours() -> Vec<Duration> {
     latencies(async |n| batch.ready().await.expect("open").call(n).await.expect("an answer")).await
 }
 
+/// The inner service alone.
+async fn bare() -> Vec<Duration> {
+    let mut service = service_fn(|mut batch: Vec<u64>| {
+        batch.iter_mut().for_each(|n| *n += 1);
+        ready(Ok::<_, Infallible>(batch))
+    });
+    latencies(async |n| service.ready().await.expect("ready").call(vec![n]).await.expect("an answer")[0]).await
+}
+
 /// What one writes by hand: a channel, a task that takes what there is, a oneshot for each answer.
 async fn by_hand() -> Vec<Duration> {
     let (tx, mut rx) = mpsc::channel::<(u64, oneshot::Sender<u64>)>(1024);
@@ -128,6 +137,7 @@ fn latency(c: &mut Criterion) {
             };
         }
         row!("backpressure BatchLayer", ours);
+        row!("floor: no batcher", bare);
         row!("mpsc and oneshot by hand", by_hand);
         row!("batch-aint-one", batch_aint_one);
         row!("tower-batch", tower_batch);

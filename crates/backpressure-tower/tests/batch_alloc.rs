@@ -34,3 +34,22 @@ fn c6_a_call_allocates_nothing_but_its_share_of_the_batch() {
     assert!(full <= 6, "{full} allocations for a batch of 64");
     assert!(lone <= 6, "{lone} allocations for a batch of one");
 }
+
+#[test]
+fn c6_a_caller_that_leads_allocates_no_more() {
+    let layer = BatchLayer::<u64, u64>::builder().max_items(64).build().unwrap();
+    let inner = service_fn(|batch: Vec<u64>| ready(Ok::<_, Infallible>(batch)));
+    let (mut batch, worker) = Batch::pair(inner, &layer);
+    let mut worker = pin!(worker.led_by_callers());
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut call = |n| {
+        assert!(batch.poll_ready(cx).is_ready());
+        let mut call = batch.call(n);
+        while Pin::new(&mut call).poll(cx).is_pending() {
+            assert!(worker.as_mut().poll(cx).is_pending());
+        }
+    };
+    (0..3).for_each(&mut call);
+    let led = measure(|| call(3)).count_total;
+    assert!(led <= 6, "{led} allocations for a call");
+}

@@ -5,36 +5,80 @@
 #![cfg(backpressure_loom)]
 
 use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use backpressure_tower::{Batch, BatchLayer, BatchWorker};
+use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
 use loom::sync::Notify;
 use loom::thread;
 use tower::Service;
 
 #[derive(Clone)]
-struct Double;
+struct Double {
+    /// Whether it answers when polled for the second time.
+    slowly: bool,
+}
 
 impl Service<Vec<u32>> for Double {
     type Response = Vec<u32>;
     type Error = Infallible;
-    type Future = Ready<Result<Vec<u32>, Infallible>>;
+    type Future = Doubled;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, batch: Vec<u32>) -> Self::Future {
-        ready(Ok(batch.into_iter().map(|n| 2 * n).collect()))
+        Doubled { batch, waits: self.slowly }
+    }
+}
+
+struct Doubled {
+    batch: Vec<u32>,
+    waits: bool,
+}
+
+impl Future for Doubled {
+    type Output = Result<Vec<u32>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::take(&mut self.waits) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(self.batch.iter().map(|n| 2 * n).collect()))
     }
 }
 
 fn pair(capacity: usize) -> (Batch<u32, u32, Infallible>, BatchWorker<Double, u32, u32>) {
     let layer = BatchLayer::builder().capacity(capacity).max_items(1).build().expect("a sound layer");
-    Batch::pair(Double, &layer)
+    Batch::pair(Double { slowly: false }, &layer)
+}
+
+/// A batcher whose next caller leads.
+fn led(slowly: bool) -> (Batch<u32, u32, Infallible>, BatchWorker<Double, u32, u32>) {
+    let layer = BatchLayer::builder().capacity(4).max_items(2).build().expect("a sound layer");
+    let (mut batch, worker) = Batch::pair(Double { slowly }, &layer);
+    let mut worker = worker.led_by_callers();
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(batch.poll_ready(cx).is_ready());
+    let mut first = pin!(batch.call(1));
+    while first.as_mut().poll(cx).is_pending() {
+        assert!(Pin::new(&mut worker).poll(cx).is_pending());
+    }
+    assert!(Pin::new(&mut worker).poll(cx).is_pending());
+    (batch, worker)
+}
+
+/// Makes a call, which leads, and polls it once.
+fn lead(batch: &mut Batch<u32, u32, Infallible>) -> BatchFuture<u32, u32, Infallible> {
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(batch.poll_ready(cx).is_ready());
+    let mut call = batch.call(1);
+    drop(Pin::new(&mut call).poll(cx));
+    call
 }
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
@@ -146,5 +190,79 @@ fn w4_a_drain_meets_one_who_is_about_to_wait_for_a_place() {
         let waiter = thread::spawn(move || block_on(std::future::poll_fn(|cx| other.poll_ready(cx))).is_err());
         drop(batch.drain(std::time::Duration::MAX));
         assert!(waiter.join().expect("an end"), "told that it is over");
+    });
+}
+
+#[test]
+fn a_caller_that_leads_meets_one_that_comes_and_the_worker() {
+    for slowly in [false, true] {
+        model(move || {
+            let (mut batch, worker) = led(slowly);
+            let mut other = batch.clone();
+            let worker = thread::spawn(move || block_on(worker));
+            let second = thread::spawn(move || assert_eq!(block_on(call(&mut other, 2)), 4));
+            assert_eq!(block_on(call(&mut batch, 1)), 2);
+            drop(batch);
+            second.join().expect("an answer");
+            worker.join().expect("a worker that ends");
+        });
+    }
+}
+
+#[test]
+fn s6_a_caller_that_leads_and_is_not_polled_any_more_meets_one_that_comes() {
+    model(|| {
+        let (mut batch, worker) = led(true);
+        let mut other = batch.clone();
+        let worker = thread::spawn(move || block_on(worker));
+        let second = thread::spawn(move || assert_eq!(block_on(call(&mut other, 2)), 4));
+        let parked = lead(&mut batch);
+        second.join().expect("an answer");
+        drop((parked, batch));
+        worker.join().expect("a worker that ends");
+    });
+}
+
+#[test]
+fn x1_a_caller_that_leads_and_goes_meets_one_that_comes() {
+    model(|| {
+        let (mut batch, worker) = led(true);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let worker = thread::spawn(move || block_on(worker));
+        let second = thread::spawn(move || assert_eq!(block_on(call(&mut other, 2)), 4));
+        drop(lead(&mut batch));
+        drop(batch);
+        second.join().expect("an answer");
+        worker.join().expect("a worker that ends");
+        let counts = gauge.snapshot().counts;
+        assert!(counts.balances() && counts.received == 3 && counts.queued + counts.in_flight == 0, "{counts:?}");
+    });
+}
+
+#[test]
+fn t1_a_caller_that_leads_meets_a_drain() {
+    model(|| {
+        let (mut batch, worker) = led(true);
+        let worker = thread::spawn(move || block_on(worker));
+        let other = batch.clone();
+        let drain = thread::spawn(move || drop(other.drain(std::time::Duration::MAX)));
+        if block_on(std::future::poll_fn(|cx| batch.poll_ready(cx))).is_ok() {
+            let _ = block_on(batch.call(1));
+        }
+        drain.join().expect("a drain");
+        drop(batch);
+        worker.join().expect("a worker that ends");
+    });
+}
+
+#[test]
+fn t6_a_caller_that_leads_meets_the_end_of_the_worker() {
+    model(|| {
+        let (mut batch, worker) = led(true);
+        let end = thread::spawn(move || drop(worker));
+        if block_on(std::future::poll_fn(|cx| batch.poll_ready(cx))).is_ok() {
+            let _ = block_on(batch.call(1));
+        }
+        end.join().expect("an end");
     });
 }

@@ -133,8 +133,9 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// Longest wait (also known as max wait or flush timeout) of a batch's first request for others to join. Default zero.
     ///
     /// With zero, batches form by themselves: a request that finds the inner service idle is sent after one trip through
-    /// the scheduler, together with those that were called in the same moment (without the trip, if the last batch was of one
-    /// request alone), and while the service is busy the next batch gathers. Anything above makes fuller batches out of few callers, at the price of that wait.
+    /// the scheduler, together with those that were called in the same moment (without the trip, and by its caller itself, if
+    /// the last batch was of one request alone), and while the service is busy the next batch gathers. Anything above makes
+    /// fuller batches out of few callers, at the price of that wait.
     /// [`Duration::MAX`] waits until the batch is full.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.batch = self.batch.linger(linger);

@@ -78,6 +78,12 @@ impl<F> Flights<F> {
         let replaced = self.woken.lock().1.replace(task);
         drop(replaced);
     }
+
+    /// From now on no task is woken.
+    pub(super) fn unregister(&self) {
+        let task = self.woken.lock().1.take();
+        drop(task);
+    }
 }
 
 impl<F: Future> Flights<F> {
@@ -107,8 +113,7 @@ impl<F: Future> Flights<F> {
 
 impl<F> Drop for Flights<F> {
     fn drop(&mut self) {
-        let task = self.woken.lock().1.take();
-        drop(task);
+        self.unregister();
     }
 }
 

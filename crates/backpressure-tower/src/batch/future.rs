@@ -24,14 +24,16 @@ enum Stage<Req, Resp, E> {
         call: usize,
         /// Of the waker that was stored last.
         pledge: Pledge,
+        /// Whether it has run the inner service itself so far.
+        leads: bool,
     },
     /// `None` once it has been told.
     Refused(Option<BatchError<E>>),
 }
 
 impl<Req, Resp, E> BatchFuture<Req, Resp, E> {
-    pub(super) const fn waiting(shared: Arc<Shared<Req, Resp, E>>, call: usize, pledge: Pledge) -> Self {
-        Self { stage: Stage::Waiting { shared, call, pledge } }
+    pub(super) const fn waiting(shared: Arc<Shared<Req, Resp, E>>, call: usize, pledge: Pledge, leads: bool) -> Self {
+        Self { stage: Stage::Waiting { shared, call, pledge, leads } }
     }
 
     pub(super) const fn refused(error: BatchError<E>) -> Self {
@@ -43,11 +45,13 @@ impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
     type Output = Result<Resp, BatchError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (shared, call, pledge) = match &mut self.stage {
-            Stage::Waiting { shared, call, pledge } => (&**shared, *call, pledge),
+        let (shared, call, pledge, leads) = match &mut self.stage {
+            Stage::Waiting { shared, call, pledge, leads } => (&**shared, *call, pledge, leads),
             Stage::Refused(error) => return Poll::Ready(Err(error.take().unwrap_or(BatchError::Closed))),
         };
-        if shared.landings.holds(*pledge, cx.waker()) {
+        if *leads {
+            *leads = shared.lead_on(call, cx);
+        } else if shared.landings.holds(*pledge, cx.waker()) {
             return Poll::Pending;
         }
         let mut waker = None;

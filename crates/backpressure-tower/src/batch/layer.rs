@@ -22,7 +22,8 @@ use super::service::Batch;
 /// ```
 ///
 /// Each [`layer`](Layer::layer) makes a batcher of its own, since a batch cannot go to two inner services, and spawns its
-/// worker, one task for its whole life. All clones of the resulting [`Batch`] share it, so build the service once and clone
+/// worker, one task for its whole life. A caller that is alone does without it: it
+/// [calls the inner service itself](super::BatchWorker::led_by_callers). All clones of the resulting [`Batch`] share it, so build the service once and clone
 /// that.
 ///
 /// The inner service is asked for readiness only when a batch is about to leave, and a readiness that no caller is left to use
@@ -80,7 +81,7 @@ where
 
     fn layer(&self, inner: S) -> Self::Service {
         let (batch, worker) = Batch::pair(inner, self);
-        tokio::spawn(worker.releasing_readiness());
+        tokio::spawn(worker.releasing_readiness().led_by_callers());
         batch
     }
 }

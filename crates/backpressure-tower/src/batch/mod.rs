@@ -1,7 +1,7 @@
 //! Many single calls, one batched call.
 //!
 //! ```text
-//!  handles        the desk (one short lock)      the worker (one task)
+//!  handles        the desk (one short lock)      the engine
 //!  poll_ready ──▶ places, line ◀───────────────┐
 //!  call ────────▶ inbox ──────────────────────▶ lanes ──▶ batches ──▶ inner service
 //!  future ◀─────── answers ◀───────────────────────────── in flight ◀─┘
@@ -9,7 +9,11 @@
 //! ```
 //!
 //! [`Lanes`](lanes::Lanes) decides who travels together and when, [`Batches`](batches::Batches) knows who is on the way; both
-//! are plain values of the worker's. Nothing that runs user code is under the lock of the [desk](desk::Desk).
+//! are plain values of the engine's. Nothing that runs user code is under the lock of the [desk](desk::Desk).
+//!
+//! One task at a time runs the [engine](engine::Engine): the worker or, as long as there is no more than one call, that call's
+//! own task, which then leads. When it is not run it lies at the desk, and it is taken from there and put back under
+//! the lock that says who is to be woken.
 
 mod answers;
 mod batches;
@@ -18,6 +22,8 @@ mod clock;
 mod dedup;
 mod desk;
 mod drain;
+mod engine;
+mod erased;
 mod error;
 mod flights;
 mod future;

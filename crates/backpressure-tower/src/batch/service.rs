@@ -9,7 +9,7 @@ use backpressure_core::Gauge;
 use tower_service::Service;
 
 use super::answers::Answers;
-use super::desk::Reserved;
+use super::desk::{Entered, Reserved};
 use super::drain::BatchDrain;
 use super::error::BatchError;
 use super::future::BatchFuture;
@@ -24,7 +24,9 @@ use super::worker::BatchWorker;
 /// * `poll_ready` is ready when there is a place: when fewer than [`capacity`](super::BatchLayerBuilder::capacity) calls
 ///   wait for their batch. Those who wait for a place get one first come, first served. An error means that the batcher
 ///   has ended; it is never a matter of load.
-/// * `call` puts the request into the queue at once; the response future need not be polled for it to be sent.
+/// * `call` puts the request into the queue at once; the response future need not be polled for it to be sent. A caller that
+///   is alone [leads](super::BatchWorker::led_by_callers): it calls the inner service in `call`, and polls what it gets with the
+///   response future, so that it waits no longer than without a batcher.
 ///
 /// # Cancel safety
 ///
@@ -161,9 +163,10 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
         let entered = desk.enter(ticket, self.shared.timed, waker);
         drop(desk);
         match entered {
-            Ok((call, after)) => {
+            Ok(Entered { call, after, leads }) => {
                 after.carry_out(&self.shared.reporter);
-                BatchFuture::waiting(Arc::clone(&self.shared), call, pledge)
+                let is_leading = leads.is_some_and(|(engine, waker)| self.shared.lead(call, engine, waker));
+                BatchFuture::waiting(Arc::clone(&self.shared), call, pledge, is_leading)
             }
             Err(refused) => {
                 self.shared.give_back();

@@ -1,12 +1,16 @@
 //! What handles, calls and the worker share.
 
 use std::fmt;
+use std::hint::spin_loop;
 use std::sync::{Arc, PoisonError};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
 use super::desk::Desk;
+use super::engine::Led;
+use super::erased::ErasedEngine;
 use super::lanes::Ticket;
 use super::layer::BatchLayer;
 use super::places::Places;
@@ -15,6 +19,9 @@ use super::sync::{Mutex, MutexGuard};
 
 /// A function of the user's.
 pub(super) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
+
+/// How often to look for the lock again, after pauses of 1, 2, 4… spins: about ten microseconds in all.
+const PATIENCE: u32 = if cfg!(backpressure_loom) { 0 } else { 8 };
 
 pub(super) struct Shared<Req, Resp, E> {
     desk: Mutex<Desk<Req, Resp, E>>,
@@ -50,6 +57,20 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     /// No user code runs under this lock, so no panic can have left anything half done.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
+        self.desk.try_lock().unwrap_or_else(|_| self.wait_for_lock())
+    }
+
+    /// The lock is held for a fraction of a microsecond, so it is worth waiting for: where threads go to sleep over a mutex of
+    /// std's, each unlocking becomes a system call. In between whoever has it keeps it in its cache.
+    #[cold]
+    #[inline(never)]
+    fn wait_for_lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
+        for round in 0..PATIENCE {
+            (0..1 << round).for_each(|_| spin_loop());
+            if let Ok(desk) = self.desk.try_lock() {
+                return desk;
+            }
+        }
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,6 +88,28 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         let deadline = self.deadline.as_ref().and_then(|deadline| deadline(&request));
         let deadline = deadline.map(|deadline| deadline.checked_sub(self.least_time).unwrap_or(deadline));
         Ticket { request, weight, deadline }
+    }
+
+    /// Runs the engine for a call that has just been made. Answers whether the call leads from now on.
+    pub(super) fn lead(&self, call: usize, mut engine: ErasedEngine, waker: Waker) -> bool {
+        let led = engine.lead(&mut Context::from_waker(&waker));
+        let mut desk = self.lock();
+        let unused = desk.register(call, waker);
+        let (after, refused) = desk.end_lead(call, engine, led, true);
+        drop(desk);
+        drop((unused, refused));
+        after.carry_out(&self.reporter);
+        led == Led::InFlight
+    }
+
+    /// Runs the engine for a call, if that leads. Answers whether it still does.
+    pub(super) fn lead_on(&self, call: usize, cx: &mut Context<'_>) -> bool {
+        let Some(mut engine) = self.lock().lead_on(call) else { return false };
+        let led = engine.lead(cx);
+        let (after, refused) = self.lock().end_lead(call, engine, led, false);
+        drop(refused);
+        after.carry_out(&self.reporter);
+        led == Led::InFlight
     }
 
     /// Answers every call that still waits.

@@ -8,7 +8,7 @@ use backpressure_tower::{Batch, BatchError, BatchFuture, Fallback};
 use proptest::prelude::*;
 use tower::Service;
 
-use crate::support::{Act, Builder, Error, Readiness, Rig, Target, Task};
+use crate::support::{Act, Builder, Error, Readiness, Rig, Target, Task, led};
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -48,6 +48,8 @@ struct Shape {
     dedup: bool,
     fallback: Option<Fallback>,
     weighed: bool,
+    /// Whether callers lead.
+    led: bool,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -78,10 +80,10 @@ fn shape() -> impl Strategy<Value = Shape> {
     let fallback = prop::option::of(prop_oneof![Just(Fallback::OneByOne), Just(Fallback::Bisect)]);
     let bounds = (1..8usize, 1..6usize, 1..4usize, prop_oneof![Just(0), 1..12u64]);
     let times = (prop::option::of(0..12u64), any::<bool>(), prop::bool::weighted(0.3));
-    (bounds, times, any::<(bool, bool, bool)>(), fallback).prop_map(|(bounds, times, kinds, fallback)| {
+    (bounds, times, any::<(bool, bool, bool, bool)>(), fallback).prop_map(|(bounds, times, kinds, fallback)| {
         let (capacity, max_items, concurrency, linger) = bounds;
-        let ((quiet, eager, ages), (keyed, dedup, weighed), max_items) = (times, kinds, max_items.min(capacity));
-        Shape { capacity, max_items, concurrency, linger, quiet, eager, ages, keyed, dedup, fallback, weighed }
+        let ((quiet, eager, ages), (keyed, dedup, weighed, led), max_items) = (times, kinds, max_items.min(capacity));
+        Shape { capacity, max_items, concurrency, linger, quiet, eager, ages, keyed, dedup, fallback, weighed, led }
     })
 }
 
@@ -106,6 +108,13 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Whether callers lead from the beginning: the first call is not one of the model's.
+    fn leads(self) -> bool {
+        self.led && self.linger == 0 && !self.ages
+    }
+}
+
 type Call = Task<BatchFuture<u32, u32, Error>>;
 
 struct World {
@@ -123,7 +132,11 @@ struct World {
 impl World {
     fn new(shape: Shape) -> Self {
         let target = Target::default().always(Act::Hold);
-        let rig = Rig::over(target.clone(), |builder| shape.build(builder));
+        let rig = if shape.leads() {
+            led(&target.clone().on(0, Act::Answer), |builder| shape.build(builder))
+        } else {
+            Rig::over(target.clone(), |builder| shape.build(builder))
+        };
         let (callers, reserved) = (Vec::new(), Vec::new());
         Self { shape, target, rig, callers, reserved, next: 0, gone: HashMap::new(), answered: 0 }
     }

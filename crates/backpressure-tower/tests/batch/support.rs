@@ -271,11 +271,16 @@ where
 
     /// Makes a call that has been polled once.
     pub(crate) fn call(&mut self, request: u32) -> Task<BatchFuture<u32, u32, S::Error>> {
-        let batch = self.batch.as_mut().expect("a handle");
-        assert!(batch.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready(), "there is room");
-        let mut call = Task::new(batch.call(request));
+        let mut call = self.unpolled(request);
         assert!(call.is_pending());
         call
+    }
+
+    /// Makes a call.
+    pub(crate) fn unpolled(&mut self, request: u32) -> Task<BatchFuture<u32, u32, S::Error>> {
+        let batch = self.batch.as_mut().expect("a handle");
+        assert!(batch.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready(), "there is room");
+        Task::new(batch.call(request))
     }
 
     pub(crate) fn calls(
@@ -298,6 +303,18 @@ where
         }
         panic!("the worker never rests");
     }
+}
+
+/// A batcher whose callers lead: it has answered one call, so it knows that there is only one.
+pub(crate) fn led(target: &Target, build: impl FnOnce(Builder) -> Builder) -> Rig {
+    let layer = build(BatchLayer::builder()).build().expect("a sound layer");
+    let (batch, worker) = Batch::pair(target.clone(), &layer);
+    let worker = Task::new(worker.releasing_readiness().led_by_callers());
+    let mut rig = Rig { batch: Some(batch), worker: Some(worker), fresh: true };
+    let mut first = rig.call(0);
+    rig.work();
+    assert!(first.output().is_ok());
+    rig
 }
 
 pub(crate) fn rig(target: &Target, build: impl FnOnce(Builder) -> Builder) -> Rig {

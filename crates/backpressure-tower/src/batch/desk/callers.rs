@@ -25,7 +25,8 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     /// Keeps the latest waker of a call that has no answer yet, and hands back the one that is not needed.
     #[inline]
     pub(in crate::batch) fn register(&mut self, call: usize, waker: Waker) -> Option<Waker> {
-        self.calls[call].waker.replace(waker)
+        let entry = &mut self.calls[call];
+        if let Stage::Done(_) = entry.stage { Some(waker) } else { entry.waker.replace(waker) }
     }
 
     /// The caller is gone.

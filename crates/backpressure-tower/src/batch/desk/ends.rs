@@ -62,6 +62,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         self.reporter.lost(reason, sent);
         self.totals.abandoned += mem::take(&mut self.pending) as u64;
         self.phase = Phase::Over(error);
+        after.worker = after.worker.or_else(|| self.worker.take());
         self.rouse_drains(&mut after.others);
         after
     }

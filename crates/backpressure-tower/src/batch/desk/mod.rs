@@ -5,6 +5,7 @@
 
 mod callers;
 mod ends;
+mod turns;
 mod worker;
 
 use std::sync::Arc;
@@ -15,12 +16,15 @@ use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorde
 use slab::Slab;
 
 use super::clock;
+use super::erased::ErasedEngine;
 use super::error::BatchError;
 use super::lanes::Ticket;
 use super::links::Line;
 use super::places::Places;
 use super::waiters::Waiters;
 pub(super) use ends::Totals;
+pub(super) use turns::Turn;
+use turns::Turns;
 pub(super) use worker::{Appetite, News};
 
 /// What a call comes to.
@@ -50,6 +54,7 @@ pub(super) struct Desk<Req, Resp, E> {
     /// The worker, while it has nothing to do, and what it waits for.
     worker: Option<Waker>,
     appetite: Appetite,
+    turns: Turns,
     handles: usize,
     phase: Phase<E>,
     drains: Slab<Option<Waker>>,
@@ -106,6 +111,15 @@ pub(super) enum Reserved<E> {
     Refused(BatchError<E>),
 }
 
+/// A call that was made.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) call: usize,
+    pub(super) after: After,
+    /// The engine, if the caller is to run it, and its waker, which is not stored then.
+    pub(super) leads: Option<(ErasedEngine, Waker)>,
+}
+
 /// A call that was not made, and what is to be dropped outside the lock.
 #[derive(Debug)]
 pub(super) struct Refused<Req, E> {
@@ -157,6 +171,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             waiters: Waiters::default(),
             worker: None,
             appetite: Appetite::NONE,
+            turns: Turns::default(),
             handles: 1,
             phase: Phase::Open,
             drains: Slab::new(),
@@ -237,12 +252,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
 
     /// Makes a call with a reserved place, for whoever has this waker. `timed` if the time of its arrival matters.
     #[inline]
-    pub(super) fn enter(
-        &mut self,
-        ticket: Ticket<Req>,
-        timed: bool,
-        waker: Waker,
-    ) -> Result<(usize, After), Refused<Req, E>> {
+    pub(super) fn enter(&mut self, ticket: Ticket<Req>, timed: bool, waker: Waker) -> Result<Entered, Refused<Req, E>> {
         if let Some(refusal) = self.refusal() {
             return Err(Refused { error: refusal, _ticket: ticket, _waker: waker });
         }
@@ -252,13 +262,14 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             self.since = Some(clock::now());
         }
         self.inbox_weight += ticket.weight as u128;
+        self.pending += 1;
         let call = self.calls.insert(Call { stage: Stage::Queued(ticket), waker: Some(waker) });
         self.inbox.push(call);
-        self.pending += 1;
         let is_wanted = self.inbox.len() >= self.appetite.calls || self.inbox_weight >= self.appetite.weight as u128;
-        let worker = if is_wanted { self.worker.take() } else { None };
+        let leads = if is_wanted { self.take_lead(call) } else { None };
+        let worker = if is_wanted && leads.is_none() { self.worker.take() } else { None };
         let changed = self.publish(Moved::NOTHING);
-        Ok((call, After { changed, worker, others: Vec::new() }))
+        Ok(Entered { call, after: After { changed, worker, others: Vec::new() }, leads })
     }
 
     /// Serves those in line while there is room, and publishes the books.

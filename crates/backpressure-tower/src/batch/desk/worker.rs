@@ -19,7 +19,15 @@ pub(in crate::batch) struct Appetite {
 
 impl<Req> Default for News<Req> {
     fn default() -> Self {
-        Self { arrivals: Vec::new(), since: None, gone: Vec::new(), queued: (0, 0), ending: false, idle: true }
+        Self {
+            arrivals: Vec::new(),
+            since: None,
+            gone: Vec::new(),
+            queued: (0, 0),
+            ending: false,
+            idle: true,
+            joined: false,
+        }
     }
 }
 
@@ -43,6 +51,8 @@ pub(in crate::batch) struct News<Req> {
     pub(in crate::batch) ending: bool,
     /// Whether nobody waits for anything.
     pub(in crate::batch) idle: bool,
+    /// Whether others came while a caller led. It stays until a batch has left.
+    pub(in crate::batch) joined: bool,
 }
 
 impl<Req, Resp, E> Desk<Req, Resp, E> {
@@ -66,6 +76,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         news.gone.append(&mut self.gone);
         news.ending = self.is_ending();
         news.idle = self.pending == 0;
+        news.joined |= mem::take(&mut self.turns.joined);
         !matches!(self.phase, Phase::Over(_))
     }
 
@@ -102,7 +113,15 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     }
 
     /// Goes to sleep until there are news, unless there are some already: then the waker stays where it is.
-    pub(in crate::batch) fn park(&mut self, appetite: Appetite, ending: bool, waker: &mut Option<Waker>) -> bool {
+    ///
+    /// With `leave`, a caller that comes alone need not wake it.
+    pub(in crate::batch) fn park(
+        &mut self,
+        appetite: Appetite,
+        leave: bool,
+        ending: bool,
+        waker: &mut Option<Waker>,
+    ) -> bool {
         let has_news = self.inbox.len() >= appetite.calls
             || self.inbox_weight >= appetite.weight as u128
             || !self.gone.is_empty()
@@ -111,6 +130,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             || matches!(self.phase, Phase::Over(_));
         if !has_news {
             self.appetite = appetite;
+            self.turns.is_free = leave;
             mem::swap(&mut self.worker, waker);
         }
         !has_news

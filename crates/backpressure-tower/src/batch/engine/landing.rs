@@ -6,7 +6,7 @@ use std::time::Duration;
 use backpressure_core::Flushed;
 use tower_service::Service;
 
-use super::{BatchWorker, guarded};
+use super::{Engine, guarded};
 use crate::batch::answers::Answers;
 use crate::batch::batches::Batch;
 use crate::batch::builder::Fallback;
@@ -15,7 +15,7 @@ use crate::batch::desk::Answer;
 use crate::batch::error::BatchError;
 use crate::batch::flights::Panic;
 
-impl<S, Req, Resp> BatchWorker<S, Req, Resp>
+impl<S, Req, Resp> Engine<S, Req, Resp>
 where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,

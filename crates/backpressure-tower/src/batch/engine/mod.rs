@@ -1,14 +1,15 @@
-//! The one task of a batcher: hears of calls, sends batches, hands out answers.
+//! What a batcher does: hears of calls, sends batches, hands out answers. Whoever has it runs it.
 
 mod departing;
 mod landing;
+mod run;
+
+pub(super) use run::{Led, Run};
 
 use std::fmt;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::{BatchSizer, DropReason, FlushPacer};
@@ -31,16 +32,8 @@ use super::timer::Timer;
 /// Rounds in one poll. After them other tasks have their turn.
 const TURNS: usize = 64;
 
-/// The future that does the work of a [`Batch`](super::Batch): made by [`Batch::pair`](super::Batch::pair), to be spawned.
-///
-/// It calls the inner service and polls its futures in place; no further task is spawned. It ends when every handle is gone
-/// and every call answered, or after a [drain](super::Batch::drain). It runs on any executor; lingering and deadlines need
-/// tokio's time.
-///
-/// Dropped before its end, it drops the inner calls and answers those who wait with
-/// [`Closed`](super::BatchError::Closed).
-#[must_use = "nothing is answered unless the worker is polled"]
-pub struct BatchWorker<S, Req, Resp>
+/// The inner service, and everything that is known of the calls that are on their way to it and back.
+pub(super) struct Engine<S, Req, Resp>
 where
     S: Service<Vec<Req>>,
 {
@@ -86,25 +79,19 @@ struct Pristine<S> {
     copy: fn(&S) -> S,
 }
 
-/// What a turn came to.
-enum Turn {
+/// What a step came to.
+enum Step {
     Again,
     /// Others first.
     Yield,
-    Wait,
+    /// No batch is due.
+    Idle,
+    /// The inner service cannot take another batch.
+    Busy,
     Over,
 }
 
-/// Why no batch can leave.
-enum Stop {
-    /// None is due.
-    Idle,
-    /// The inner service cannot take one.
-    Busy,
-    Turn(Turn),
-}
-
-impl<S, Req, Resp> BatchWorker<S, Req, Resp>
+impl<S, Req, Resp> Engine<S, Req, Resp>
 where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,
@@ -155,17 +142,12 @@ where
         }
     }
 
-    /// Lets go of the inner service's readiness when nobody is left to use it.
-    ///
-    /// A service that is asked for readiness may take a permit for the call to come, or a place in line for one. When all the
-    /// callers of that batch go away, the next batch uses it; but until there is one, others may miss it. With
-    /// this, the service is then dropped and replaced by a fresh clone. [`BatchLayer`] does so.
-    pub fn releasing_readiness(mut self) -> Self
+    /// From now on the inner service is replaced by a fresh clone when it was asked for readiness that nobody is left to use.
+    pub(super) fn release(&mut self)
     where
         S: Clone,
     {
         self.pristine = Some(Pristine { service: self.service.clone(), copy: S::clone });
-        self
     }
 
     /// Nobody is left to be called for.
@@ -180,26 +162,17 @@ where
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+    fn step(&mut self, cx: &mut Context<'_>) -> Step {
         let now = clock::now();
         if !self.hear(now) {
-            return Turn::Over;
+            return Step::Over;
         }
         if let Some((batch, outcome)) = self.flights.poll_next() {
             self.land(batch, outcome);
-            return Turn::Again;
+            return Step::Again;
         }
         self.expire(now);
-        match self.depart(now, cx) {
-            Stop::Turn(turn) => turn,
-            Stop::Idle => {
-                let (calls, weight) = self.lanes.appetite();
-                let appetite = if self.curious { Appetite::ANY } else { Appetite { calls, weight } };
-                self.rest(appetite, cx)
-            }
-            Stop::Busy if self.hooks.deadline.is_some() => self.rest(Appetite::ANY, cx),
-            Stop::Busy => self.rest(Appetite::NONE, cx),
-        }
+        self.depart(now, cx)
     }
 
     /// Learns of calls that came and callers that went. False if everything is over.
@@ -273,43 +246,29 @@ where
         self.answers.clear();
     }
 
-    /// Waits for something to happen.
-    fn rest(&mut self, appetite: Appetite, cx: &mut Context<'_>) -> Turn {
+    /// Waits for something to happen. False if it has happened already.
+    fn rest(&mut self, is_idle: bool, cx: &mut Context<'_>) -> bool {
+        let appetite = if is_idle {
+            let (calls, weight) = self.lanes.appetite();
+            if self.curious { Appetite::ANY } else { Appetite { calls, weight } }
+        } else if self.hooks.deadline.is_some() {
+            Appetite::ANY
+        } else {
+            Appetite::NONE
+        };
+        let leave = is_idle && self.lonely && self.flights.len() == 0 && self.is_eager();
         let mut waker = Some(cx.waker().clone());
-        let parked = self.shared.lock().park(appetite, self.news.ending, &mut waker);
+        let parked = self.shared.lock().park(appetite, leave, self.news.ending, &mut waker);
         drop(waker);
         if !parked {
-            return Turn::Again;
+            return false;
         }
         match self.lanes.poll_timeout() {
             None => self.timer.disarm(),
-            Some(deadline) if self.timer.poll(deadline, cx).is_ready() => return Turn::Again,
+            Some(deadline) if self.timer.poll(deadline, cx).is_ready() => return false,
             Some(_) => {}
         }
-        Turn::Wait
-    }
-}
-
-impl<S, Req, Resp> Future for BatchWorker<S, Req, Resp>
-where
-    S: Service<Vec<Req>>,
-    S::Response: Answers<Resp, S::Error>,
-{
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        this.flights.register(cx);
-        for _ in 0..TURNS {
-            match this.turn(cx) {
-                Turn::Again => {}
-                Turn::Yield => break,
-                Turn::Wait => return Poll::Pending,
-                Turn::Over => return Poll::Ready(()),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        true
     }
 }
 
@@ -318,17 +277,15 @@ fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(call))
 }
 
-/// Nothing in here is pinned in place: a service needs no pin, and the flights are pinned on the heap.
-impl<S: Service<Vec<Req>>, Req, Resp> Unpin for BatchWorker<S, Req, Resp> {}
-
-impl<S: Service<Vec<Req>>, Req, Resp> Drop for BatchWorker<S, Req, Resp> {
+/// Nobody is answered any more.
+impl<S: Service<Vec<Req>>, Req, Resp> Drop for Engine<S, Req, Resp> {
     fn drop(&mut self) {
         self.shared.end(None, DropReason::Closed);
     }
 }
 
-impl<S: Service<Vec<Req>>, Req, Resp> fmt::Debug for BatchWorker<S, Req, Resp> {
+impl<S: Service<Vec<Req>>, Req, Resp> fmt::Debug for Engine<S, Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchWorker").field("in_flight", &self.flights.len()).finish_non_exhaustive()
+        f.debug_struct("Engine").field("in_flight", &self.flights.len()).finish_non_exhaustive()
     }
 }

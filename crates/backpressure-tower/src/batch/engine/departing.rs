@@ -8,44 +8,44 @@ use std::time::Instant;
 use backpressure_core::{DropReason, FlushReason};
 use tower_service::Service;
 
-use super::{BatchWorker, Stop, Turn, guarded};
+use super::{Engine, Step, guarded};
 use crate::batch::answers::Answers;
 use crate::batch::batches::{Batch, Member};
 use crate::batch::error::BatchError;
 use crate::batch::lanes::Departure;
 
-impl<S, Req, Resp> BatchWorker<S, Req, Resp>
+impl<S, Req, Resp> Engine<S, Req, Resp>
 where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,
 {
     /// Sends one batch, if one may leave. The inner service is asked for readiness only then, so that nobody holds what it
     /// has to give without need.
-    pub(super) fn depart(&mut self, now: Instant, cx: &mut Context<'_>) -> Stop {
+    pub(super) fn depart(&mut self, now: Instant, cx: &mut Context<'_>) -> Step {
         let is_whole = match self.next_is_whole(now) {
             _ if self.batches.has_waiting() => true,
             Some(is_whole) => is_whole,
             None => {
                 self.travelled = false;
                 self.release_readiness();
-                return Stop::Idle;
+                return Step::Idle;
             }
         };
         if self.flights.len() >= self.gate.limit() {
-            return Stop::Busy;
+            return Step::Busy;
         }
         if !is_whole && !self.travelled && !self.lonely && self.is_eager() {
             self.travelled = true;
-            return Stop::Turn(Turn::Yield);
+            return Step::Yield;
         }
         self.asked = true;
         let ready = if self.readied { Ok(Poll::Ready(Ok(()))) } else { guarded(|| self.service.poll_ready(cx)) };
         let is_sound = match ready {
-            Ok(Poll::Pending) => return Stop::Busy,
+            Ok(Poll::Pending) => return Step::Busy,
             Ok(Poll::Ready(Ok(()))) => true,
             Ok(Poll::Ready(Err(error))) => {
                 self.shared.end(Some(Arc::new(error)), DropReason::Failed);
-                return Stop::Turn(Turn::Over);
+                return Step::Over;
             }
             Err(_) => false,
         };
@@ -62,11 +62,11 @@ where
                 None => self.fail(batch, BatchError::Panicked),
             }
         }
-        Stop::Turn(Turn::Again)
+        Step::Again
     }
 
     /// Whether a batch leaves without waiting for more calls.
-    fn is_eager(&self) -> bool {
+    pub(super) fn is_eager(&self) -> bool {
         !self.lingers || (self.when_idle && self.flights.len() == 0)
     }
 
@@ -109,7 +109,7 @@ where
 
     fn next_of_calls(&mut self, now: Instant) -> Option<(Batch<Req>, Vec<Req>)> {
         let (calls, requests, reason) = if self.sorted { self.take_of_lanes()? } else { self.take_of_inbox()? };
-        self.lonely = calls.len() == 1;
+        self.lonely = calls.len() == 1 && !mem::take(&mut self.news.joined);
         let (requests, places) = match self.hooks.dedup {
             None => (requests, None),
             Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
@@ -128,6 +128,7 @@ where
         let members = calls.into_iter().enumerate().map(member).collect();
         Some((Batch::new(members, requests.len(), reason, now), requests))
     }
+
     fn take_of_inbox(&mut self) -> Option<(Vec<usize>, Vec<Req>, FlushReason)> {
         let usual = if self.news.ending { FlushReason::End } else { FlushReason::Linger };
         let reason = self.fullness().flatten().unwrap_or(usual);

@@ -1,0 +1,108 @@
+//! The desk, for those who run the engine: the worker and, one at a time, callers.
+//!
+//! ```text
+//!                  enter, alone                    answered
+//!  worker asleep ───────────────▶ a caller leads ────────────▶ worker asleep
+//!        ▲                              │
+//!        │ nothing to do                │ anybody else comes, drains or goes; the service is not ready
+//!        └───────── worker runs ◀───────┘
+//! ```
+
+use std::task::Waker;
+
+use super::{After, Desk, Phase};
+use crate::batch::engine::Led;
+use crate::batch::erased::ErasedEngine;
+
+/// Who runs the engine, where callers may.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// `None` while somebody runs it.
+    engine: Option<ErasedEngine>,
+    /// Whether a call that comes while the worker sleeps may run it.
+    pub(super) is_free: bool,
+    /// The call whose batch is with the inner service, which wakes its caller.
+    pub(super) leader: Option<usize>,
+    /// Whether the worker came while a caller ran it.
+    summoned: bool,
+    /// Whether others came while a caller led, and the engine does not know yet.
+    pub(super) joined: bool,
+    /// Calls since the worker last ran that were over before their callers could wait for anything.
+    rushed: u32,
+}
+
+/// After so many such calls in a row the worker has its turn, and with it whoever else may want to call: a caller
+/// that never waits would otherwise never see that it is not alone.
+const RUSH: u32 = 16;
+
+/// What the worker is to do.
+#[derive(Debug)]
+pub(in crate::batch) enum Turn {
+    /// Run it. The waker is to be dropped outside the lock.
+    Run(ErasedEngine, Waker),
+    /// Wait for a caller, and drop what the waker replaced.
+    Wait(Option<Waker>),
+    Over(Waker),
+}
+
+impl<Req, Resp, E> Desk<Req, Resp, E> {
+    /// The worker comes to run the engine.
+    pub(in crate::batch) fn take_turn(&mut self, waker: Waker) -> Turn {
+        let is_led = self.turns.leader.take().is_some() || self.turns.engine.is_none();
+        self.turns.joined |= is_led && self.inbox.len() > 0;
+        self.turns.rushed = 0;
+        if let Some(engine) = self.turns.engine.take() {
+            return Turn::Run(engine, waker);
+        }
+        if let Phase::Over(_) = self.phase {
+            return Turn::Over(waker);
+        }
+        self.turns.summoned = true;
+        self.turns.is_free = false;
+        Turn::Wait(self.worker.replace(waker))
+    }
+
+    /// The engine is not run any more. If everything is over, it is handed out to be dropped.
+    pub(in crate::batch) fn put_back_engine(&mut self, engine: ErasedEngine) -> Option<ErasedEngine> {
+        if let Phase::Over(_) = self.phase {
+            return Some(engine);
+        }
+        self.turns.engine.replace(engine)
+    }
+
+    /// Takes the engine out for good.
+    pub(in crate::batch) fn take_out_engine(&mut self) -> Option<ErasedEngine> {
+        self.turns.engine.take()
+    }
+
+    /// A call that has just come takes the engine, and its own waker, if it is the only one and the worker sleeps.
+    #[inline]
+    pub(super) fn take_lead(&mut self, call: usize) -> Option<(ErasedEngine, Waker)> {
+        let is_free = self.turns.is_free && self.pending == 1 && self.worker.is_some() && self.turns.engine.is_some();
+        let waker = self.calls[call].waker.take_if(|_| is_free)?;
+        self.turns.engine.take().map(|engine| (engine, waker))
+    }
+
+    /// The caller that leads goes on.
+    pub(in crate::batch) fn lead_on(&mut self, call: usize) -> Option<ErasedEngine> {
+        self.turns.leader.take_if(|leader| *leader == call)?;
+        self.turns.engine.take()
+    }
+
+    /// A caller has run the engine so far. `at_once` if that was in `call`. Whatever came up meanwhile has woken the worker,
+    /// which was here then, or has still to come.
+    pub(in crate::batch) fn end_lead(
+        &mut self,
+        call: usize,
+        engine: ErasedEngine,
+        led: Led,
+        at_once: bool,
+    ) -> (After, Option<ErasedEngine>) {
+        let summoned = std::mem::take(&mut self.turns.summoned);
+        self.turns.rushed += u32::from(at_once && led == Led::Done);
+        let wakes = summoned || led == Led::Stuck || self.turns.rushed >= RUSH;
+        self.turns.leader = (led == Led::InFlight && !wakes).then_some(call);
+        let worker = if wakes { self.worker.take() } else { None };
+        (After { worker, ..After::default() }, self.put_back_engine(engine))
+    }
+}

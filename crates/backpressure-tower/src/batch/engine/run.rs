@@ -1,0 +1,69 @@
+//! How an engine is run: by its worker or, for as long as a call takes that is alone, by the caller.
+
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::{Engine, Step, TURNS};
+use crate::batch::answers::Answers;
+
+/// An engine of whatever service.
+pub(in crate::batch) trait Run {
+    /// Works until there is nothing to do, and sees to it that this task is woken then. Ready when there never will be.
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Works for one call, as its task.
+    fn lead(&mut self, cx: &mut Context<'_>) -> Led;
+}
+
+/// How far a caller got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::batch) enum Led {
+    /// Its batch is with the inner service, which will wake the task.
+    InFlight,
+    /// Nothing is left to do.
+    Done,
+    /// The worker has to take over.
+    Stuck,
+}
+
+impl<S, Req, Resp> Run for Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.flights.register(cx);
+        for _ in 0..TURNS {
+            let is_idle = match self.step(cx) {
+                Step::Again => continue,
+                Step::Yield => break,
+                Step::Over => return Poll::Ready(()),
+                Step::Idle => true,
+                Step::Busy => false,
+            };
+            if self.rest(is_idle, cx) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn lead(&mut self, cx: &mut Context<'_>) -> Led {
+        self.flights.register(cx);
+        for _ in 0..TURNS {
+            let is_done = match self.step(cx) {
+                Step::Again => self.flights.len() == 0 && !self.asked && !self.batches.has_waiting(),
+                Step::Idle | Step::Busy if self.flights.len() > 0 => return Led::InFlight,
+                Step::Idle => true,
+                Step::Busy | Step::Yield | Step::Over => break,
+            };
+            if is_done {
+                self.flights.unregister();
+                return Led::Done;
+            }
+        }
+        Led::Stuck
+    }
+}
