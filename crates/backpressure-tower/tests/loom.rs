@@ -172,6 +172,57 @@ fn s4_a_limit_that_grows_while_somebody_joins_lets_it_in() {
 }
 
 #[test]
+fn s4_a_slot_is_passed_on_or_given_back_as_the_limit_shrinks_and_nobody_is_forgotten() {
+    model(2, || {
+        let limiter = limiter(2);
+        let (here, there) = (admit(&limiter).unwrap(), admit(&limiter).unwrap());
+        let mut waits = ticket(&limiter);
+        let other = limiter.clone();
+        let thread = thread::spawn(move || {
+            other.set_limit(Fixed::new(1).unwrap());
+            there.finish(Outcome::Success);
+        });
+        here.finish(Outcome::Success);
+        let served = block_on(|cx| waits.poll_admitted(cx)).unwrap();
+        thread.join().unwrap();
+        assert_eq!(limiter.in_flight(), 1);
+        drop(served);
+        assert_at_rest(&limiter);
+    });
+}
+
+#[test]
+fn c2_whoever_takes_the_seat_of_one_that_was_served_gets_a_verdict_of_its_own() {
+    model(3, || {
+        let limiter = limiter(1);
+        let permit = admit(&limiter).unwrap();
+        let mut first = ticket(&limiter);
+        permit.finish(Outcome::Success);
+        let thread = thread::spawn(move || drop(block_on(|cx| first.poll_admitted(cx)).unwrap()));
+        let permit = wait(&limiter).unwrap();
+        assert_eq!(limiter.in_flight(), 1);
+        thread.join().unwrap();
+        permit.finish(Outcome::Success);
+        assert_at_rest(&limiter);
+    });
+}
+
+#[test]
+fn c1_books_balance_while_slots_are_passed_on() {
+    model(2, || {
+        let limiter = limiter(1);
+        let permit = admit(&limiter).unwrap();
+        let waits = ticket(&limiter);
+        let thread = thread::spawn(move || permit.finish(Outcome::Success));
+        let counts = limiter.gauge().snapshot().counts;
+        assert!(counts.balances() && counts.received == 2, "{counts:?}");
+        thread.join().unwrap();
+        drop(waits);
+        assert_at_rest(&limiter);
+    });
+}
+
+#[test]
 fn t4_a_drain_refuses_whoever_waits_or_is_about_to() {
     model(2, || {
         let limiter = limiter(1);

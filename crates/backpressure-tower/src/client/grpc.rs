@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response};
 
+use super::http::HttpRefusals;
 use super::verdict::{Judge, Verdict};
 use crate::respond::PUSHBACK;
 
@@ -13,6 +14,7 @@ use crate::respond::PUSHBACK;
 ///   malformed means: not at all (gRPC proposal A6).
 /// * After `DEADLINE_EXCEEDED`, and errors of the transport, nobody knows whether the request took effect: refused, but not
 ///   to be tried again.
+/// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`].
 /// * Everything else is served.
 ///
 /// As a [`Judge`] it sees HTTP responses, and so only a status that is in their head, where those of refused calls are. For a
@@ -50,7 +52,8 @@ impl GrpcRefusals {
 impl<B, E> Judge<Response<B>, E> for GrpcRefusals {
     fn judge(&self, outcome: &Result<Response<B>, E>) -> Verdict {
         let Ok(response) = outcome else { return Verdict::RefusedForGood };
-        let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok()?.parse().ok());
+        let Some(code) = response.headers().get("grpc-status") else { return HttpRefusals.judge(outcome) };
+        let code = code.to_str().ok().and_then(|code| code.parse().ok());
         self.status(code.unwrap_or(0), response.headers())
     }
 }
@@ -81,6 +84,21 @@ mod tests {
                 assert_eq!(judged(&[status, (PUSHBACK, never)]), Verdict::RefusedForGood, "{never:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_proxy_that_knows_no_grpc_refuses_in_http() {
+        let judged = |status: u16, headers: &[(&str, &str)]| {
+            let response = headers
+                .iter()
+                .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
+            GrpcRefusals.judge(&Ok::<_, ()>(response.body(()).unwrap()))
+        };
+        let after = |retry_after| Verdict::Refused { retry_after };
+        assert_eq!(judged(503, &[]), after(None));
+        assert_eq!(judged(429, &[("retry-after", "2")]), after(Some(Duration::from_secs(2))));
+        assert_eq!(judged(504, &[]), Verdict::RefusedForGood);
+        assert_eq!(judged(503, &[("grpc-status", "0")]), Verdict::Served, "the status that there is counts");
     }
 
     #[test]

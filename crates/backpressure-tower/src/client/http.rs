@@ -43,8 +43,8 @@ impl<B, E> Judge<Response<B>, E> for HttpRefusals {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let value = text(RETRY_AFTER)?;
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let then = httpdate::parse_http_date(value).ok()?;
     let sent = httpdate::parse_http_date(text(DATE)?).ok()?;
@@ -80,14 +80,16 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let date = |date| [("date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", date)];
         assert_eq!(wait(&[("retry-after", "120")]), Some(Duration::from_secs(120)));
-        assert_eq!(wait(&[("retry-after", "18446744073709551615")]), Some(Duration::from_secs(u64::MAX)));
+        for forever in ["18446744073709551615", "18446744073709551616", &"9".repeat(1000)] {
+            assert_eq!(wait(&[("retry-after", forever)]), Some(Duration::from_secs(u64::MAX)), "d6 {forever}");
+        }
         assert_eq!(wait(&date("Sun, 06 Nov 1994 08:50:07 GMT")), Some(Duration::from_secs(30)));
         assert_eq!(wait(&date("Sun, 06 Nov 1994 08:00:00 GMT")), Some(Duration::ZERO), "it is over");
     }
 
     #[test]
     fn what_cannot_be_read_is_no_advice() {
-        for value in ["", "soon", "-1", "1.5", "Sun, 06 Nov 1994 08:50:07 GMT"] {
+        for value in ["", "soon", "-1", "+1", "1.5", "1e3", "NaN", "0x10", "Sun, 06 Nov 1994 08:50:07 GMT"] {
             assert_eq!(wait(&[("retry-after", value)]), None, "{value:?}, and no date to count from");
         }
         assert_eq!(wait(&[]), None);

@@ -1,37 +1,85 @@
 //! Tasks that wait for an event that is rare.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::sync::{Mutex, lock};
 
 /// Wakes everybody who registered since it last rang.
-pub(crate) struct Bell(Mutex<Vec<Waker>>);
+pub(crate) struct Bell(Mutex<Tasks>);
+
+#[derive(Default)]
+struct Tasks {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
+}
+
+/// Somebody who may register again and again, and is forgotten when it goes away.
+pub(crate) struct Listener {
+    bell: Arc<Bell>,
+    number: u64,
+}
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Mutex::new(Tasks::default()))
     }
 
     /// The event must be looked for again afterwards.
     pub(crate) fn register(&self, waker: &Waker) {
         // Cloned before the lock: that calls the waker's own code.
         let waker = waker.clone();
-        let mut wakers = lock(&self.0);
-        if !wakers.iter().any(|known| known.will_wake(&waker)) {
-            wakers.push(waker);
+        let mut tasks = lock(&self.0);
+        if !tasks.wakers.values().any(|known| known.will_wake(&waker)) {
+            let number = tasks.number();
+            tasks.wakers.insert(number, waker);
         }
+    }
+
+    pub(crate) fn listen(self: &Arc<Self>) -> Listener {
+        Listener { bell: Arc::clone(self), number: lock(&self.0).number() }
     }
 
     /// Never under a lock.
     pub(crate) fn ring(&self) {
-        let wakers = std::mem::take(&mut *lock(&self.0));
-        wakers.into_iter().for_each(Waker::wake);
+        let wakers = std::mem::take(&mut lock(&self.0).wakers);
+        wakers.into_values().for_each(Waker::wake);
+    }
+}
+
+impl Tasks {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+impl Listener {
+    /// The event must be looked for again afterwards. The latest waker is the one that is woken.
+    pub(crate) fn register(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let before = lock(&self.bell.0).wakers.insert(self.number, waker);
+        drop(before);
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let waker = lock(&self.bell.0).wakers.remove(&self.number);
+        drop(waker);
     }
 }
 
 impl fmt::Debug for Bell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Bell")
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("number", &self.number).finish_non_exhaustive()
     }
 }

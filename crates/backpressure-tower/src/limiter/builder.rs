@@ -33,7 +33,8 @@ impl LimiterBuilder {
     /// How many calls may be in flight. Default [`Fast`], which finds out by itself.
     ///
     /// A limit below 1 counts as 1, one above 1 048 575 as that. It is asked once per window, by a call that comes or
-    /// goes, under a lock that other calls may wait for: it must not block, nor call back.
+    /// goes, under a lock that other calls may wait for: it must not block, nor call back. If it panics, so does that call,
+    /// which gives its slot back.
     pub fn limit(self, limit: impl Limit + 'static) -> Self {
         Self { limit: Box::new(limit), ..self }
     }

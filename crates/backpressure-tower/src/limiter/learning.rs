@@ -5,24 +5,26 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::limit::Limit;
 
-use super::permit::{Fate, Timing};
+use super::notes::Timing;
+use super::permit::Fate;
 use super::shared::Shared;
 use super::tuner::{Look, Sums, Tuning};
 use crate::sync::{Ordering, lock, try_lock};
 
 impl Shared {
+    /// The time, with a look at what is going on.
     #[inline(never)]
-    pub(super) fn time(&self, since: Option<Instant>) -> NonZeroU64 {
+    pub(super) fn time(&self) -> NonZeroU64 {
         let now = (self.clock)();
         self.learn(now, None);
-        self.nanos(since.unwrap_or(now))
+        self.nanos(now)
     }
 
     /// Takes note of a call whose work is done.
     #[inline(never)]
     pub(super) fn learn_from(&self, timing: Timing, fate: Fate) {
         let now = (self.clock)();
-        let latency = Duration::from_nanos(self.nanos(now).get().saturating_sub(timing.started.get()));
+        let latency = timing.latency(self.nanos(now).get());
         let is_measure = matches!(fate, Fate::Success | Fate::Overload);
         self.learn(now, is_measure.then_some((latency, timing.delay)));
     }

@@ -68,17 +68,23 @@ impl Levels {
     /// most important class, if it calls at all.
     #[inline]
     pub(crate) fn permits(&self, level: Level, seen: Slots) -> Result<(), ShedReason> {
+        let is_pressed = seen.in_flight() * 10 >= seen.limit() * 7 && !seen.is_draining();
+        if is_pressed && level.as_u16() > self.cut.load(Ordering::Relaxed) && !is_first_class(level) {
+            return Err(ShedReason::Priority);
+        }
+        self.permits_in_turn(level, seen)
+    }
+
+    /// Whether a call of this level may have a slot if it waits for its turn however long that takes: the cut, which is for
+    /// calls that are refused, is not for those.
+    #[inline]
+    pub(crate) fn permits_in_turn(&self, level: Level, seen: Slots) -> Result<(), ShedReason> {
         let (in_flight, limit) = (seen.in_flight(), seen.limit());
         if seen.is_draining() {
             return Err(ShedReason::Draining);
         }
-        if is_first_class(level) {
-            return Ok(());
-        }
-        if level.as_u16() > self.cut.load(Ordering::Relaxed) && in_flight * 10 >= limit * 7 {
-            return Err(ShedReason::Priority);
-        }
-        if self.is_reserving.load(Ordering::Relaxed) && in_flight + reserve(limit) >= limit {
+        let is_reserving = self.is_reserving.load(Ordering::Relaxed);
+        if is_reserving && in_flight + reserve(limit) >= limit && !is_first_class(level) {
             return Err(ShedReason::Limit);
         }
         Ok(())

@@ -2,26 +2,32 @@
 //!
 //! ```text
 //!            ┌── word ────────────────────────────────┐ every call: one compare-and-swap in, one subtraction out
-//!  call ────▶│ admitted draining waiting limit in flight │────▶ Permit ────▶ back into the word
-//!            └──▲───────────────▲─────────────────────┘        │
-//!        no slot│        limit  │                             │ timed calls only: latency, delay
-//!        ┌──────▼─────┐  ┌──────┴─────┐                       │
-//!        │ short queue │  │   tuner    │◀──────────────────────┘
-//!        └────────────┘  └────────────┘ one window in 100 ms to 1 s
+//!  call ────▶│ admitted draining waiting limit in flight │────▶ Permit ────▶ back into the word,
+//!            └──▲───────────────▲─────────────────────┘        │ │        or on to who waits
+//!        no slot│        limit  │                             │ │ timed calls only: latency, delay
+//!        ┌──────▼─────┐  ┌──────┴─────┐                       │ │
+//!        │   queue    │◀─┼────────────┼───────────────────────┘ │
+//!        └────────────┘  │   tuner    │◀────────────────────────┘
+//!                        └────────────┘ one window in 100 ms to 1 s
 //! ```
 //!
-//! Admission decides by the word alone. Everything else is beside it: the queue is asked when there is no slot and looked
-//! at when a slot comes free while somebody waits, the tuner by calls that are timed, the state when a call crosses a
-//! threshold.
+//! Admission decides by the word alone. Everything else is beside it: the queue is asked when there is no slot, and by a call
+//! that is over while somebody waits, the tuner by calls that are timed, the state when a call crosses a threshold.
+//!
+//! A slot goes from hand to hand: while somebody waits it does not come free, so nobody overtakes. That costs one lock to
+//! join the queue, one to pass the slot on, and none to find out: each who waits has a seat where its verdict is
+//! written. Nothing is allocated for a wait.
 
 mod bell;
 mod builder;
 mod learning;
 mod levels;
+mod notes;
 mod permit;
 mod pressure;
 mod queue;
 mod refusals;
+mod seats;
 mod shared;
 mod ticket;
 mod tuner;
@@ -35,7 +41,7 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::{Fixed, Level, Limit, Threshold};
 use backpressure_core::{Clock, ConfigError, Gauge, State};
 
-pub(crate) use bell::Bell;
+pub(crate) use bell::{Bell, Listener};
 pub use builder::LimiterBuilder;
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
@@ -65,7 +71,8 @@ use shared::Shared;
 /// # What it knows
 ///
 /// Every call is timed while there are fewer than 16 384 a second; of more, one in so many that it is about as many, down to
-/// one in 64. The others cost no look at a clock. Once per window, of 100 ms to a second, the [`Limit`] is told what was seen, and answers the limit from then on.
+/// one in 64. The others cost no look at a clock. Once per window, of 100 ms to a second, the [`Limit`] is told what was
+/// seen, and answers the limit from then on.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,
@@ -112,7 +119,8 @@ impl Limiter {
         self.shared.enter(level, patience)
     }
 
-    /// Admits a call at once, or lets it wait behind all others of its class for as long as it takes, queue or no queue.
+    /// Admits a call at once, or lets it wait behind all others of its class for as long as it takes, queue or no queue. It is
+    /// not refused because others are more important: they go first.
     ///
     /// # Errors
     ///
@@ -122,6 +130,7 @@ impl Limiter {
     }
 
     /// [`wait`](Self::wait) at the default level, with a waker that need not be given again.
+    #[inline]
     pub(crate) fn wait_by(&self, cx: &Context<'_>) -> Result<Entry, Overloaded> {
         self.shared.wait_by(cx.waker().clone())
     }
@@ -143,7 +152,8 @@ impl Limiter {
 
     /// The state, by the largest of in flight / limit, waiting / room to wait, and the mean delay of the work / 10 ms.
     ///
-    /// It rises at once, falls after 100 ms, and is `Normal` at once when nothing is in flight.
+    /// It rises at once, at 0.5, 0.8 and 1. `Elevated`, `Critical` and `Blocked` are left below 0.45, 0.72 and 0.95, once that
+    /// has lasted for 100 ms; at once when nothing is in flight.
     #[inline]
     pub fn state(&self) -> State {
         self.shared.signal.state()

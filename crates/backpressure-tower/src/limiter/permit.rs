@@ -4,11 +4,11 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use backpressure_core::State;
 use backpressure_core::limit::Outcome;
+use backpressure_core::{Slots, State};
 
+use super::notes::Notes;
 use super::shared::Shared;
 
 /// One of the slots of a [`Limiter`](super::Limiter), taken by a call. Dropping it gives the slot back.
@@ -19,54 +19,7 @@ use super::shared::Shared;
 #[must_use = "dropping a permit gives its slot back"]
 pub struct Permit {
     limiter: Arc<Shared>,
-    /// When the call was admitted, if it is timed, in nanoseconds of the limiter's own.
-    started: Option<NonZeroU64>,
     notes: Notes,
-}
-
-/// What is known of a call, in one word: a permit is moved several times before it comes to rest, and a processor stalls
-/// when it has to copy at once what was written in pieces.
-#[derive(Clone, Copy)]
-struct Notes(u64);
-
-impl Notes {
-    const NONE: Self = Self(0);
-
-    /// From admission to the first poll of the work, in nanoseconds; 0 before.
-    const DELAY: u64 = u32::MAX as u64;
-
-    /// Whether it was answered before it is dropped.
-    const SENDING: u64 = 1 << 32;
-
-    /// Whether the call is one of the reserve.
-    const RESERVED: u64 = 1 << 33;
-
-    const OUTCOMES: [(u64, Outcome); 3] =
-        [(1 << 34, Outcome::Success), (2 << 34, Outcome::Overload), (3 << 34, Outcome::Ignored)];
-
-    #[inline]
-    const fn has(self, flag: u64) -> bool {
-        self.0 & flag != 0
-    }
-
-    #[inline]
-    fn outcome(self) -> Option<Outcome> {
-        Self::OUTCOMES.into_iter().find(|(bits, _)| self.0 & (3 << 34) == *bits).map(|(_, outcome)| outcome)
-    }
-
-    /// Only the first outcome counts. Answers whether this is it.
-    #[inline]
-    fn ended(&mut self, outcome: Outcome) -> bool {
-        let is_first = !self.has(3 << 34);
-        if is_first {
-            self.0 |= match outcome {
-                Outcome::Success => 1 << 34,
-                Outcome::Overload => 2 << 34,
-                Outcome::Ignored => 3 << 34,
-            };
-        }
-        is_first
-    }
 }
 
 /// A place among the calls of the reserve.
@@ -90,13 +43,6 @@ impl Drop for Reserved {
     }
 }
 
-/// The times of a call that is timed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timing {
-    pub(super) started: NonZeroU64,
-    pub(super) delay: Duration,
-}
-
 /// What became of a call that was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -108,9 +54,45 @@ pub(super) enum Fate {
 }
 
 impl Permit {
+    /// The permit of a call that has just taken a slot.
     #[inline]
-    pub(super) const fn new(limiter: Arc<Shared>, started: Option<NonZeroU64>) -> Self {
-        Self { limiter, started, notes: Notes::NONE }
+    pub(super) fn new(limiter: Arc<Shared>, taken: Slots) -> Self {
+        let mut permit = Self { limiter, notes: Notes::default() };
+        if permit.limiter.is_noted(taken.admitted_bits(), taken) {
+            permit.note(taken.admitted_bits(), None, taken);
+        }
+        permit
+    }
+
+    /// The permit of a call that was served a slot, maybe a while ago.
+    #[inline]
+    pub(super) fn served(limiter: Arc<Shared>, number: u64, since: Option<NonZeroU64>) -> Self {
+        let seen = limiter.signal.slots();
+        let mut permit = Self { limiter, notes: Notes::default() };
+        if permit.limiter.is_noted(number, seen) {
+            permit.note(number, since, seen);
+        }
+        permit
+    }
+
+    /// Takes the time, if it is timed, and a look at what is going on. That may run a
+    /// [`Limit`](backpressure_core::limit::Limit) that is not ours: the slot is held already, so it is given back whatever
+    /// happens.
+    #[inline(never)]
+    fn note(&mut self, number: u64, since: Option<NonZeroU64>, seen: Slots) {
+        if self.limiter.is_timed(number) {
+            let now = self.limiter.time();
+            self.notes.start(since.unwrap_or(now).get());
+        }
+        self.limiter.has_taken(seen);
+    }
+
+    /// The call is made only now: the time since it was admitted says nothing about it.
+    #[inline]
+    pub(crate) fn restart(&mut self) {
+        if self.notes.is_timed() {
+            self.notes.start(self.limiter.now().get());
+        }
     }
 
     /// The work begins now: what has passed since the call was admitted is the delay of whoever schedules it.
@@ -118,32 +100,24 @@ impl Permit {
     /// Only the first call counts. Without one, the work has begun at once.
     #[inline]
     pub fn began(&mut self) {
-        if let (Some(started), false) = (self.started, self.notes.has(Notes::DELAY)) {
-            let delay = self.limiter.nanos((self.limiter.clock)()).get().saturating_sub(started.get());
-            self.notes.0 |= delay.clamp(1, Notes::DELAY);
+        if self.notes.is_to_begin() {
+            self.notes.begin(self.limiter.now().get());
         }
     }
 
     /// The permit of a call of the reserve, which it is until it gives its slot back.
     pub(crate) fn reserved(mut self, place: Option<Reserved>) -> Self {
         if place.is_some_and(|mut place| place.0.take().is_some()) {
-            self.notes.0 |= Notes::RESERVED;
+            self.notes.reserve();
         }
         self
     }
 
-    /// Its times, once.
-    #[inline]
-    fn take_timing(&mut self) -> Option<Timing> {
-        let delay = Duration::from_nanos(self.notes.0 & Notes::DELAY);
-        self.started.take().map(|started| Timing { started, delay })
-    }
-
     /// The work is done: records how it went and how long it took, and keeps the slot. Only the first call counts.
     pub fn answered(&mut self, outcome: Outcome) {
-        if self.notes.ended(outcome) {
-            self.notes.0 |= Notes::SENDING;
-            let timing = self.take_timing();
+        if self.notes.end(outcome) {
+            self.notes.send();
+            let timing = self.notes.take_timing();
             self.limiter.answered(outcome.into(), timing);
         }
     }
@@ -156,7 +130,7 @@ impl Permit {
     /// The work is done, and the slot is free.
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
-        self.notes.ended(outcome);
+        self.notes.end(outcome);
     }
 }
 
@@ -168,17 +142,17 @@ impl Drop for Permit {
             None if std::thread::panicking() => Fate::Panicked,
             None => Fate::Cancelled,
         };
-        if self.notes.has(Notes::RESERVED) {
+        if self.notes.is_reserved() {
             self.limiter.reserved.fetch_sub(1, Ordering::Relaxed);
         }
-        let timing = self.take_timing();
-        self.limiter.depart(fate, timing, self.notes.has(Notes::SENDING));
+        let timing = self.notes.take_timing();
+        self.limiter.depart(fate, timing, self.notes.is_sending());
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("outcome", &self.notes.outcome()).finish_non_exhaustive()
+        f.debug_struct("Permit").field("notes", &self.notes).finish_non_exhaustive()
     }
 }
 

@@ -7,10 +7,10 @@ use backpressure_core::{Signal, State, StateMachine, Watermarks};
 
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
-/// How far below the utilization that entered a state the utilization must be for the state to be left.
-const HYSTERESIS: f64 = 0.05;
+/// Below these utilizations `Elevated`, `Critical` and `Blocked` are left.
+const LEAVE_BELOW: (f64, f64, f64) = (0.45, 0.72, 0.95);
 
-/// How long it must have been there.
+/// How long the utilization must have been there.
 const DWELL: Duration = Duration::from_millis(100);
 
 /// The mean time from a call to the first poll of its work that counts as full.
@@ -102,7 +102,8 @@ impl Pressure {
 
 fn machine() -> StateMachine {
     let plain = StateMachine::new(Watermarks::default()).dwell(DWELL);
-    plain.clone().hysteresis(HYSTERESIS).unwrap_or(plain)
+    let (elevated, critical, blocked) = LEAVE_BELOW;
+    plain.clone().leave_below(elevated, critical, blocked).unwrap_or(plain)
 }
 
 /// The fewest calls in flight whose share of `limit` enters a state worse than `state`.
@@ -120,14 +121,14 @@ fn next_rise(state: State, limit: usize) -> usize {
 
 /// The calls in flight below which a state may be left, as far as it is they that make it.
 fn next_fall(state: State, limit: usize) -> usize {
-    let watermarks = Watermarks::default();
-    let entered = match state {
+    let (elevated, critical, blocked) = LEAVE_BELOW;
+    let left_below = match state {
         State::Normal | State::Draining => return 0,
-        State::Elevated => watermarks.low(),
-        State::Critical => watermarks.high(),
-        State::Blocked => 1.0,
+        State::Elevated => elevated,
+        State::Critical => critical,
+        State::Blocked => blocked,
     };
-    ((entered - HYSTERESIS) * limit as f64).ceil() as usize
+    (left_below * limit as f64).ceil() as usize
 }
 
 #[cfg(all(test, not(backpressure_loom)))]
@@ -181,16 +182,32 @@ mod tests {
     }
 
     #[test]
-    fn h1_a_state_is_left_a_little_below_where_it_is_entered_and_after_a_while() {
+    fn h1_each_state_is_left_below_a_threshold_of_its_own() {
+        for (entered, state, kept, left, next) in
+            [(50, Elevated, 45, 44, Normal), (80, Critical, 72, 71, Elevated), (100, Blocked, 95, 94, Critical)]
+        {
+            let (part, start) = (Part::new(100), Instant::now());
+            assert_eq!(part.take(entered).at(start), state);
+            part.give_back(entered - kept);
+            assert!(!part.pressure.may_fall(kept));
+            assert_eq!([part.at(start), part.at(start + 1000 * MS)], [state; 2], "{kept} is not below the threshold");
+            assert!(part.pressure.may_fall(left));
+            assert_eq!(part.give_back(kept - left).at(start + 1000 * MS), state);
+            assert_eq!(part.at(start + 1099 * MS), state);
+            assert_eq!(part.at(start + 1100 * MS), next);
+        }
+    }
+
+    #[test]
+    fn h2_a_rise_is_seen_at_once_and_a_dip_shorter_than_the_dwell_is_not() {
         let (part, start) = (Part::new(100), Instant::now());
-        assert_eq!(part.take(49).at(start), Normal);
-        assert_eq!(part.take(1).at(start), Elevated);
-        assert_eq!(part.take(30).at(start), Critical);
-        assert_eq!(part.take(20).at(start), Blocked);
-        assert_eq!(part.give_back(5).at(start + 500 * MS), Blocked, "0.95 is not below 0.95");
-        assert_eq!(part.give_back(1).at(start + 500 * MS), Blocked);
-        assert_eq!(part.at(start + 599 * MS), Blocked);
-        assert_eq!(part.at(start + 600 * MS), Critical);
+        assert_eq!([49, 1, 30, 20].map(|calls| part.take(calls).at(start)), [Normal, Elevated, Critical, Blocked]);
+        assert_eq!(part.give_back(50).at(start), Blocked);
+        assert_eq!(part.take(45).at(start + 99 * MS), Blocked);
+        assert_eq!(part.give_back(10).at(start + 100 * MS), Blocked, "the dwell starts anew");
+        assert_eq!(part.give_back(60).at(start + 200 * MS), Critical, "one change for one dwell");
+        assert_eq!(part.at(start + 299 * MS), Critical);
+        assert_eq!(part.at(start + 300 * MS), Normal);
     }
 
     #[test]

@@ -11,10 +11,12 @@ use backpressure_core::{Clock, DropReason, Signal, Slots, State};
 
 use super::bell::Bell;
 use super::levels::{Levels, is_first_class};
-use super::permit::{Fate, Permit, Timing};
+use super::notes::Timing;
+use super::permit::{Fate, Permit};
 use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
+use super::seats::Seats;
 use super::tuner::Tuner;
 use crate::overloaded::{Overloaded, ShedReason};
 use crate::sync::{AtomicUsize, Mutex, Ordering, Padded};
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(super) pressure: Pressure,
     /// One call in so many, a power of two, is timed.
     pub(super) every: Hint,
+    /// How many wait.
+    pub(super) waiting: AtomicUsize,
     pub(super) has_queue: bool,
     pub(super) clock: Clock,
     pub(super) epoch: Instant,
@@ -44,7 +48,7 @@ pub(crate) struct Shared {
     pub(super) overloads: Cell,
     pub(super) tuner: Mutex<Tuner>,
     pub(super) queue: Mutex<Queue>,
-    pub(super) waiting: AtomicUsize,
+    pub(super) seats: Seats,
     idle: Bell,
 }
 
@@ -57,6 +61,7 @@ impl Shared {
             pressure: Pressure::new(signal.slots().limit()),
             signal,
             every: Hint::new(1),
+            waiting: AtomicUsize::new(0),
             has_queue: rule.is_some(),
             clock,
             epoch,
@@ -68,7 +73,7 @@ impl Shared {
             overloads: Cell::new(0),
             tuner: Mutex::new(Tuner::new(epoch, limit)),
             queue: Mutex::new(Queue::new(rule)),
-            waiting: AtomicUsize::new(0),
+            seats: Seats::new(),
             idle: Bell::new(),
         }
     }
@@ -93,18 +98,32 @@ impl Shared {
     /// The permit of a call that has just taken a slot.
     #[inline]
     pub(super) fn permit(self: &Arc<Self>, taken: Slots) -> Permit {
-        self.permit_since(None, taken.admitted_bits(), taken)
+        Permit::new(Arc::clone(self), taken)
     }
 
-    /// The permit of a call that took a slot, maybe a while ago. It is timed if its number says so.
+    /// Whether the call of this number is timed.
     #[inline]
-    pub(super) fn permit_since(self: &Arc<Self>, since: Option<Instant>, number: u64, taken: Slots) -> Permit {
+    pub(super) fn is_timed(&self, number: u64) -> bool {
         let every = self.every.load(Ordering::Relaxed) as u64;
-        let started = if number & every.wrapping_sub(1) == 0 { Some(self.time(since)) } else { None };
-        if self.pressure.rises(taken.in_flight()) {
+        number & every.wrapping_sub(1) == 0
+    }
+
+    /// Whether there is more to the call of this number than to most: it is timed, or makes the state worse.
+    #[inline]
+    pub(super) fn is_noted(&self, number: u64, seen: Slots) -> bool {
+        self.is_timed(number) || self.pressure.rises(seen.in_flight())
+    }
+
+    /// Slots were taken: this is seen at once if it makes the state worse.
+    #[inline]
+    pub(super) fn has_taken(&self, seen: Slots) {
+        if self.pressure.rises(seen.in_flight()) {
             self.update_state((self.clock)());
         }
-        Permit::new(Arc::clone(self), started)
+    }
+
+    pub(super) fn now(&self) -> NonZeroU64 {
+        self.nanos((self.clock)())
     }
 
     pub(super) fn nanos(&self, at: Instant) -> NonZeroU64 {
@@ -130,13 +149,18 @@ impl Shared {
         } else if fate == Fate::Overload {
             self.overloads.fetch_add(1, Ordering::Relaxed);
         }
-        let after = match fate {
-            Fate::Success | Fate::Ignored => self.signal.give_back(),
-            Fate::Overload | Fate::Panicked => self.signal.lose(DropReason::Failed),
-            Fate::Cancelled => self.signal.lose(DropReason::Closed),
-        };
-        if after.has_waiters() || after.in_flight() == 0 {
-            self.released(after);
+        match fate {
+            Fate::Success | Fate::Ignored => {}
+            Fate::Overload | Fate::Panicked => self.signal.lost(DropReason::Failed),
+            Fate::Cancelled => self.signal.lost(DropReason::Closed),
+        }
+        // A look at the count rather than at the word, which somebody else may be writing. If it misses somebody, the word
+        // does not.
+        if self.waiting() == 0 || !self.pass_on() {
+            let after = self.signal.give_back();
+            if after.has_waiters() || after.in_flight() == 0 && (after.is_draining() || self.state() != State::Normal) {
+                self.released(after);
+            }
         }
         if let Some(timing) = timing {
             self.learn_from(timing, fate);
@@ -150,13 +174,18 @@ impl Shared {
             after = self.signal.slots();
         }
         if after.in_flight() == 0 {
-            if self.signal.state() != State::Normal {
+            if self.state() != State::Normal {
                 self.update_state((self.clock)());
             }
             if after.is_draining() {
                 self.idle.ring();
             }
         }
+    }
+
+    #[inline]
+    pub(super) fn state(&self) -> State {
+        self.signal.state()
     }
 
     /// Counts a refusal, and answers it.

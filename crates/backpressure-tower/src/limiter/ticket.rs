@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::permit::Permit;
-use super::queue::{Key, Verdict};
+use super::queue::Key;
+use super::seats::Verdict;
 use super::shared::Shared;
 use crate::overloaded::Overloaded;
-use crate::sync::lock;
 
 /// How a call entered a [`Limiter`](super::Limiter).
 #[derive(Debug)]
@@ -43,20 +43,20 @@ impl Ticket {
     /// # Errors
     ///
     /// [`Overloaded`] when the time is up or the limiter drains.
+    #[inline]
     pub fn poll_admitted(&mut self, cx: &Context<'_>) -> Poll<Result<Permit, Overloaded>> {
         let Some(limiter) = &self.limiter else { return Poll::Pending };
         let verdict = ready!(limiter.poll_verdict(self.key, cx));
         let Some(limiter) = self.limiter.take() else { return Poll::Pending };
         Poll::Ready(match verdict {
-            Verdict::Admitted(since) => Ok(limiter.served(self.key, since)),
+            Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since)),
             Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
         })
     }
 
-    /// When the call is refused if it has not been admitted; `None` if never. It moves nearer as the queue stands, and is
-    /// worth another look whenever it has passed.
+    /// When the call is refused if it has not been admitted; `None` if never.
     pub fn deadline(&self) -> Option<Instant> {
-        lock(&self.limiter.as_ref()?.queue).deadline(self.key)
+        self.key.deadline()
     }
 }
 
@@ -64,7 +64,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(limiter) = self.limiter.take() {
             if let Some(Verdict::Admitted(since)) = limiter.leave(self.key) {
-                drop(limiter.served(self.key, since));
+                drop(Permit::served(limiter, self.key.number(), since));
             }
         }
     }

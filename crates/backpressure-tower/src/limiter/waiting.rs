@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::Level;
 use backpressure_core::{DropReason, Slots};
 
-use super::permit::Permit;
-use super::queue::{Key, Patience, Queue, Verdict};
+use super::queue::{Key, Next, Patience, Queue};
+use super::seats::Verdict;
 use super::shared::Shared;
 use super::ticket::{Entry, Ticket};
 use crate::overloaded::{Overloaded, ShedReason};
@@ -43,6 +43,7 @@ impl Shared {
     }
 
     /// [`wait`](Self::wait) for a call of the default level that found no slot the short way, and a waker to be woken.
+    #[inline]
     pub(super) fn wait_by(self: &Arc<Self>, waker: Waker) -> Result<Entry, Overloaded> {
         let level = Level::default();
         self.levels.offered(level);
@@ -66,14 +67,15 @@ impl Shared {
         }
         // A slot that came free before the announcement is not handed on to anybody. Look again, unless others are ahead.
         if queue.len() == 0 {
-            let taken = self.signal.take(ShedReason::Limit, |seen| self.levels.permits(level, seen));
+            let is_endless = matches!(patience, Patience::Endless);
+            let taken = self.signal.take(ShedReason::Limit, |seen| self.permits(is_endless, level, seen));
             if let Ok(taken) = taken {
                 self.signal.retract_waiting();
                 drop(queue);
                 return Ok(Entry::Admitted(self.permit(taken)));
             }
         }
-        let key = queue.join(now, level, patience, waker);
+        let key = queue.join(now, level, patience, waker, &self.seats);
         self.signal.queued();
         self.count_waiting(&queue);
         Ok(Entry::Queued(Ticket::new(Arc::clone(self), key)))
@@ -94,6 +96,23 @@ impl Shared {
         (left <= wait + residence).then_some(ShedReason::Deadline)
     }
 
+    /// Gives the slot of a call that is over to whoever is next. False if the slot is still to be given back: nobody is, or
+    /// it may not have it, or its time is up.
+    #[inline(never)]
+    pub(super) fn pass_on(&self) -> bool {
+        let now = self.queue_time();
+        let mut queue = lock(&self.queue);
+        let Some(next) = queue.next(now).filter(|next| next.key.overdue(now).is_none()) else { return false };
+        let permits = |between| self.permits(next.key.is_endless(), next.level, between);
+        if self.signal.pass_on(ShedReason::Limit, permits).is_err() {
+            return false;
+        }
+        let waker = self.serve(&mut queue, now, &next, self.admitted(now));
+        drop(queue);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
     /// Gives the slots that are free to those who wait.
     pub(super) fn hand_on(&self) {
         let now = self.queue_time();
@@ -109,23 +128,33 @@ impl Shared {
     /// Serves whoever is next; `None` if nobody is, or there is no slot.
     fn serve_next(&self, now: Instant) -> Option<Option<Waker>> {
         let mut queue = lock(&self.queue);
-        let Some((key, level)) = queue.next(now) else {
+        let Some(next) = queue.next(now) else {
             self.signal.retract_waiting();
             return None;
         };
-        let verdict = match queue.overdue(key, now) {
+        let permits = |seen| self.permits(next.key.is_endless(), next.level, seen);
+        let verdict = match next.key.overdue(now) {
             Some(reason) => Verdict::Refused(reason),
-            None => match self.signal.take_queued(ShedReason::Limit, |seen| self.levels.permits(level, seen)) {
-                Ok(_) => Verdict::Admitted(self.has_queue.then_some(now)),
+            None => match self.signal.take_queued(ShedReason::Limit, permits) {
+                Ok(_) => self.admitted(now),
                 Err((_, ShedReason::Limit)) => return None,
                 Err((_, reason)) => Verdict::Refused(reason),
             },
         };
-        Some(self.serve(&mut queue, now, key, verdict))
+        Some(self.serve(&mut queue, now, &next, verdict))
     }
 
-    fn serve(&self, queue: &mut MutexGuard<'_, Queue>, now: Instant, key: Key, verdict: Verdict) -> Option<Waker> {
-        let waker = queue.serve(now, key, verdict);
+    fn permits(&self, is_endless: bool, level: Level, seen: Slots) -> Result<(), ShedReason> {
+        if is_endless { self.levels.permits_in_turn(level, seen) } else { self.levels.permits(level, seen) }
+    }
+
+    fn admitted(&self, now: Instant) -> Verdict {
+        Verdict::Admitted(self.has_queue.then(|| self.nanos(now)))
+    }
+
+    #[inline]
+    fn serve(&self, queue: &mut MutexGuard<'_, Queue>, now: Instant, next: &Next, verdict: Verdict) -> Option<Waker> {
+        let waker = queue.serve(now, next, verdict, &self.seats);
         if let Verdict::Refused(reason) = verdict {
             self.returned(reason);
         }
@@ -138,60 +167,62 @@ impl Shared {
         let now = self.queue_time();
         loop {
             let mut queue = lock(&self.queue);
-            let Some(key) = queue.any() else { break };
-            let waker = self.serve(&mut queue, now, key, Verdict::Refused(ShedReason::Draining));
+            let Some(next) = queue.next(now) else { break };
+            let waker = self.serve(&mut queue, now, &next, Verdict::Refused(ShedReason::Draining));
             drop(queue);
             waker.into_iter().for_each(Waker::wake);
         }
     }
 
-    /// The permit of a caller that was served a slot.
-    pub(super) fn served(self: &Arc<Self>, key: Key, since: Option<Instant>) -> Permit {
-        self.permit_since(since, key.number(), self.signal.slots())
+    /// What has become of a caller that waits. If nothing has, its waker is the one that is woken.
+    #[inline]
+    pub(super) fn poll_verdict(&self, key: Key, cx: &Context<'_>) -> Poll<Verdict> {
+        match self.seats.take(key.seat()) {
+            Some(verdict) => Poll::Ready(verdict),
+            None => self.wait_on(key, cx.waker()),
+        }
     }
 
-    /// What has become of a caller that waits. If nothing has, its waker is the one that is woken.
-    pub(super) fn poll_verdict(&self, key: Key, cx: &Context<'_>) -> Poll<Verdict> {
-        let now = self.queue_time();
-        let mut queue = lock(&self.queue);
-        if let Some(verdict) = queue.take_verdict(key) {
-            return Poll::Ready(verdict);
+    #[inline(never)]
+    fn wait_on(&self, key: Key, waker: &Waker) -> Poll<Verdict> {
+        if key.deadline().is_some() {
+            if let Some(reason) = self.give_up(key, self.queue_time()) {
+                return Poll::Ready(Verdict::Refused(reason));
+            }
         }
-        if let Some(reason) = queue.overdue(key, now) {
-            let waker = queue.leave(now, key);
-            self.returned(reason);
-            self.left(&queue);
-            drop(queue);
-            drop(waker);
-            return Poll::Ready(Verdict::Refused(reason));
-        }
-        if queue.is_known(key, cx.waker()) {
-            return Poll::Pending;
-        }
-        drop(queue);
         // Cloned before the lock and dropped after it: both call the waker's own code.
-        let waker = cx.waker().clone();
-        let mut queue = lock(&self.queue);
-        let surplus = queue.refresh(key, waker);
-        let verdict = if surplus.is_ok() { None } else { queue.take_verdict(key) };
-        drop(queue);
+        let waker = waker.clone();
+        let surplus = lock(&self.queue).refresh(key, waker);
+        let verdict = if surplus.is_ok() { None } else { self.seats.take(key.seat()) };
         drop(surplus);
         verdict.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// A caller that waits goes away. What has become of it meanwhile, if anything.
-    pub(super) fn leave(self: &Arc<Self>, key: Key) -> Option<Verdict> {
-        let now = self.queue_time();
+    /// Refuses a caller that still waits when its time is up.
+    fn give_up(&self, key: Key, now: Instant) -> Option<ShedReason> {
+        let reason = key.overdue(now)?;
         let mut queue = lock(&self.queue);
-        let verdict = queue.take_verdict(key);
-        let waker = queue.leave(now, key);
-        if waker.is_some() {
-            self.signal.discarded(DropReason::Closed);
-            self.left(&queue);
-        }
+        let waker = queue.leave(now, key, &self.seats)?;
+        self.returned(reason);
+        self.left(&queue);
         drop(queue);
         drop(waker);
-        verdict
+        Some(reason)
+    }
+
+    /// A caller that waits goes away. What has become of it meanwhile, if anything.
+    pub(super) fn leave(&self, key: Key) -> Option<Verdict> {
+        let now = self.queue_time();
+        let mut queue = lock(&self.queue);
+        let Some(waker) = queue.leave(now, key, &self.seats) else {
+            drop(queue);
+            return self.seats.take(key.seat());
+        };
+        self.signal.discarded(DropReason::Closed);
+        self.left(&queue);
+        drop(queue);
+        drop(waker);
+        None
     }
 
     /// Somebody does not wait any more.
@@ -221,6 +252,7 @@ impl Shared {
         if self.has_queue { (self.clock)() } else { self.epoch }
     }
 
+    #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }

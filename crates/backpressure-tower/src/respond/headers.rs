@@ -60,17 +60,16 @@ impl RequestHeaders {
     }
 
     /// A path that bypasses the layer, with everything below it: `/healthz`, or `/grpc.health.v1.Health` for gRPC. `/` is the
-    /// root alone.
+    /// root alone. The slash in front may be left out.
     pub fn exempt(self, path: &str) -> Self {
-        let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+        let path = format!("/{}", path.trim_matches('/'));
         let exempt = self.exempt.iter().cloned().chain([path.into()]).collect();
         Self { exempt, ..self }
     }
 
     fn is_exempt(&self, path: &str) -> bool {
-        let below =
-            |exempt: &str| path.strip_prefix(exempt).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.exempt.iter().any(|exempt| below(exempt))
+        let is_below = |exempt: &str| path.strip_prefix(exempt).is_some_and(|rest| rest.starts_with('/'));
+        self.exempt.iter().any(|exempt| path == &**exempt || (&**exempt != "/" && is_below(exempt)))
     }
 
     fn level(&self, headers: &HeaderMap) -> Level {
@@ -195,9 +194,12 @@ mod tests {
             ["/healthz", "/healthz/live", "/healthz?full", "/grpc.health.v1.Health/Check"].into_iter().all(bypasses)
         );
         assert!(!["/", "/health", "/healthzz", "/a/healthz"].into_iter().any(bypasses));
-        let root = RequestHeaders::new().exempt("/");
-        assert!(matches!(class(&root, "/", &[]), Class::Bypass));
-        assert!(matches!(class(&root, "/work", &[]), Class::Call { .. }));
+        for root in ["/", ""].map(|path| RequestHeaders::new().exempt(path)) {
+            assert!(matches!(class(&root, "/", &[]), Class::Bypass));
+            assert!(["/work", "//work", "//"].iter().all(|path| matches!(class(&root, path, &[]), Class::Call { .. })));
+        }
+        let bare = RequestHeaders::new().exempt("healthz");
+        assert!(matches!(class(&bare, "/healthz/live", &[]), Class::Bypass), "the first slash goes without saying");
     }
 
     #[cfg(feature = "grpc")]

@@ -23,8 +23,9 @@ impl<C> ShedLayer<C, Plain> {
     /// * A shed request gets `503 Service Unavailable` with an empty body and a `Retry-After` in whole seconds, at least 1,
     ///   computed from how long the excess takes to drain, and different from client to client. The
     ///   [`Overloaded`](crate::Overloaded) is among the extensions of the response, for layers outside that log or count.
-    /// * While draining, answers of either kind over HTTP/1 also carry `Connection: close`, so that clients who keep their
-    ///   connection go elsewhere. (HTTP/2 has no such header; its server sends `GOAWAY` when it is told to shut down.)
+    /// * While draining, shed requests and the last answers over HTTP/1 also carry `Connection: close`, so that clients who
+    ///   keep their connection go elsewhere. Upgrades and requests that go by the layer are left alone. (HTTP/2 has no such
+    ///   header; its server sends `GOAWAY` when it is told to shut down.)
     /// * A request occupies its slot to the end of the response's [body](HeldBody).
     /// * For an adaptive limit 503 and 504 are signs of overload; other 5xx and errors are not timed; 4xx are answers like any.
     ///
@@ -86,7 +87,8 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
         state: State,
     ) -> Result<Self::Response, E> {
         let mut response = result?.map(|body| HeldBody::new(body, permit));
-        if state == State::Draining {
+        // A connection that is upgraded is not one that is kept, and its `Connection` header says to what.
+        if state == State::Draining && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             close(version, response.headers_mut());
         }
         Ok(response)
@@ -168,6 +170,16 @@ mod tests {
         assert!(closes(Version::HTTP_11, State::Draining));
         assert!(!closes(Version::HTTP_2, State::Draining));
         assert!(!closes(Version::HTTP_11, State::Blocked));
+    }
+
+    #[test]
+    fn an_upgrade_is_finished_even_while_draining() {
+        let upgrade = Response::builder().status(101).header(CONNECTION, "upgrade").body(Full::default()).unwrap();
+        let version = Version::HTTP_11;
+        let answer =
+            Responder::<Request<()>, Inner, Infallible>::answer(&Http, version, Ok(upgrade), None, State::Draining);
+        let Ok(response) = answer;
+        assert_eq!(response.headers()[CONNECTION], "upgrade");
     }
 
     #[test]

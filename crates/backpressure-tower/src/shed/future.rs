@@ -89,9 +89,11 @@ where
                     std::mem::forget(unless_it_panics);
                     let Poll::Ready(result) = polled else { return Poll::Pending };
                     let Some(call) = this.call.take() else { return Poll::Pending };
+                    let judged = permit.take().map(|permit| (this.respond.outcome(&result), permit));
+                    // In this order: the next call finds what this one has used.
+                    this.stage.set(Stage::Done);
                     let mut state = State::Normal;
-                    let permit = permit.take().and_then(|mut permit| {
-                        let outcome = this.respond.outcome(&result);
+                    let permit = judged.and_then(|(outcome, mut permit)| {
                         if !R::HOLDS {
                             permit.finish(outcome);
                             return None;
@@ -100,7 +102,6 @@ where
                         state = permit.state();
                         Some(permit)
                     });
-                    this.stage.set(Stage::Done);
                     return Poll::Ready(this.respond.answer(call, result, permit, state));
                 }
                 StageProjection::Shed { overloaded } => {

@@ -44,6 +44,7 @@ impl Gate {
         }
     }
 
+    #[inline]
     pub(super) fn is_shadow(&self) -> bool {
         self.shadow.load(Ordering::Relaxed)
     }

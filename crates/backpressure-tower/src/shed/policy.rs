@@ -32,8 +32,8 @@ pub enum Action {
 /// It is about the parts that are watched, and about a state that is forced. The layer's own limit needs no table: it
 /// admits for as long as there is room, and looks at priorities as room gets short.
 ///
-/// Overload never sheds everything for ever: whatever the table says, a call passes as a probe every 100 ms or so, unless
-/// the state is `Draining`. Otherwise nobody might ever notice that things are better.
+/// Overload never sheds everything for ever: whatever the table says, a call passes as a probe every 100 ms or so, one in
+/// eight at most, unless the state is `Draining`. Otherwise nobody might ever notice that things are better.
 ///
 /// ```
 /// use backpressure_core::{State, limit::Criticality};

@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use backpressure_core::limit::Level;
-use backpressure_core::{Changed, State};
+use backpressure_core::{Changed, Gauge, State};
 use tower_service::Service;
 
 use super::classify::{Class, Classify};
@@ -15,7 +14,7 @@ use super::future::{Parked, ShedFuture, Stage};
 use super::gate::{Decision, Gate};
 use super::respond::Responder;
 use super::{Plain, ShedHandle};
-use crate::limiter::{Entry, Permit, Ticket};
+use crate::limiter::{Entry, Listener, Permit, Ticket};
 
 /// A service under a [`ShedLayer`](super::ShedLayer).
 ///
@@ -31,27 +30,27 @@ pub struct Shed<S, C = Plain, R = Plain> {
     gate: Arc<Gate>,
     classify: C,
     respond: R,
+    /// What it has waited for, if calls wait.
+    slot: Option<Permit>,
     turn: Turn,
     /// Whether the inner service was passed over when this one was asked whether it is ready.
     is_unasked: bool,
 }
 
-/// How far a service that waits has come.
+/// What a service that has no slot waits for.
 #[derive(Debug, Default)]
 enum Turn {
     #[default]
     Nothing,
-    /// For what is watched to change.
-    Held(Changed),
+    /// For what is watched to change, or for the handle to change what is made of it.
+    Held(Option<Changed>, Listener),
     /// For a slot.
     Queued(Ticket),
-    /// It has a slot.
-    Ready(Permit),
 }
 
 impl<S, C, R> Shed<S, C, R> {
     pub(super) const fn new(inner: S, gate: Arc<Gate>, classify: C, respond: R) -> Self {
-        Self { inner, gate, classify, respond, turn: Turn::Nothing, is_unasked: false }
+        Self { inner, gate, classify, respond, slot: None, turn: Turn::Nothing, is_unasked: false }
     }
 
     /// A handle on what this service shares with all others of its layer.
@@ -74,59 +73,78 @@ impl<S, C, R> Shed<S, C, R> {
         self.inner
     }
 
-    /// Takes a slot the short way, if there is one to be had.
+    /// Ready once the service has a slot, or needs none.
     #[inline]
-    fn has_turn(&mut self) -> bool {
-        if matches!(self.turn, Turn::Nothing) && !self.gate.is_shadow() {
-            if let Some(permit) = self.gate.admit_plainly(Level::default()) {
-                self.turn = Turn::Ready(permit);
-                return true;
+    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_first = self.slot.is_none() && matches!(self.turn, Turn::Nothing);
+        if is_first && self.gate.watch.is_idle() && !self.gate.is_shadow() {
+            self.slot = self.gate.limiter.admit_plainly();
+            if self.slot.is_some() {
+                return Poll::Ready(());
             }
         }
-        false
+        self.poll_turn(cx)
     }
 
     /// Waits until nothing that is watched holds calls back, and then for a slot.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let watch = &self.gate.watch;
         loop {
             if self.gate.is_shadow() || self.gate.limiter.state() == State::Draining {
-                self.turn = Turn::Nothing;
+                (self.slot, self.turn) = (None, Turn::Nothing);
                 return Poll::Ready(());
             }
-            if watch.holds_back() {
-                watch.edited.register(cx.waker());
-                if let Some(gauge) = watch.gauge() {
-                    if !matches!(self.turn, Turn::Held(_)) {
-                        self.turn = Turn::Held(gauge.changed());
-                    }
-                    if let Turn::Held(changed) = &mut self.turn {
-                        if Pin::new(changed).poll(cx).is_ready() {
-                            self.turn = Turn::Nothing;
-                            continue;
-                        }
-                    }
+            if self.gate.watch.holds_back() {
+                self.slot = None;
+                if self.poll_held(cx).is_ready() {
+                    continue;
                 }
-                if watch.holds_back() {
+                if self.gate.watch.holds_back() {
                     return Poll::Pending;
                 }
             }
-            self.turn = match &mut self.turn {
-                Turn::Ready(_) => return Poll::Ready(()),
-                Turn::Queued(ticket) => match ready!(ticket.poll_admitted(cx)) {
-                    Ok(permit) => Turn::Ready(permit),
-                    Err(_) => Turn::Nothing,
-                },
-                Turn::Nothing | Turn::Held(_) => match self.gate.limiter.wait_by(cx) {
-                    Ok(Entry::Admitted(permit)) => Turn::Ready(permit),
-                    Ok(Entry::Queued(ticket)) => {
-                        self.turn = Turn::Queued(ticket);
-                        return Poll::Pending;
-                    }
-                    Err(_) => Turn::Nothing,
-                },
+            if self.slot.is_some() {
+                return Poll::Ready(());
+            }
+            if let Turn::Queued(ticket) = &mut self.turn {
+                self.slot = ready!(ticket.poll_admitted(cx)).ok();
+                self.turn = Turn::Nothing;
+                continue;
+            }
+            self.turn = match self.gate.limiter.wait_by(cx) {
+                Ok(Entry::Queued(ticket)) => Turn::Queued(ticket),
+                Ok(Entry::Admitted(permit)) => {
+                    self.slot = Some(permit);
+                    Turn::Nothing
+                }
+                Err(_) => Turn::Nothing,
             };
+            if matches!(self.turn, Turn::Queued(_)) {
+                return Poll::Pending;
+            }
         }
+    }
+
+    /// Ready when what is watched has changed. A change of what is made of it only wakes: look again after this.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let watch = &self.gate.watch;
+        if !matches!(self.turn, Turn::Held(..)) {
+            self.turn = Turn::Held(watch.gauge().map(Gauge::changed), watch.edited.listen());
+        }
+        let Turn::Held(changed, listener) = &mut self.turn else { return Poll::Pending };
+        listener.register(cx.waker());
+        if let Some(changed) = changed {
+            ready!(Pin::new(changed).poll(cx));
+            self.turn = Turn::Nothing;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// A call that goes by needs no slot. If it waited for one, others need not wait for that.
+    #[inline(never)]
+    fn go_by(&mut self) -> Decision {
+        (self.slot, self.turn) = (None, Turn::Nothing);
+        self.gate.go_by()
     }
 }
 
@@ -155,8 +173,8 @@ where
             return Poll::Ready(Ok(()));
         }
         ready!(self.inner.poll_ready(cx)).map_err(|error| self.respond.failed(error))?;
-        if self.gate.waits && !self.has_turn() {
-            ready!(self.poll_turn(cx));
+        if self.gate.waits {
+            ready!(self.poll_slot(cx));
         }
         Poll::Ready(Ok(()))
     }
@@ -165,11 +183,13 @@ where
     fn call(&mut self, request: Req) -> ShedFuture<S, Req, R> {
         let call = self.respond.begin(&request);
         let decision = match self.classify.classify(&request) {
-            Class::Bypass => self.gate.go_by(),
-            Class::Call { level, patience } if matches!(self.turn, Turn::Nothing) => self.gate.decide(level, patience),
-            Class::Call { level, patience } => match std::mem::take(&mut self.turn) {
-                Turn::Ready(permit) => Decision::Go(Some(permit)),
-                _ => self.gate.decide_at_length(level, patience),
+            Class::Bypass => self.go_by(),
+            Class::Call { level, patience } => match self.slot.take() {
+                Some(mut permit) => {
+                    permit.restart();
+                    Decision::Go(Some(permit))
+                }
+                None => self.gate.decide(level, patience),
             },
         };
         let stage = match decision {

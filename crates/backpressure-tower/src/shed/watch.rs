@@ -1,5 +1,6 @@
 //! What is done with a call on account of the parts that are watched.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ pub(super) struct Watch {
     forced: AtomicU8,
     policy: AtomicU64,
     /// Rings when a state is forced, or not any more, or the table is another one.
-    pub(super) edited: Bell,
+    pub(super) edited: Arc<Bell>,
     is_shedding: AtomicBool,
     looks: AtomicUsize,
     epoch: Instant,
@@ -70,7 +71,7 @@ impl Watch {
             gauge,
             forced: AtomicU8::new(NOT_FORCED),
             policy: AtomicU64::new(policy.to_bits()),
-            edited: Bell::new(),
+            edited: Arc::new(Bell::new()),
             is_shedding: AtomicBool::new(false),
             looks: AtomicUsize::new(0),
             epoch: now,
@@ -114,7 +115,11 @@ impl Watch {
     }
 
     /// Whether whoever can wait does.
+    #[inline]
     pub(super) fn holds_back(&self) -> bool {
+        if self.is_idle() {
+            return false;
+        }
         let state = self.state();
         state != State::Draining && self.action(state).sheds()
     }

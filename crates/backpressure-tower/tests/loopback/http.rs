@@ -98,6 +98,31 @@ async fn s3_who_is_shed_is_told_when_to_come_back_and_not_everybody_the_same() {
 }
 
 #[tokio::test]
+async fn s2_a_head_request_holds_no_slot_for_a_body_that_nobody_gets() {
+    let (stage, mut audience) = Stage::new();
+    let layer = ShedLayer::fixed(1).unwrap();
+    let handle = layer.handle();
+    let router = Router::new().route("/stream", get(stream)).route("/", get(act)).with_state(stage);
+    let address = serve(router.layer(layer.into_http())).await;
+    let mut client = Client::connect(address).await;
+    for _ in 0..10 {
+        assert_eq!(client.head("/stream").await.status(), StatusCode::OK);
+    }
+    assert_eq!(handle.limiter().in_flight(), 0);
+    (0..10).for_each(|_| assert!(audience.has_seen_somebody_leave()));
+
+    let mut inside = Client::connect(address).await;
+    let _call = tokio::spawn(inside.send("/"));
+    while handle.limiter().in_flight() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let shed = client.head("/stream").await;
+    assert_eq!(shed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(shed.headers().contains_key(RETRY_AFTER));
+    assert!(client.is_open().await);
+}
+
+#[tokio::test]
 async fn health_and_metrics_are_answered_while_everything_else_is_shed() {
     let layer = ShedLayer::fixed(1).unwrap();
     let handle = layer.handle();

@@ -91,6 +91,10 @@ impl Audience {
         soon(self.entered.recv()).await.expect("the stage is there");
     }
 
+    pub(crate) fn has_seen_somebody_leave(&mut self) -> bool {
+        self.left.try_recv().is_ok()
+    }
+
     pub(crate) async fn sees_somebody_leave(&mut self) {
         soon(self.left.recv()).await.expect("the stage is there");
     }
@@ -124,6 +128,12 @@ impl Client {
     /// Sends the first request; the answer is what is returned, to be awaited.
     pub(crate) fn send(&mut self, path: &str) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
         self.sender.send_request(Request::get(path).body(Empty::new()).unwrap())
+    }
+
+    /// The head of what [`get`](Self::get) would answer.
+    pub(crate) async fn head(&mut self, path: &str) -> Response<Incoming> {
+        self.sender.ready().await.unwrap();
+        soon(self.sender.send_request(Request::head(path).body(Empty::new()).unwrap())).await.unwrap()
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Response<Incoming> {

@@ -6,5 +6,6 @@ mod learning;
 mod model;
 mod slots;
 mod states;
+mod turns;
 mod types;
 mod waiting;

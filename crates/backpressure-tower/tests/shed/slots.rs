@@ -1,7 +1,10 @@
 //! Who has a slot, and when it is free again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use backpressure_core::limit::{CoDel, Fixed};
 use backpressure_tower::{Limiter, Shed, ShedHandle, ShedLayer, ShedReason};
@@ -132,6 +135,36 @@ fn s5_a_thousand_calls_in_one_poll_with_a_spent_budget_are_not_shed() {
         .unwrap()
     });
     assert_eq!(shed, 0);
+}
+
+/// Answers at once, and tells how many calls were in flight when it went away.
+struct Owner(Limiter, Arc<AtomicUsize>);
+
+impl Future for Owner {
+    type Output = Result<u32, &'static str>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(1))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.1.store(self.0.in_flight(), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn s4_the_slot_is_free_when_what_the_call_has_used_is() {
+    let layer = ShedLayer::fixed(1).unwrap();
+    let (limiter, seen) = (layer.handle().limiter().clone(), Arc::new(AtomicUsize::new(usize::MAX)));
+    let (of_call, by_call) = (limiter.clone(), Arc::clone(&seen));
+    let mut service = layer.layer(tower::service_fn(move |_: u32| Owner(of_call.clone(), Arc::clone(&by_call))));
+    let mut response = call(&mut service);
+    assert_eq!(answer(poll(response.as_mut())), Some(1));
+    assert_eq!((seen.swap(usize::MAX, Ordering::SeqCst), limiter.in_flight()), (1, 0));
+    drop(call(&mut service));
+    assert_eq!((seen.load(Ordering::SeqCst), limiter.in_flight()), (1, 0));
 }
 
 #[test]

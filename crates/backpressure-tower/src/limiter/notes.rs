@@ -1,0 +1,199 @@
+//! What is known of a call that has a slot, in one word.
+
+use std::fmt;
+use std::time::Duration;
+
+use backpressure_core::limit::Outcome;
+
+/// A permit is moved several times before it comes to rest. With this it is two words, which travel in registers.
+///
+/// ```text
+///  63 ····· 62  61        60       59 ····· 42  41 ······ 0
+///  outcome      reserved  sending  delay        started
+/// ```
+#[derive(Clone, Copy, Default)]
+pub(super) struct Notes(u64);
+
+/// When a call that is timed was admitted, in units of 64 ns of the limiter's own; 0 if it is not timed. The units start
+/// anew every 78 hours.
+const STARTED: u64 = (1 << 42) - 1;
+const UNIT: u32 = 6;
+
+/// From admission to the first poll of the work, in units of 20 µs, and one more; 0 before it. At most 5 s.
+const DELAY: u32 = 42;
+const MOST_DELAYED: u64 = (1 << 18) - 1;
+const DELAY_UNIT: u64 = 20_000;
+
+/// Whether it was answered before it is dropped.
+const SENDING: u64 = 1 << 60;
+
+/// Whether the call is one of the reserve.
+const RESERVED: u64 = 1 << 61;
+
+/// How it went: 0 for nothing yet, or one more than the outcome.
+const OUTCOME: u32 = 62;
+
+/// The times of a call that is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Timing {
+    started: u64,
+    pub(super) delay: Duration,
+}
+
+impl Timing {
+    /// How long the call has taken, `nanos` after the limiter was made; nothing if the clock has gone back.
+    pub(super) const fn latency(&self, nanos: u64) -> Duration {
+        Duration::from_nanos(since(self.started, nanos))
+    }
+}
+
+/// The nanoseconds since a call started.
+const fn since(started: u64, nanos: u64) -> u64 {
+    let units = units(nanos).wrapping_sub(started) & STARTED;
+    if units > STARTED / 2 { 0 } else { units << UNIT }
+}
+
+/// Never 0.
+const fn units(nanos: u64) -> u64 {
+    let units = (nanos >> UNIT) & STARTED;
+    if units == 0 { 1 } else { units }
+}
+
+impl Notes {
+    /// The call is timed from here on, `nanos` after the limiter was made.
+    pub(super) const fn start(&mut self, nanos: u64) {
+        self.0 = self.0 & !STARTED | units(nanos);
+    }
+
+    #[inline]
+    pub(super) const fn is_timed(self) -> bool {
+        self.0 & STARTED != 0
+    }
+
+    /// Whether the call is timed, and its work has not begun.
+    #[inline]
+    pub(super) const fn is_to_begin(self) -> bool {
+        self.is_timed() && (self.0 >> DELAY) & MOST_DELAYED == 0
+    }
+
+    /// The work begins.
+    pub(super) fn begin(&mut self, nanos: u64) {
+        let delay = (since(self.0 & STARTED, nanos) / DELAY_UNIT) + 1;
+        self.0 |= delay.min(MOST_DELAYED) << DELAY;
+    }
+
+    /// Its times, once.
+    #[inline]
+    pub(super) fn take_timing(&mut self) -> Option<Timing> {
+        if !self.is_timed() {
+            return None;
+        }
+        let delay = ((self.0 >> DELAY) & MOST_DELAYED).saturating_sub(1) * DELAY_UNIT;
+        let timing = Timing { started: self.0 & STARTED, delay: Duration::from_nanos(delay) };
+        self.0 &= !STARTED;
+        Some(timing)
+    }
+
+    #[inline]
+    pub(super) const fn outcome(self) -> Option<Outcome> {
+        match self.0 >> OUTCOME {
+            0 => None,
+            1 => Some(Outcome::Success),
+            2 => Some(Outcome::Overload),
+            _ => Some(Outcome::Ignored),
+        }
+    }
+
+    /// Only the first outcome counts. Answers whether this is it.
+    #[inline]
+    pub(super) const fn end(&mut self, outcome: Outcome) -> bool {
+        let is_first = self.outcome().is_none();
+        if is_first {
+            let number = match outcome {
+                Outcome::Success => 1,
+                Outcome::Overload => 2,
+                Outcome::Ignored => 3,
+            };
+            self.0 |= number << OUTCOME;
+        }
+        is_first
+    }
+
+    pub(super) const fn send(&mut self) {
+        self.0 |= SENDING;
+    }
+
+    #[inline]
+    pub(super) const fn is_sending(self) -> bool {
+        self.0 & SENDING != 0
+    }
+
+    pub(super) const fn reserve(&mut self) {
+        self.0 |= RESERVED;
+    }
+
+    #[inline]
+    pub(super) const fn is_reserved(self) -> bool {
+        self.0 & RESERVED != 0
+    }
+}
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notes").field("outcome", &self.outcome()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn timing(started: u64, began: Option<u64>) -> Option<Timing> {
+        let mut notes = Notes::default();
+        notes.start(started);
+        began.into_iter().for_each(|began| notes.begin(began));
+        notes.take_timing()
+    }
+
+    #[test]
+    fn the_parts_of_the_word_do_not_touch_each_other() {
+        for outcome in [Outcome::Success, Outcome::Overload, Outcome::Ignored] {
+            let mut notes = Notes::default();
+            assert!(notes.end(outcome) && !notes.end(Outcome::Success));
+            notes.reserve();
+            notes.send();
+            notes.start(u64::MAX);
+            notes.begin(u64::MAX);
+            assert_eq!((notes.outcome(), notes.is_reserved(), notes.is_sending()), (Some(outcome), true, true));
+            assert!(notes.is_timed() && !notes.is_to_begin());
+            assert_eq!(notes.take_timing().map(|timing| timing.delay), Some(Duration::ZERO));
+            assert_eq!((notes.outcome(), notes.take_timing()), (Some(outcome), None));
+        }
+        assert!(Notes::default().outcome().is_none() && !Notes::default().is_to_begin());
+    }
+
+    #[test]
+    fn times_are_kept_as_well_as_matters() {
+        for started in [0, 1, 7 * MS, u64::MAX / 3] {
+            let timing = timing(started, Some(started.saturating_add(3 * MS))).unwrap();
+            let latency = timing.latency(started.saturating_add(250 * MS));
+            assert!(latency.abs_diff(Duration::from_millis(250)) < Duration::from_nanos(200), "{latency:?}");
+            assert!(timing.delay.abs_diff(Duration::from_millis(3)) < Duration::from_micros(21), "{:?}", timing.delay);
+        }
+        assert_eq!(timing(MS, None).unwrap().delay, Duration::ZERO);
+    }
+
+    #[test]
+    fn d6_k1_no_clock_is_too_far_ahead_or_behind() {
+        let hour = 3600 * 1000 * MS;
+        assert_eq!(timing(hour, Some(0)).unwrap().delay, Duration::ZERO);
+        assert_eq!(timing(hour, None).unwrap().latency(0), Duration::ZERO);
+        assert_eq!(timing(0, None).unwrap().latency(38 * hour).as_secs(), 38 * 3600 - 1);
+        assert_eq!(timing(0, Some(10 * hour)).unwrap().delay.as_secs(), 5);
+        let around = (STARTED << UNIT) - MS;
+        assert_eq!(timing(around, None).unwrap().latency(around + 5 * MS).as_millis(), 5, "the units start anew");
+        timing(u64::MAX, Some(u64::MAX)).unwrap().latency(0);
+    }
+}
