@@ -88,6 +88,11 @@ impl<'a> Case<'a> {
         self.fastest(Role::Peer)
     }
 
+    /// The row that is called so.
+    pub fn named(&self, label: &str) -> Option<&Entry<'a>> {
+        self.rows.iter().find(|entry| entry.id.label() == label)
+    }
+
     /// The highest of the floors: all of them are below.
     pub fn floor(&self) -> Option<&Entry<'a>> {
         self.with(Role::Floor).max_by(|a, b| a.row.nanos().total_cmp(&b.row.nanos()))

@@ -9,6 +9,7 @@ use crate::markdown::{about, columns, peers, reading};
 use crate::plot;
 use crate::run::Run;
 use crate::stats::{digits, time};
+use crate::targets::{self, Reached};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -19,6 +20,7 @@ pub fn report(run: &Run, comparison: &Comparison<'_>) -> Result<String> {
         let _ = writeln!(body, "<p>{}</p>", inline(text));
     }
     body.push_str(&summary(comparison));
+    body.push_str(&targets(run, comparison));
     for (number, function) in comparison.functions.iter().enumerate() {
         let _ = writeln!(body, "<h2 id=\"f{number}\">{}</h2>", inline(function.name));
         for case in &function.cases {
@@ -60,6 +62,28 @@ fn summary(comparison: &Comparison<'_>) -> String {
     table + "</table>\n"
 }
 
+/// What was aimed at beside what was reached; empty for a run that has no such rows.
+fn targets(run: &Run, comparison: &Comparison<'_>) -> String {
+    let reached = targets::reached(run, comparison);
+    if reached.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from(
+        "<h2>Targets</h2>\n<table class=\"targets\">\n<tr><th><th>against<th>target<th>reached<th>why not\n",
+    );
+    for Reached { name, against, target, reached, is_met, why } in reached {
+        let missed = if is_met { "" } else { " class=\"lost\"" };
+        let _ = writeln!(
+            table,
+            "<tr{missed}><td>{}<td>{}<td>{target}<td>{reached}<td>{}",
+            inline(&name),
+            inline(&against),
+            inline(why)
+        );
+    }
+    table + "</table>\n"
+}
+
 /// Text as HTML, with the little Markdown that there is in it.
 fn inline(text: &str) -> String {
     let mut html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -89,7 +113,11 @@ mod tests {
         ]);
         let page = report(&run, &Comparison::of(&run.rows)).unwrap();
         assert_eq!(page.matches("<svg").count(), 2);
-        assert_eq!(page.matches("<h2").count(), 2);
+        assert_eq!(page.matches("<h2 id").count(), 2);
+        assert!(
+            page.contains("<tr class=\"lost\"><td>batched call: one thread, 64 callers<td>"),
+            "its target is not measured"
+        );
         assert!(page.contains("<td><b>backpressure</b><td>30.0 ns<td>30.0 ns to 30.0 ns<td>1.50<td>"), "{page}");
         assert!(page.contains("<tr class=\"lost\">"), "the one that is slower is marked");
         assert!(page.contains("Abacus &lt;7&gt;") && page.contains("<td>Mutex&lt;VecDeque&gt;"));

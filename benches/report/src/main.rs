@@ -27,6 +27,7 @@ mod readme;
 mod run;
 mod stats;
 mod suite;
+mod targets;
 
 use std::fs;
 use std::process::ExitCode;

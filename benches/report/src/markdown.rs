@@ -6,11 +6,13 @@ use crate::comparison::{Case, Comparison, Entry};
 use crate::id::Role;
 use crate::run::Run;
 use crate::stats::{digits, time};
+use crate::targets::{self, Reached};
 
 /// All of it.
 pub fn report(run: &Run, comparison: &Comparison<'_>) -> String {
     let mut text = format!("# Benchmarks\n\n{}\n\n{}\n\n{}\n\n## In short\n\n", about(run), reading(), peers(run));
     text.push_str(&summary(comparison));
+    text.push_str(&targets(run, comparison));
     for function in &comparison.functions {
         let _ = write!(text, "\n## {}\n\n", cell(function.name));
         text.push_str(
@@ -85,6 +87,21 @@ pub fn summary(comparison: &Comparison<'_>) -> String {
         let (ours, theirs) = (time(ours.row.nanos()), time(peer.row.nanos()));
         let name = cell(&format!("{function}: {}", case.name));
         let _ = writeln!(text, "| {name} | {ours} | {} | {theirs} | {ratio} |", cell(peer.id.label()));
+    }
+    text
+}
+
+/// What was aimed at beside what was reached; empty for a run that has no such rows.
+fn targets(run: &Run, comparison: &Comparison<'_>) -> String {
+    let reached = targets::reached(run, comparison);
+    if reached.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        String::from("\n## Targets\n\n| | against | target | reached | why not |\n|---|---|---:|---:|---|\n");
+    for Reached { name, against, target, reached, is_met, why } in reached {
+        let reached = if is_met { reached } else { format!("**{reached}**") };
+        let _ = writeln!(text, "| {} | {} | {target} | {reached} | {} |", cell(&name), cell(&against), cell(why));
     }
     text
 }
