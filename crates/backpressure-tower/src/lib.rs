@@ -47,7 +47,7 @@ mod random;
 mod respond;
 #[cfg(feature = "shed")]
 mod shed;
-#[cfg(feature = "shed")]
+#[cfg(any(feature = "batch", feature = "shed"))]
 mod sync;
 
 #[cfg(feature = "batch")]

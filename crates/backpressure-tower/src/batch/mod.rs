@@ -36,7 +36,6 @@ mod places;
 mod pledge;
 mod service;
 mod shared;
-mod sync;
 mod timer;
 mod waiters;
 mod worker;

@@ -1,6 +1,6 @@
 //! Places for calls that wait, taken without the lock as long as nobody stands in line for one.
 
-use super::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// How many places are taken, and whether anybody stands in line, in one word: so whoever gives one back either sees the
 /// line, or has given it back before the first in line looked for the last time.

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Counts the times that answers came in. Written under the lock, before any waker is taken out to be woken.
 #[derive(Debug)]

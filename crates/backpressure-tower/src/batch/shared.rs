@@ -1,8 +1,7 @@
 //! What handles, calls and the worker share.
 
 use std::fmt;
-use std::hint::spin_loop;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,13 +14,10 @@ use super::lanes::Ticket;
 use super::layer::BatchLayer;
 use super::places::Places;
 use super::pledge::Landings;
-use super::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A function of the user's.
 pub(super) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
-
-/// How often to look for the lock again, after pauses of 1, 2, 4… spins: about ten microseconds in all.
-const PATIENCE: u32 = if cfg!(backpressure_loom) { 0 } else { 8 };
 
 pub(super) struct Shared<Req, Resp, E> {
     desk: Mutex<Desk<Req, Resp, E>>,
@@ -57,21 +53,7 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     /// No user code runs under this lock, so no panic can have left anything half done.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
-        self.desk.try_lock().unwrap_or_else(|_| self.wait_for_lock())
-    }
-
-    /// The lock is held for a fraction of a microsecond, so it is worth waiting for: where threads go to sleep over a mutex of
-    /// std's, each unlocking becomes a system call. In between whoever has it keeps it in its cache.
-    #[cold]
-    #[inline(never)]
-    fn wait_for_lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
-        for round in 0..PATIENCE {
-            (0..1 << round).for_each(|_| spin_loop());
-            if let Ok(desk) = self.desk.try_lock() {
-                return desk;
-            }
-        }
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.desk)
     }
 
     /// Gives a place back.
