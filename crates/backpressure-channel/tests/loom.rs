@@ -287,6 +287,19 @@ fn c1_the_books_balance_while_the_receiver_counts_by_itself() {
     });
 }
 
+#[test]
+fn d3_a_slot_of_the_lease_that_is_filled_again_is_held_once() {
+    model(|| {
+        let (tx, mut rx) = lent();
+        assert_eq!(tx.try_send(4), Ok(Sent::Accepted));
+        let gauge = rx.gauge();
+        let reader = thread::spawn(move || assert!(gauge.utilization() <= 1.0));
+        assert_eq!(rx.try_recv(), Some(2));
+        assert_eq!(tx.try_send(5), Ok(Sent::Accepted));
+        reader.join().unwrap();
+    });
+}
+
 /// Frees a slot in one thread, and offers in another that knows of it by `free`'s doing.
 fn freed(strategy: Strategy, lease: bool) {
     model(move || {

@@ -60,9 +60,7 @@ impl Shared {
     }
 
     pub(super) fn utilization(&self) -> f64 {
-        self.calls
-            .as_ref()
-            .map_or_else(|| self.level.utilization(self.ledger.handed.count()), |calls| calls.utilization())
+        self.calls.as_ref().map_or_else(|| self.level.utilization(&self.ledger.handed), |calls| calls.utilization())
     }
 }
 
@@ -105,21 +103,25 @@ impl Level {
         State::from_u8(self.state.load(Ordering::Relaxed)).unwrap_or(State::Draining)
     }
 
-    /// Whether every slot is held. What is held is read first: of the items that it counts as taken none is missing in
-    /// the count that is read after it.
+    /// The slots held. They are read before the count: none is missing in it that made room for one of them.
+    #[inline]
+    fn held(&self, handed: &Handed) -> u64 {
+        let held = self.held.load(Ordering::Acquire);
+        held.saturating_sub(handed.count())
+    }
+
+    /// Whether every slot is held.
     #[inline]
     pub(super) fn is_full(&self, handed: &Handed) -> bool {
-        let held = self.held.load(Ordering::Acquire);
-        held.saturating_sub(handed.count()) >= self.capacity as u64
+        self.held(handed) >= self.capacity as u64
     }
 
     pub(super) fn weight(&self) -> usize {
         self.weight.load(Ordering::Relaxed)
     }
 
-    /// The utilization when the consumer has counted so many items.
-    fn utilization(&self, handed: u64) -> f64 {
-        let items = self.held.load(Ordering::Relaxed).saturating_sub(handed) as f64 / self.capacity as f64;
+    fn utilization(&self, handed: &Handed) -> f64 {
+        let items = self.held(handed) as f64 / self.capacity as f64;
         self.max_weight.map_or(items, |max| items.max(self.weight() as f64 / max as f64))
     }
 }
