@@ -148,7 +148,9 @@ impl Ledger {
             lost: std::array::from_fn(|i| sum([left.discarded[i], refused[i], left.settled[i]])),
         };
         let oldest = self.oldest.load(Ordering::Relaxed);
-        Reading { counts, accepted, oldest: if oldest == IN_ORDER { gone } else { oldest } }
+        // An item that goes past an empty buffer leaves the cell as it was.
+        let is_in_order = oldest == IN_ORDER || counts.queued == 0;
+        Reading { counts, accepted, oldest: if is_in_order { gone } else { oldest } }
     }
 
     fn left(&self) -> Left {

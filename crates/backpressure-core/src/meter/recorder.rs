@@ -140,9 +140,6 @@ impl Recorder {
         self.taken += 1;
         self.shared.ledger.accept(self.accepted);
         self.shared.ledger.take(self.taken);
-        if let Some(oldest) = buffer.oldest_out_of_turn() {
-            self.shared.ledger.oldest(oldest);
-        }
     }
 
     /// Says whether something waits that the bounds alone do not show: an item too heavy for the room there is, a service that
