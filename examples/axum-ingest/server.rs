@@ -83,14 +83,16 @@ impl Server {
     }
 }
 
-/// Lines of JSON. All of them are accepted, or none.
+/// Lines of JSON. If one of them cannot be read none is accepted. If the buffer stays full for too long those before it
+/// are, and the answer says how many: to send them again would write them twice.
 async fn readings(State(intake): State<Intake>, body: String) -> Result<StatusCode, (StatusCode, String)> {
     let lines = body.lines().enumerate().map(|(n, line)| {
         serde_json::from_str(line).map_err(|error| (StatusCode::BAD_REQUEST, format!("line {}: {error}\n", n + 1)))
     });
-    for reading in lines.collect::<Result<Vec<Reading>, _>>()? {
+    for (before, reading) in lines.collect::<Result<Vec<Reading>, _>>()?.into_iter().enumerate() {
         let pushed = intake.controller.push(reading).await;
-        pushed.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))?;
+        let failed = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("after {before} lines: {error}\n"));
+        pushed.map_err(failed)?;
         intake.accepted.fetch_add(1, Ordering::Relaxed);
     }
     Ok(StatusCode::ACCEPTED)
