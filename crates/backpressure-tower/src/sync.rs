@@ -19,7 +19,6 @@ use std::sync::{PoisonError, TryLockError};
 const PATIENCE: u32 = if cfg!(backpressure_loom) { 0 } else { 8 };
 
 /// Something on a cache line of its own: whoever writes it slows down nobody who reads something else.
-#[cfg(feature = "shed")]
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Padded<T>(pub(crate) T);
@@ -44,6 +43,13 @@ fn wait_for<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The same, and whether it had to be waited for.
+#[cfg(feature = "batch")]
+#[inline]
+pub(crate) fn lock_in_company<T>(mutex: &Mutex<T>) -> (MutexGuard<'_, T>, bool) {
+    try_lock(mutex).map_or_else(|| (wait_for(mutex), true), |guard| (guard, false))
+}
+
 /// Locks unless somebody else does.
 #[inline]
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
@@ -52,4 +58,19 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => None,
     }
+}
+
+/// A number for the thread that asks, the same each time.
+#[cfg(all(feature = "batch", not(backpressure_loom)))]
+#[inline]
+pub(crate) fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    MINE.with(|mine| *mine)
+}
+
+/// All share one: that makes for more encounters.
+#[cfg(all(feature = "batch", backpressure_loom))]
+pub(crate) fn thread_number() -> usize {
+    0
 }

@@ -266,3 +266,67 @@ fn t6_a_caller_that_leads_meets_the_end_of_the_worker() {
         end.join().expect("an end");
     });
 }
+
+/// A call that is made and not waited for.
+fn start(batch: &mut Batch<u32, u32, Infallible>, request: u32) -> Option<BatchFuture<u32, u32, Infallible>> {
+    let ready = batch.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(()))).then(|| batch.call(request))
+}
+
+/// Whoever meets another one at the desk leaves its next calls at the door.
+#[test]
+fn w2_callers_in_a_crowd_are_all_answered() {
+    model(|| {
+        let (mut batch, worker) = pair(16);
+        let mut other = batch.clone();
+        let worker = thread::spawn(move || block_on(worker));
+        let second = thread::spawn(move || {
+            let calls = [1, 2].map(|request| start(&mut other, request).expect("a place"));
+            calls.map(|call| block_on(call).expect("an answer"))
+        });
+        let third = start(&mut batch, 3).expect("a place");
+        drop(batch);
+        assert_eq!(second.join().expect("answers"), [2, 4]);
+        assert!(matches!(block_on(third), Ok(6)));
+        worker.join().expect("a worker that ends");
+    });
+}
+
+#[test]
+fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
+    model(|| {
+        let (mut batch, worker) = pair(16);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let worker = thread::spawn(move || block_on(worker));
+        let second = thread::spawn(move || {
+            let first = start(&mut other, 1);
+            drop(start(&mut other, 2));
+            drop(first);
+        });
+        drop(start(&mut batch, 3));
+        drop(batch);
+        second.join().expect("answers");
+        worker.join().expect("a worker that ends");
+        let counts = gauge.snapshot().counts;
+        assert!(counts.balances() && counts.received == 3 && counts.queued + counts.in_flight == 0, "{counts:?}");
+    });
+}
+
+#[test]
+fn t1_a_drain_meets_callers_at_the_door() {
+    model(|| {
+        let (mut batch, worker) = pair(16);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let worker = thread::spawn(move || block_on(worker));
+        let second = thread::spawn(move || {
+            let calls = [start(&mut other, 1), start(&mut other, 2)];
+            calls.into_iter().flatten().for_each(|call| drop(block_on(call)));
+        });
+        let first = start(&mut batch, 3);
+        drop(batch.drain(std::time::Duration::MAX));
+        drop((first, batch));
+        second.join().expect("answers, or the news that there are none");
+        worker.join().expect("a worker that ends");
+        assert!(gauge.snapshot().counts.balances());
+    });
+}

@@ -110,6 +110,12 @@ impl Recorder {
         if self.is_edge(held) { 0 } else { held - self.calm.start }
     }
 
+    /// How many slots may be held beside so many held before the state changes.
+    #[inline]
+    pub fn headroom(&self, held: usize) -> usize {
+        if self.is_edge(held) { 0 } else { self.calm.end - 1 - held }
+    }
+
     /// Publishes the buffer as it is now. Returns whether the state changed: if so, call [`Reporter::notify`] once the
     /// buffer's lock is released.
     #[inline(always)]

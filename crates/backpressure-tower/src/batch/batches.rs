@@ -20,10 +20,12 @@ pub(super) struct Batches<Req> {
 
 #[derive(Debug)]
 pub(super) struct Batch<Req> {
-    pub(super) members: Vec<Member>,
-    /// Members whose callers are still there.
+    /// [`GONE`] where the caller is gone.
+    calls: Vec<usize>,
+    /// By position: which request is meant, and so which answer, where equal ones are united.
+    places: Option<Vec<usize>>,
+    /// Callers that are still there.
     live: usize,
-    /// Requests in the batch: fewer than members where equal ones are united.
     pub(super) requests: usize,
     pub(super) reason: FlushReason,
     pub(super) started: Instant,
@@ -32,42 +34,59 @@ pub(super) struct Batch<Req> {
     waits: bool,
 }
 
-/// A call in a batch.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
-    /// `None` once the caller is gone.
-    pub(super) call: Option<usize>,
-    /// Which request it made, and so which answer is its own.
-    pub(super) answer: usize,
-}
+/// In place of a call whose caller is gone.
+const GONE: usize = usize::MAX;
 
 impl<Req> Batch<Req> {
-    /// A batch of these members, for this many requests.
-    pub(super) fn new(members: Vec<Member>, requests: usize, reason: FlushReason, started: Instant) -> Self {
-        let live = members.iter().filter(|member| member.call.is_some()).count();
-        Self { members, live, requests, reason, started, copies: Vec::new(), waits: false }
+    /// A batch of these calls, for this many requests: one for each call or, with `places`, as these say.
+    pub(super) fn new(
+        calls: Vec<usize>,
+        places: Option<Vec<usize>>,
+        requests: usize,
+        reason: FlushReason,
+        started: Instant,
+    ) -> Self {
+        let live = calls.len();
+        Self { calls, places, live, requests, reason, started, copies: Vec::new(), waits: false }
+    }
+
+    /// How many calls it had when it left.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
     }
 
     /// The calls whose callers are still there.
     pub(super) fn calls(&self) -> impl Iterator<Item = usize> + '_ {
-        self.members.iter().filter_map(|member| member.call)
+        self.calls.iter().copied().filter(|&call| call != GONE)
+    }
+
+    /// The calls by request, where each has one; `None` where the caller is gone.
+    pub(super) fn calls_in_order(&self) -> Option<impl Iterator<Item = Option<usize>> + '_> {
+        let order = self.calls.iter().map(|&call| (call != GONE).then_some(call));
+        self.places.is_none().then_some(order)
+    }
+
+    /// The calls whose callers are still there, and the request of each.
+    pub(super) fn calls_and_places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let place = |position| self.places.as_ref().map_or(position, |places| places[position]);
+        let all = self.calls.iter().enumerate();
+        all.filter(|&(_, &call)| call != GONE).map(move |(position, &call)| (call, place(position)))
     }
 
     /// The part whose requests are `from..to`, without those that nobody waits for any more. `copies` gives the requests.
     fn part(&self, from: usize, to: usize, copies: &mut impl Iterator<Item = Req>) -> Option<Self> {
-        let mut places: Vec<Option<usize>> = vec![None; to - from];
-        let inside = |member: &Member| member.call.is_some() && (from..to).contains(&member.answer);
-        let mut members: Vec<Member> = self.members.iter().copied().filter(inside).collect();
-        members.iter().for_each(|member| places[member.answer - from] = Some(0));
-        for (place, number) in places.iter_mut().flatten().zip(0..) {
-            *place = number;
+        let inside = |&(_, place): &(usize, usize)| (from..to).contains(&place);
+        let (calls, places): (Vec<_>, Vec<_>) = self.calls_and_places().filter(inside).unzip();
+        let mut numbers: Vec<Option<usize>> = vec![None; to - from];
+        places.iter().for_each(|place| numbers[place - from] = Some(0));
+        for (wanted, number) in numbers.iter_mut().flatten().zip(0..) {
+            *wanted = number;
         }
-        for member in &mut members {
-            member.answer = places[member.answer - from].unwrap_or_default();
-        }
-        let wanted = places.iter().zip(copies.by_ref().take(to - from)).filter(|(place, _)| place.is_some());
+        let wanted = numbers.iter().zip(copies.by_ref().take(to - from)).filter(|(number, _)| number.is_some());
         let copies: Vec<Req> = wanted.map(|(_, request)| request).collect();
-        let part = Self::new(members, copies.len(), self.reason, self.started);
+        let renumbered = || places.iter().map(|place| numbers[place - from].unwrap_or_default()).collect();
+        let places = self.places.as_ref().map(|_| renumbered());
+        let part = Self::new(calls, places, copies.len(), self.reason, self.started);
         (part.live > 0).then_some(Self { copies, ..part })
     }
 
@@ -89,12 +108,11 @@ impl<Req> Batches<Req> {
     pub(super) fn insert(&mut self, batch: Batch<Req>) -> usize {
         let entry = self.batches.vacant_entry();
         let key = entry.key();
-        for (member, seat) in batch.members.iter().zip(0..) {
-            let Some(call) = member.call else { continue };
+        for (position, &call) in batch.calls.iter().enumerate() {
             if call >= self.seats.len() {
                 self.seats.resize(call + 1, (usize::MAX, usize::MAX));
             }
-            self.seats[call] = (key, seat);
+            self.seats[call] = (key, position);
         }
         entry.insert(batch);
         key
@@ -114,7 +132,7 @@ impl<Req> Batches<Req> {
     /// Takes out the batch that has waited for the longest time, without the requests of callers that are gone.
     pub(super) fn next(&mut self) -> Option<Batch<Req>> {
         let batch = self.batches.try_remove(self.waiting.pop()?)?;
-        let is_complete = batch.live == batch.members.len();
+        let is_complete = batch.live == batch.calls.len();
         if is_complete { Some(Batch { waits: false, ..batch }) } else { batch.parts(usize::MAX).next() }
     }
 
@@ -125,10 +143,9 @@ impl<Req> Batches<Req> {
 
     /// A caller is gone. If it was the last of its batch, that is answered: whatever is done for it may stop.
     pub(super) fn leave(&mut self, call: usize) -> Option<(usize, Batch<Req>)> {
-        let &(key, seat) = self.seats.get(call)?;
+        let &(key, position) = self.seats.get(call)?;
         let batch = self.batches.get_mut(key)?;
-        let member = batch.members.get_mut(seat).filter(|member| member.call == Some(call))?;
-        member.call = None;
+        *batch.calls.get_mut(position).filter(|present| **present == call)? = GONE;
         batch.live -= 1;
         if batch.live > 0 {
             return None;
@@ -145,15 +162,16 @@ mod tests {
     use super::*;
 
     fn batch(calls: &[usize], answers: &[usize]) -> Batch<char> {
-        let members = calls.iter().zip(answers).map(|(&call, &answer)| Member { call: Some(call), answer }).collect();
+        let united = !answers.iter().copied().eq(0..answers.len());
+        let places = united.then(|| answers.to_vec());
         let requests = answers.iter().max().map_or(0, |last| last + 1);
         let copies = ('a'..).take(requests).collect();
-        Batch { copies, ..Batch::new(members, requests, FlushReason::Full, Instant::now()) }
+        Batch { copies, ..Batch::new(calls.to_vec(), places, requests, FlushReason::Full, Instant::now()) }
     }
 
     fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {
-        let answers = batch.members.iter().map(|member| member.answer).collect();
-        (batch.calls().collect(), answers, batch.copies.iter().collect())
+        let (calls, answers) = batch.calls_and_places().unzip();
+        (calls, answers, batch.copies.iter().collect())
     }
 
     #[test]
@@ -181,7 +199,7 @@ mod tests {
     #[test]
     fn parts_have_the_requests_of_their_members_and_no_others() {
         let mut whole = batch(&[0, 1, 2, 3, 4], &[0, 1, 2, 1, 3]);
-        whole.members[2].call = None;
+        whole.calls[2] = GONE;
         let parts: Vec<_> = whole.parts(2).map(|part| told(&part)).collect();
         assert_eq!(parts, [(vec![0, 1, 3], vec![0, 1, 1], "ab".into()), (vec![4], vec![0], "d".into())]);
     }
@@ -189,7 +207,7 @@ mod tests {
     #[test]
     fn a_part_that_nobody_waits_for_is_left_out() {
         let mut whole = batch(&[0, 1, 2], &[0, 1, 2]);
-        whole.members[1].call = None;
+        whole.calls[1] = GONE;
         let parts: Vec<_> = whole.parts(1).map(|part| told(&part)).collect();
         assert_eq!(parts, [(vec![0], vec![0], "a".into()), (vec![2], vec![0], "c".into())]);
     }

@@ -51,7 +51,7 @@ impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(shared: Arc<Shared<Req, Resp, E>>, within: Duration) -> Self {
         let began = clock::now();
         let mut desk = shared.lock();
-        let after = desk.close();
+        let after = desk.close(&shared.doors);
         let (key, before) = (desk.join_drain(), desk.totals());
         drop(desk);
         after.carry_out(&shared.reporter);

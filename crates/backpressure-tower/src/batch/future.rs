@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::desk::Awaited;
 use super::error::BatchError;
+use super::page::Page;
 use super::pledge::Pledge;
-use super::shared::Shared;
 
 /// The answer to one call, through a [`Batch`](super::Batch). Dropping it takes the request back.
 ///
@@ -20,7 +21,7 @@ pub struct BatchFuture<Req, Resp, E> {
 
 enum Stage<Req, Resp, E> {
     Waiting {
-        shared: Arc<Shared<Req, Resp, E>>,
+        page: Arc<Page<Req, Resp, E>>,
         call: usize,
         /// Of the waker that was stored last.
         pledge: Pledge,
@@ -32,8 +33,8 @@ enum Stage<Req, Resp, E> {
 }
 
 impl<Req, Resp, E> BatchFuture<Req, Resp, E> {
-    pub(super) const fn waiting(shared: Arc<Shared<Req, Resp, E>>, call: usize, pledge: Pledge, leads: bool) -> Self {
-        Self { stage: Stage::Waiting { shared, call, pledge, leads } }
+    pub(super) const fn waiting(page: Arc<Page<Req, Resp, E>>, call: usize, pledge: Pledge, leads: bool) -> Self {
+        Self { stage: Stage::Waiting { page, call, pledge, leads } }
     }
 
     pub(super) const fn refused(error: BatchError<E>) -> Self {
@@ -45,42 +46,29 @@ impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
     type Output = Result<Resp, BatchError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (shared, call, pledge, leads) = match &mut self.stage {
-            Stage::Waiting { shared, call, pledge, leads } => (&**shared, *call, pledge, leads),
+        let (page, call, pledge, leads) = match &mut self.stage {
+            Stage::Waiting { page, call, pledge, leads } => (&*page, *call, pledge, leads),
             Stage::Refused(error) => return Poll::Ready(Err(error.take().unwrap_or(BatchError::Closed))),
         };
         if *leads {
-            *leads = shared.lead_on(call, cx);
-        } else if shared.landings.holds(*pledge, cx.waker()) {
+            *leads = page.shared.lead_on(call, cx);
+        } else if page.landings.holds(*pledge, cx.waker()) {
             return Poll::Pending;
         }
         let mut waker = None;
         loop {
-            let mut desk = shared.lock();
-            match (desk.answer(call, cx.waker()), waker.take()) {
-                (Ok(answer), unused) => {
-                    drop(desk);
-                    drop(unused);
-                    self.stage = Stage::Refused(None);
-                    return Poll::Ready(answer);
-                }
-                (Err(true), unused) => {
-                    *pledge = shared.landings.pledge(cx.waker());
-                    drop(desk);
-                    drop(unused);
+            if let Some(answer) = page.take(call) {
+                self.stage = Stage::Refused(None);
+                return Poll::Ready(answer);
+            }
+            let awaited = page.shared.lock().wait(page, call, cx.waker(), waker.take());
+            match awaited {
+                Awaited::Stored { pledge: latest, .. } => {
+                    *pledge = latest;
                     return Poll::Pending;
                 }
-                (Err(false), Some(latest)) => {
-                    *pledge = shared.landings.pledge(&latest);
-                    let replaced = desk.register(call, latest);
-                    drop(desk);
-                    drop(replaced);
-                    return Poll::Pending;
-                }
-                (Err(false), None) => {
-                    drop(desk);
-                    waker = Some(cx.waker().clone());
-                }
+                Awaited::NeedsWaker => waker = Some(cx.waker().clone()),
+                Awaited::Answered { .. } => {}
             }
         }
     }
@@ -91,11 +79,13 @@ impl<Req, Resp, E> Unpin for BatchFuture<Req, Resp, E> {}
 
 impl<Req, Resp, E> Drop for BatchFuture<Req, Resp, E> {
     fn drop(&mut self) {
-        if let Stage::Waiting { shared, call, .. } = &self.stage {
-            let (after, remains) = shared.lock().cancel(*call);
-            after.carry_out(&shared.reporter);
-            drop(remains);
+        let Stage::Waiting { page, call, .. } = &self.stage else { return };
+        if page.leave(*call).is_some() {
+            return;
         }
+        let (after, remains) = page.shared.lock().cancel(*call);
+        after.carry_out(&page.shared.reporter);
+        drop(remains);
     }
 }
 

@@ -3,13 +3,18 @@
 //! ```text
 //!  handles        the desk (one short lock)      the engine
 //!  poll_ready ──▶ places, line ◀───────────────┐
-//!  call ────────▶ inbox ──────────────────────▶ lanes ──▶ batches ──▶ inner service
-//!  future ◀─────── answers ◀───────────────────────────── in flight ◀─┘
+//!  call ──┬─────▶ inbox ──────────────────────▶ lanes ──▶ batches ──▶ inner service
+//!         └─▶ a door ──▲                                    │
+//!  future ◀─────── a page ◀──────────────────────────────── in flight ◀─┘
 //!  drop ────────▶ gone ──────────────────────▶ (forgotten wherever they are)
 //! ```
 //!
 //! [`Lanes`](lanes::Lanes) decides who travels together and when, [`Batches`](batches::Batches) knows who is on the way; both
 //! are plain values of the engine's. Nothing that runs user code is under the lock of the [desk](desk::Desk).
+//!
+//! The desk knows what is to become of a call. The answer itself does not pass through it: 64 calls share a [page](page::Page),
+//! where it waits for its caller. When threads get in each other's way at the desk, calls are left at a
+//! [door](doors::Doors) instead, one for each of a few threads, and are fetched by whoever opens the desk next.
 //!
 //! One task at a time runs the [engine](engine::Engine): the worker or, as long as there is no more than one call, that call's
 //! own task, which then leads. When it is not run it lies at the desk, and it is taken from there and put back under
@@ -21,6 +26,7 @@ mod builder;
 mod clock;
 mod dedup;
 mod desk;
+mod doors;
 mod drain;
 mod engine;
 mod erased;
@@ -32,6 +38,7 @@ mod keys;
 mod lanes;
 mod layer;
 mod links;
+mod page;
 mod places;
 mod pledge;
 mod service;

@@ -21,10 +21,11 @@ impl Places {
         Self { word: AtomicUsize::new(0), full: capacity.min(usize::MAX / PLACE - 1) * PLACE }
     }
 
-    /// Takes a place, unless there is none, or a line for it.
+    /// Takes places, unless there are not as many, or a line for them.
     #[inline]
-    pub(super) fn try_take(&self) -> bool {
-        let taken = |word: usize| (word & LINE == 0 && word < self.full).then(|| word + PLACE);
+    pub(super) fn try_take(&self, places: usize) -> bool {
+        let is_room = |word: usize| word & LINE == 0 && (self.full - word) / PLACE >= places;
+        let taken = |word: usize| is_room(word).then(|| word + places * PLACE);
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
     }
 
@@ -58,21 +59,21 @@ mod tests {
     #[test]
     fn d3_no_more_are_taken_than_there_are() {
         let places = Places::new(2);
-        assert!(places.try_take() && places.try_take() && !places.try_take() && !places.take_in_line());
+        assert!(places.try_take(1) && places.try_take(1) && !places.try_take(1) && !places.take_in_line());
         assert!(!places.give_back(2));
-        assert!(places.try_take());
+        assert!(places.try_take(1));
     }
 
     #[test]
     fn o4_nobody_overtakes_the_line() {
         let places = Places::new(2);
-        assert!(places.try_take());
+        assert!(places.try_take(1));
         places.open_line();
-        assert!(!places.try_take());
+        assert!(!places.try_take(1));
         assert!(places.take_in_line());
         assert!(places.give_back(1), "somebody is to be served");
         places.close_line();
-        assert!(places.try_take());
+        assert!(places.try_take(1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Counts the times that answers came in. Written under the lock, before any waker is taken out to be woken.
+/// Counts the times that answers came in for a page. Written under the lock, before any waker is taken out to be woken.
 #[derive(Debug)]
 pub(super) struct Landings {
     count: AtomicU64,
@@ -17,8 +17,12 @@ pub(super) struct Landings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pledge {
     landings: u64,
-    waker: (usize, usize),
+    waker: Address,
 }
+
+/// Which waker it is, as long as that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address(usize, usize);
 
 impl Landings {
     pub(super) fn new() -> Self {
@@ -31,19 +35,22 @@ impl Landings {
     }
 
     /// That this waker has been stored. Only under the lock that it was stored under.
-    pub(super) fn pledge(&self, waker: &Waker) -> Pledge {
-        Pledge { landings: self.count.load(Ordering::Relaxed), waker: address(waker) }
+    #[inline]
+    pub(super) fn pledge(&self, waker: Address) -> Pledge {
+        Pledge { landings: self.count.load(Ordering::Relaxed), waker }
     }
 
     /// Whether this waker is the one that was stored, and will be woken.
     #[inline]
     pub(super) fn holds(&self, pledge: Pledge, waker: &Waker) -> bool {
-        pledge.waker == address(waker) && self.count.load(Ordering::Acquire) == pledge.landings
+        pledge.waker == Address::of(waker) && self.count.load(Ordering::Acquire) == pledge.landings
     }
 }
 
-fn address(waker: &Waker) -> (usize, usize) {
-    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
+impl Address {
+    pub(super) fn of(waker: &Waker) -> Self {
+        Self(waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
+    }
 }
 
 #[cfg(all(test, not(backpressure_loom)))]
@@ -62,7 +69,7 @@ mod tests {
     #[test]
     fn w1_a_pledge_holds_for_the_waker_that_was_stored_and_until_answers_come_in() {
         let (landings, stored, other) = (Landings::new(), Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
-        let pledge = landings.pledge(&stored);
+        let pledge = landings.pledge(Address::of(&stored));
         assert!(landings.holds(pledge, &stored) && landings.holds(pledge, &stored.clone()));
         assert!(!landings.holds(pledge, &other));
         landings.advance();

@@ -10,9 +10,11 @@ use tower_service::Service;
 
 use super::answers::Answers;
 use super::desk::{Entered, Reserved};
+use super::doors::{Left, Trace};
 use super::drain::BatchDrain;
 use super::error::BatchError;
 use super::future::BatchFuture;
+use super::lanes::Ticket;
 use super::layer::BatchLayer;
 use super::shared::Shared;
 use super::worker::BatchWorker;
@@ -24,9 +26,11 @@ use super::worker::BatchWorker;
 /// * `poll_ready` is ready when there is a place: when fewer than [`capacity`](super::BatchLayerBuilder::capacity) calls
 ///   wait for their batch. Those who wait for a place get one first come, first served. An error means that the batcher
 ///   has ended; it is never a matter of load.
-/// * `call` puts the request into the queue at once; the response future need not be polled for it to be sent. A caller that
-///   is alone [leads](super::BatchWorker::led_by_callers): it calls the inner service in `call`, and polls what it gets with the
-///   response future, so that it waits no longer than without a batcher.
+/// * `call` puts the request into the queue at once. Requests of one handle are sent in their order; where several threads
+///   call in the same moment, those of different handles may change places. The response future need not be polled for a
+///   request to be sent.
+/// * A caller that is alone [leads](super::BatchWorker::led_by_callers): it calls the inner service in `call`, and polls what
+///   it gets with the response future, so that it waits no longer than without a batcher.
 ///
 /// # Cancel safety
 ///
@@ -35,8 +39,10 @@ use super::worker::BatchWorker;
 ///
 /// When the last handle is dropped, what is queued is sent without waiting for anything more, and answered.
 pub struct Batch<Req, Resp, E> {
-    shared: Arc<Shared<Req, Resp, E>>,
+    pub(super) shared: Arc<Shared<Req, Resp, E>>,
     place: Place,
+    /// Of its last call that was left at a door.
+    trace: Option<Trace>,
 }
 
 /// Where a handle is on its way to a call.
@@ -60,11 +66,14 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
     {
         let shared = Arc::new(Shared::new(layer));
         let worker = BatchWorker::new(Arc::clone(&shared), inner, layer);
-        (Self { shared, place: Place::Outside }, worker)
+        (Self { shared, place: Place::Outside, trace: None }, worker)
     }
 
     /// How many calls wait for their batch, how many are with the inner service, and what became of the others. A
     /// `ShedLayer` in front sheds by its state.
+    ///
+    /// While several threads call at once and the worker has been woken, up to 64 calls a thread may not be counted yet, as
+    /// long as the state does not depend on them. Once the worker has had its turn, they are.
     pub fn gauge(&self) -> Gauge {
         self.shared.gauge.clone()
     }
@@ -124,13 +133,13 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
             let key = match &self.place {
                 Place::Reserved(_) => return Poll::Ready(Ok(())),
                 Place::InLine(key) => Some(*key),
-                Place::Outside if self.shared.places.try_take() => {
+                Place::Outside if self.shared.try_take_place() => {
                     self.stand(Place::Reserved(cx.waker().clone()));
                     return Poll::Ready(Ok(()));
                 }
                 Place::Outside => None,
             };
-            let reserved = self.shared.lock().reserve(key, waker.take(), cx.waker());
+            let reserved = self.shared.lock().reserve(key, waker.take(), cx.waker(), &self.shared.doors);
             match reserved {
                 Reserved::Ready => {
                     self.stand(Place::Reserved(cx.waker().clone()));
@@ -158,22 +167,37 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
         let Place::Reserved(waker) = std::mem::replace(&mut self.place, Place::Outside) else {
             return BatchFuture::refused(BatchError::NotReady);
         };
-        let mut desk = self.shared.lock();
-        let pledge = self.shared.landings.pledge(&waker);
-        let entered = desk.enter(ticket, self.shared.timed, waker);
-        drop(desk);
-        match entered {
-            Ok(Entered { call, after, leads }) => {
-                after.carry_out(&self.shared.reporter);
-                let is_leading = leads.is_some_and(|(engine, waker)| self.shared.lead(call, engine, waker));
-                BatchFuture::waiting(Arc::clone(&self.shared), call, pledge, is_leading)
-            }
-            Err(refused) => {
-                self.shared.give_back();
-                self.shared.reporter.rejected();
-                BatchFuture::refused(refused.error)
-            }
+        let doors = &self.shared.doors;
+        match doors.mine().filter(|&door| doors.is_open(door, self.trace)) {
+            None => self.enter(ticket, waker),
+            Some(door) => match doors.leave(door, &mut self.trace, ticket, waker) {
+                Ok(Left { page, call, pledge }) => BatchFuture::waiting(page, call, pledge, false),
+                Err((ticket, waker)) => self.enter(ticket, waker),
+            },
         }
+    }
+}
+
+impl<Req, Resp, E> Batch<Req, Resp, E> {
+    /// Makes a call at the desk.
+    #[inline]
+    fn enter(&self, ticket: Ticket<Req>, waker: Waker) -> BatchFuture<Req, Resp, E> {
+        let mut desk = self.shared.lock_for_call();
+        if let Some(error) = desk.refusal() {
+            drop(desk);
+            return self.refuse(error);
+        }
+        let Entered { page, call, pledge, is_felt } = desk.enter(ticket, waker, &self.shared);
+        let leads = is_felt && self.shared.follow(desk, &page, call);
+        BatchFuture::waiting(page, call, pledge, leads)
+    }
+
+    /// Makes no call, and gives the place back.
+    #[cold]
+    fn refuse(&self, error: BatchError<E>) -> BatchFuture<Req, Resp, E> {
+        self.shared.give_back();
+        self.shared.reporter.rejected();
+        BatchFuture::refused(error)
     }
 }
 
@@ -181,7 +205,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
 impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
     fn clone(&self) -> Self {
         self.shared.lock().attach();
-        Self { shared: Arc::clone(&self.shared), place: Place::Outside }
+        Self { shared: Arc::clone(&self.shared), place: Place::Outside, trace: None }
     }
 }
 

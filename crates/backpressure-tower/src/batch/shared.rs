@@ -3,27 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
-use super::desk::Desk;
+use super::desk::{Desk, Next};
+use super::doors::Doors;
 use super::engine::Led;
 use super::erased::ErasedEngine;
 use super::lanes::Ticket;
 use super::layer::BatchLayer;
+use super::page::Page;
 use super::places::Places;
-use super::pledge::Landings;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, MutexGuard, lock, lock_in_company};
 
 /// A function of the user's.
 pub(super) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
 
 pub(super) struct Shared<Req, Resp, E> {
     desk: Mutex<Desk<Req, Resp, E>>,
+    pub(super) doors: Doors<Req, Resp, E>,
     pub(super) places: Arc<Places>,
-    /// Advanced under the lock of the desk.
-    pub(super) landings: Landings,
     pub(super) reporter: Reporter,
     pub(super) gauge: Gauge,
     weigh: Option<Of<Req, usize>>,
@@ -37,23 +38,50 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     pub(super) fn new(layer: &BatchLayer<Req, Resp>) -> Self {
         let places = Arc::new(Places::new(layer.settings.buffer.capacity()));
         let desk = Desk::new(&layer.settings.buffer, Arc::clone(&places));
+        let timed = layer.settings.lingers();
         Self {
+            doors: Doors::new(if timed { 0 } else { doors() }),
             places,
-            landings: Landings::new(),
             reporter: desk.reporter(),
             gauge: desk.gauge(),
             desk: Mutex::new(desk),
             weigh: layer.hooks.weigh.clone(),
             deadline: layer.hooks.deadline.clone(),
             least_time: layer.settings.least_time,
-            timed: layer.settings.lingers(),
+            timed,
         }
     }
 
-    /// No user code runs under this lock, so no panic can have left anything half done.
+    /// The desk, which knows of every call made so far. No user code runs under this lock, so no panic can have left anything
+    /// half done.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
+        let mut desk = lock(&self.desk);
+        desk.look_outside(&self.doors);
+        desk
+    }
+
+    /// The desk, which may not know of the latest calls, for whoever does not depend on that.
+    #[inline]
+    pub(super) fn lock_inside(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
         lock(&self.desk)
+    }
+
+    /// The desk, for a call: it learns whether there is a crowd.
+    #[inline]
+    pub(super) fn lock_for_call(&self) -> MutexGuard<'_, Desk<Req, Resp, E>> {
+        let (mut desk, in_company) = lock_in_company(&self.desk);
+        desk.look_outside(&self.doors);
+        if in_company {
+            desk.expect_crowd();
+        }
+        desk
+    }
+
+    /// Takes a place, if there is one for whoever comes first.
+    #[inline]
+    pub(super) fn try_take_place(&self) -> bool {
+        self.doors.mine().is_some_and(|door| self.doors.try_take_place(door)) || self.places.try_take(1)
     }
 
     /// Gives a place back.
@@ -72,11 +100,25 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         Ticket { request, weight, deadline }
     }
 
+    /// Does what follows from a call. Answers whether the call leads from now on.
+    #[inline(never)]
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        mut desk: MutexGuard<'_, Desk<Req, Resp, E>>,
+        page: &Arc<Page<Req, Resp, E>>,
+        call: usize,
+    ) -> bool {
+        let Next { after, leads } = desk.follow(call, self);
+        drop(desk);
+        after.carry_out(&self.reporter);
+        leads.is_some_and(|(engine, waker)| self.lead(page, call, engine, waker))
+    }
+
     /// Runs the engine for a call that has just been made. Answers whether the call leads from now on.
-    pub(super) fn lead(&self, call: usize, mut engine: ErasedEngine, waker: Waker) -> bool {
+    fn lead(&self, page: &Arc<Page<Req, Resp, E>>, call: usize, mut engine: ErasedEngine, waker: Waker) -> bool {
         let led = engine.lead(&mut Context::from_waker(&waker));
         let mut desk = self.lock();
-        let unused = desk.register(call, waker);
+        let unused = desk.register(page, call, waker);
         let (after, refused) = desk.end_lead(call, engine, led, true);
         drop(desk);
         drop((unused, refused));
@@ -98,11 +140,16 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
         let mut remains = Vec::new();
         let mut desk = self.lock();
-        self.landings.advance();
-        let after = desk.end(error, reason, &mut remains);
+        let after = desk.end(error, reason, &self.doors, &mut remains);
         drop(desk);
         after.carry_out(&self.reporter);
     }
+}
+
+/// How many doors are of use: as many as threads may come at the same time, up to a few.
+fn doors() -> usize {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    if cfg!(backpressure_loom) { 1 } else { threads.clamp(2, 8) }
 }
 
 impl<Req, Resp, E> fmt::Debug for Shared<Req, Resp, E> {

@@ -2,6 +2,7 @@
 
 mod batches;
 mod cancellation;
+mod crowd;
 mod demand;
 mod ends;
 mod failures;

@@ -6,7 +6,9 @@ use std::task::Waker;
 
 use backpressure_core::{DropReason, Moved};
 
-use super::{After, Desk, Phase, Remains, Stage};
+use super::pages::Stage;
+use super::{After, Desk, Phase, Remains};
+use crate::batch::doors::Doors;
 use crate::batch::error::BatchError;
 
 /// How many calls were answered since the beginning, and how.
@@ -19,12 +21,14 @@ pub(in crate::batch) struct Totals {
 
 impl<Req, Resp, E> Desk<Req, Resp, E> {
     /// Takes nothing more in, and wakes everyone who hoped for that. The line stays: whoever comes is to be told.
-    pub(in crate::batch) fn close(&mut self) -> After {
+    pub(in crate::batch) fn close(&mut self, doors: &Doors<Req, Resp, E>) -> After {
         if !matches!(self.phase, Phase::Open) {
             return After::default();
         }
+        self.shut_doors(doors);
         self.phase = Phase::Draining;
         self.places.open_line();
+        self.places.give_back(doors.fetch_places());
         After { changed: self.recorder.drain(), worker: self.worker.take(), others: self.waiters.wakers() }
     }
 
@@ -33,34 +37,42 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         &mut self,
         error: Option<Arc<E>>,
         reason: DropReason,
-        remains: &mut Vec<Remains<Req, Resp, E>>,
+        doors: &Doors<Req, Resp, E>,
+        remains: &mut Vec<Remains<Req>>,
     ) -> After {
         if let Phase::Over(_) = self.phase {
             return After::default();
         }
-        let mut after = self.close();
+        let mut after = self.close(doors);
+        doors.forget();
         let answer = || error.as_ref().map_or(BatchError::Closed, |error| BatchError::Unavailable(Arc::clone(error)));
-        let (mut queued, mut sent) = (0, 0);
-        for (_, call) in self.calls.iter_mut() {
-            match &call.stage {
-                Stage::Queued(_) | Stage::Seen => queued += 1,
-                Stage::Sent => sent += 1,
-                Stage::Done(_) | Stage::Gone => continue,
+        let (mut queued, mut sent, mut settled) = (0, 0, mem::take(&mut self.gone));
+        let (inbox, inbox_weight) = (&mut self.queued, &mut self.inbox_weight);
+        self.pages.for_each(|page, first, calls| {
+            let mut seats = page.lock();
+            for (call, entry) in (first..).zip(calls) {
+                let is_over = matches!(entry.stage, Stage::Gone | Stage::Settled);
+                if is_over || !seats.put(call, &mut Err(answer())) {
+                    continue;
+                }
+                let stage = mem::replace(&mut entry.stage, Stage::Gone);
+                if let Stage::Queued(ticket) = &stage {
+                    *inbox -= 1;
+                    *inbox_weight -= ticket.weight as u128;
+                }
+                *if let Stage::Sent = stage { &mut sent } else { &mut queued } += 1;
+                settled.push(call);
+                remains.push(Remains { _stage: stage, _waker: None });
             }
-            let stage = mem::replace(&mut call.stage, Stage::Done(Err(answer())));
-            after.others.extend(call.waker.take());
-            remains.push(Remains { _stage: stage, _waker: None });
-        }
-        while self.inbox.pop().is_some() {}
-        self.inbox_weight = 0;
-        for call in mem::take(&mut self.gone) {
-            self.calls.remove(call);
-        }
+        });
+        self.pages.settle(&settled, &mut after.others);
+        self.pages.close();
+        self.pending -= queued + sent;
         let vacated = self.vacate(queued, Moved::discarded(reason, queued));
         after.changed |= vacated.changed;
         after.others.extend(vacated.others);
         self.reporter.lost(reason, sent);
-        self.totals.abandoned += mem::take(&mut self.pending) as u64;
+        self.totals.abandoned += (queued + sent) as u64;
         self.phase = Phase::Over(error);
         after.worker = after.worker.or_else(|| self.worker.take());
         self.rouse_drains(&mut after.others);

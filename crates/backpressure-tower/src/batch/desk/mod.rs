@@ -1,10 +1,14 @@
 //! Where callers and the worker meet: everything that is under the lock, and nothing that runs anybody's code.
 //!
 //! One short critical section an operation. Wakers are woken and dropped, requests and answers dropped, watchers notified
-//! after it: [`After`] collects what is left to do.
+//! after it: [`After`] collects what is left to do. Whether a call has its answer is decided at its place on the page, under
+//! the lock of that: whoever answers it goes there first and then comes here, and so does a caller that leaves.
 
 mod callers;
+mod crowd;
 mod ends;
+mod handles;
+mod pages;
 mod turns;
 mod worker;
 
@@ -19,22 +23,28 @@ use super::clock;
 use super::erased::ErasedEngine;
 use super::error::BatchError;
 use super::lanes::Ticket;
-use super::links::Line;
+use super::page::Page;
 use super::places::Places;
+use super::pledge::{Address, Pledge};
+use super::shared::Shared;
 use super::waiters::Waiters;
+pub(super) use callers::Awaited;
+use crowd::Crowd;
 pub(super) use ends::Totals;
+pub(super) use handles::Reserved;
+use pages::{Pages, Stage};
 pub(super) use turns::Turn;
 use turns::Turns;
-pub(super) use worker::{Appetite, News};
+pub(super) use worker::{Appetite, Loaded, News};
 
 /// What a call comes to.
 pub(super) type Answer<Resp, E> = Result<Resp, BatchError<E>>;
 
 #[derive(Debug)]
 pub(super) struct Desk<Req, Resp, E> {
-    calls: Slab<Call<Req, Resp, E>>,
-    /// Calls that the worker has not seen, in the order in which they came.
-    inbox: Line,
+    pages: Pages<Req, Resp, E>,
+    /// Calls in the inbox.
+    queued: usize,
     /// Wide enough for the sum of any weights.
     inbox_weight: u128,
     /// When the first call in the inbox came, if that matters.
@@ -55,28 +65,10 @@ pub(super) struct Desk<Req, Resp, E> {
     worker: Option<Waker>,
     appetite: Appetite,
     turns: Turns,
+    crowd: Crowd,
     handles: usize,
     phase: Phase<E>,
     drains: Slab<Option<Waker>>,
-}
-
-#[derive(Debug)]
-struct Call<Req, Resp, E> {
-    stage: Stage<Req, Resp, E>,
-    waker: Option<Waker>,
-}
-
-#[derive(Debug)]
-enum Stage<Req, Resp, E> {
-    /// In the inbox.
-    Queued(Ticket<Req>),
-    /// The worker has the request, and holds its place.
-    Seen,
-    /// In a batch that has left, its place free.
-    Sent,
-    Done(Answer<Resp, E>),
-    /// The caller is gone; the worker does not know yet.
-    Gone,
 }
 
 #[derive(Debug)]
@@ -97,41 +89,30 @@ pub(super) struct After {
     others: Vec<Waker>,
 }
 
-/// How an attempt to get a place went.
-#[derive(Debug)]
-pub(super) enum Reserved<E> {
-    Ready,
-    /// Try again with a waker.
-    NeedsWaker,
-    /// In line under this key, and what is to be dropped outside the lock.
-    Waiting {
-        key: usize,
-        _replaced: Option<Waker>,
-    },
-    Refused(BatchError<E>),
-}
-
 /// A call that was made.
 #[derive(Debug)]
-pub(super) struct Entered {
+pub(super) struct Entered<Req, Resp, E> {
+    pub(super) page: Arc<Page<Req, Resp, E>>,
     pub(super) call: usize,
-    pub(super) after: After,
-    /// The engine, if the caller is to run it, and its waker, which is not stored then.
-    pub(super) leads: Option<(ErasedEngine, Waker)>,
+    /// Of the waker.
+    pub(super) pledge: Pledge,
+    /// Whether something [follows](Desk::follow) from it.
+    pub(super) is_felt: bool,
 }
 
-/// A call that was not made, and what is to be dropped outside the lock.
+/// What follows from a call.
 #[derive(Debug)]
-pub(super) struct Refused<Req, E> {
-    pub(super) error: BatchError<E>,
-    _ticket: Ticket<Req>,
-    _waker: Waker,
+#[must_use = "wakes are lost if this is not carried out"]
+pub(super) struct Next {
+    pub(super) after: After,
+    /// The engine, if the caller is to run it, and the caller's waker, which is not stored then.
+    pub(super) leads: Option<(ErasedEngine, Waker)>,
 }
 
 /// What was of a call that nobody waits for, to be dropped outside the lock.
 #[derive(Debug)]
-pub(super) struct Remains<Req, Resp, E> {
-    _stage: Stage<Req, Resp, E>,
+pub(super) struct Remains<Req> {
+    _stage: Stage<Req>,
     _waker: Option<Waker>,
 }
 
@@ -157,8 +138,8 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     pub(super) fn new(config: &BackpressureConfig, places: Arc<Places>) -> Self {
         let recorder = Recorder::new(config, clock::now, true);
         Self {
-            calls: Slab::new(),
-            inbox: Line::default(),
+            pages: Pages::new(),
+            queued: 0,
             inbox_weight: 0,
             since: None,
             gone: Vec::new(),
@@ -172,6 +153,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             worker: None,
             appetite: Appetite::NONE,
             turns: Turns::default(),
+            crowd: Crowd::default(),
             handles: 1,
             phase: Phase::Open,
             drains: Slab::new(),
@@ -191,7 +173,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         self.handles == 0 || !matches!(self.phase, Phase::Open)
     }
 
-    fn refusal(&self) -> Option<BatchError<E>> {
+    pub(super) fn refusal(&self) -> Option<BatchError<E>> {
         match &self.phase {
             Phase::Open => None,
             Phase::Draining | Phase::Over(None) => Some(BatchError::Closed),
@@ -200,88 +182,56 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     }
 
     fn publish(&mut self, moved: Moved) -> bool {
-        self.recorder.update(&self.queue, moved)
+        self.recorder.update(&self.queue, moved) | self.crowd.take_change()
     }
 }
 
-/// For handles.
+/// For those who call.
 impl<Req, Resp, E> Desk<Req, Resp, E> {
-    pub(super) fn attach(&mut self) {
-        self.handles += 1;
-    }
-
-    /// A handle goes. After the last one nothing follows.
-    pub(super) fn detach(&mut self) -> After {
-        self.handles -= 1;
-        let worker = if self.handles == 0 { self.worker.take() } else { None };
-        After { worker, ..After::default() }
-    }
-
-    /// Reserves a place, at once or as one of those in line. `key` is that of an earlier attempt.
-    pub(super) fn reserve(&mut self, key: Option<usize>, waker: Option<Waker>, current: &Waker) -> Reserved<E> {
-        if let Some(refusal) = self.refusal() {
-            return Reserved::Refused(refusal);
-        }
-        match (key, waker) {
-            (Some(key), _) if self.waiters.has_place(key) => {
-                self.waiters.leave(key);
-                Reserved::Ready
-            }
-            (Some(key), None) if self.waiters.has_waker(key, current) => Reserved::Waiting { key, _replaced: None },
-            (Some(key), Some(waker)) => Reserved::Waiting { key, _replaced: self.waiters.refresh(key, waker) },
-            (None, Some(waker)) => self.stand_in_line(waker),
-            (_, None) => Reserved::NeedsWaker,
-        }
-    }
-
-    fn stand_in_line(&mut self, waker: Waker) -> Reserved<E> {
-        self.places.open_line();
-        if self.waiters.is_empty() && self.places.take_in_line() {
-            self.places.close_line();
-            return Reserved::Ready;
-        }
-        Reserved::Waiting { key: self.waiters.join(waker), _replaced: None }
-    }
-
-    /// Leaves the line. A place already given goes to the next.
-    pub(super) fn leave(&mut self, key: usize) -> (After, Option<Waker>) {
-        let (has_place, waker) = self.waiters.leave(key);
-        self.places.give_back(usize::from(has_place));
-        (self.serve(Moved::NOTHING), waker)
-    }
-
-    /// Makes a call with a reserved place, for whoever has this waker. `timed` if the time of its arrival matters.
+    /// Makes a call with a reserved place, for whoever has this waker. Only if there is no [refusal](Self::refusal).
     #[inline]
-    pub(super) fn enter(&mut self, ticket: Ticket<Req>, timed: bool, waker: Waker) -> Result<Entered, Refused<Req, E>> {
-        if let Some(refusal) = self.refusal() {
-            return Err(Refused { error: refusal, _ticket: ticket, _waker: waker });
-        }
+    pub(super) fn enter(
+        &mut self,
+        ticket: Ticket<Req>,
+        waker: Waker,
+        shared: &Arc<Shared<Req, Resp, E>>,
+    ) -> Entered<Req, Resp, E> {
         let offer = self.queue.offer((), Tag::default());
         debug_assert!(offer.is_accepted(), "a place is reserved");
-        if timed && self.since.is_none() {
+        if shared.timed && self.since.is_none() {
             self.since = Some(clock::now());
         }
         self.inbox_weight += ticket.weight as u128;
+        self.queued += 1;
         self.pending += 1;
-        let call = self.calls.insert(Call { stage: Stage::Queued(ticket), waker: Some(waker) });
-        self.inbox.push(call);
-        let is_wanted = self.inbox.len() >= self.appetite.calls || self.inbox_weight >= self.appetite.weight as u128;
-        let leads = if is_wanted { self.take_lead(call) } else { None };
-        let worker = if is_wanted && leads.is_none() { self.worker.take() } else { None };
-        let changed = self.publish(Moved::NOTHING);
-        Ok(Entered { call, after: After { changed, worker, others: Vec::new() }, leads })
+        let address = Address::of(&waker);
+        let (call, page) = self.pages.insert(ticket, waker, shared);
+        let (page, pledge) = (Arc::clone(page), page.landings.pledge(address));
+        let has_changed = self.publish(Moved::NOTHING);
+        self.crowd.note_change(has_changed);
+        Entered { page, call, pledge, is_felt: has_changed | self.is_wanted() | self.crowd.is_expected() }
     }
 
-    /// Serves those in line while there is room, and publishes the books.
-    pub(super) fn serve(&mut self, moved: Moved) -> After {
-        let mut others = Vec::new();
-        while !self.waiters.is_empty() && self.places.take_in_line() {
-            others.extend(self.waiters.serve());
+    /// Whether the worker is to be woken, if it sleeps.
+    fn is_wanted(&self) -> bool {
+        self.queued >= self.appetite.calls || self.inbox_weight >= self.appetite.weight as u128
+    }
+
+    /// What follows from a call that was felt.
+    pub(super) fn follow(&mut self, call: usize, shared: &Arc<Shared<Req, Resp, E>>) -> Next {
+        let is_wanted = self.is_wanted();
+        let leads = if is_wanted { self.take_lead(call) } else { None };
+        let worker = if is_wanted && leads.is_none() { self.call_worker() } else { None };
+        if self.crowd.is_expected() {
+            self.open_door(shared);
         }
-        if self.waiters.is_empty() && matches!(self.phase, Phase::Open) {
-            self.places.close_line();
-        }
-        After { changed: self.publish(moved), worker: None, others }
+        Next { after: After { changed: self.crowd.take_change(), worker, others: Vec::new() }, leads }
+    }
+
+    /// The worker, if it sleeps. It has to be called once only.
+    fn call_worker(&mut self) -> Option<Waker> {
+        self.appetite = Appetite::NONE;
+        self.worker.take()
     }
 
     /// So many calls are in the queue no more.

@@ -49,7 +49,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     /// The worker comes to run the engine.
     pub(in crate::batch) fn take_turn(&mut self, waker: Waker) -> Turn {
         let is_led = self.turns.leader.take().is_some() || self.turns.engine.is_none();
-        self.turns.joined |= is_led && self.inbox.len() > 0;
+        self.turns.joined |= is_led && self.queued > 0;
         self.turns.rushed = 0;
         if let Some(engine) = self.turns.engine.take() {
             return Turn::Run(engine, waker);
@@ -79,7 +79,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
     #[inline]
     pub(super) fn take_lead(&mut self, call: usize) -> Option<(ErasedEngine, Waker)> {
         let is_free = self.turns.is_free && self.pending == 1 && self.worker.is_some() && self.turns.engine.is_some();
-        let waker = self.calls[call].waker.take_if(|_| is_free)?;
+        let waker = self.pages.call(call).waker.take_if(|_| is_free)?;
         self.turns.engine.take().map(|engine| (engine, waker))
     }
 

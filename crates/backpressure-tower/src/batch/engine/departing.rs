@@ -10,7 +10,8 @@ use tower_service::Service;
 
 use super::{Engine, Step, guarded};
 use crate::batch::answers::Answers;
-use crate::batch::batches::{Batch, Member};
+use crate::batch::batches::Batch;
+use crate::batch::desk::Loaded;
 use crate::batch::error::BatchError;
 use crate::batch::lanes::Departure;
 
@@ -121,21 +122,17 @@ where
                 }
             },
         };
-        let member = |(position, call)| Member {
-            call: Some(call),
-            answer: places.as_ref().map_or(position, |places| places[position]),
-        };
-        let members = calls.into_iter().enumerate().map(member).collect();
-        Some((Batch::new(members, requests.len(), reason, now), requests))
+        Some((Batch::new(calls, places, requests.len(), reason, now), requests))
     }
 
     fn take_of_inbox(&mut self) -> Option<(Vec<usize>, Vec<Req>, FlushReason)> {
         let usual = if self.news.ending { FlushReason::End } else { FlushReason::Linger };
         let reason = self.fullness().flatten().unwrap_or(usual);
-        let mut taken = (Vec::new(), Vec::new());
-        let after = self.shared.lock().take(self.max_items, self.max_weight, &mut taken);
+        let mut loaded = Loaded { calls: Vec::new(), requests: Vec::new(), pages: Vec::new() };
+        let after = self.shared.lock_inside().take(self.max_items, self.max_weight, &mut loaded);
         after.carry_out(&self.shared.reporter);
-        let (calls, requests) = taken;
+        let Loaded { calls, requests, pages } = loaded;
+        self.pages.learn(pages.into_iter());
         (!calls.is_empty()).then_some((calls, requests, reason))
     }
 
@@ -143,7 +140,7 @@ where
         let Departure { mut calls, mut requests, reason, emptied } = self.lanes.take()?;
         self.close(emptied);
         let mut gone = Vec::new();
-        let after = self.shared.lock().depart(&calls, &mut gone);
+        let after = self.shared.lock_inside().depart(&calls, &mut gone);
         after.carry_out(&self.shared.reporter);
         for position in gone.into_iter().rev() {
             calls.remove(position);

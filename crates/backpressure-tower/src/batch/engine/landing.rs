@@ -27,7 +27,7 @@ where
         self.gate.land(now, Some(batch.started), self.flights.len());
         let latency = now.saturating_duration_since(batch.started);
         self.adapt(batch.requests, latency);
-        self.shared.reporter.flushed(Flushed { at: now, latency, items: batch.members.len(), reason: batch.reason });
+        self.shared.reporter.flushed(Flushed { at: now, latency, items: batch.len(), reason: batch.reason });
 
         let told = match outcome {
             Ok(Ok(response)) => guarded(|| self.tell(&batch, response)).unwrap_or(Err(BatchError::Panicked)),
@@ -59,19 +59,19 @@ where
             return Err(wrong(answers.len()));
         }
         let typed = |answer: Result<Resp, S::Error>| answer.map_err(|error| BatchError::Request(Arc::new(error)));
-        let Some(dedup) = self.hooks.dedup else {
-            for (member, got) in batch.members.iter().zip(0..) {
+        if let Some(calls) = batch.calls_in_order() {
+            for (call, got) in calls.zip(0..) {
                 let answer = typed(answers.next().ok_or_else(|| wrong(got))?);
-                self.answers.extend(member.call.map(|call| (call, answer)));
+                self.answers.extend(call.map(|call| (call, answer)));
             }
             return Ok(());
-        };
+        }
+        let Some(dedup) = self.hooks.dedup else { return Ok(()) };
         let mut uses = vec![0usize; expected];
-        let calls = || batch.members.iter().filter_map(|member| Some((member.call?, member.answer)));
-        calls().for_each(|(_, answer)| uses[answer] += 1);
+        batch.calls_and_places().for_each(|(_, place)| uses[place] += 1);
         let mut answers: Vec<Option<Answer<Resp, S::Error>>> = answers.map(typed).map(Some).collect();
         answers.resize_with(expected, || None);
-        for (call, place) in calls() {
+        for (call, place) in batch.calls_and_places() {
             uses[place] -= 1;
             let answer = match &answers[place] {
                 Some(Ok(response)) if uses[place] > 0 => Some(Ok((dedup.copy)(response))),

@@ -7,6 +7,7 @@ mod run;
 pub(super) use run::{Led, Run};
 
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -26,6 +27,7 @@ use super::gate::Gate;
 use super::keys::Sort;
 use super::lanes::{Lanes, Limits};
 use super::layer::BatchLayer;
+use super::page::{Directory, page_of};
 use super::shared::Shared;
 use super::timer::Timer;
 
@@ -68,8 +70,13 @@ where
     /// Whether the last batch was of one call: then the next does not wait for others to join.
     lonely: bool,
     timer: Timer,
-    news: News<Req>,
+    news: News<Req, Resp, S::Error>,
+    /// Where calls are answered that are here.
+    pages: Directory<Req, Resp, S::Error>,
+    /// Answers that have not been handed out.
     answers: Vec<(usize, Answer<Resp, S::Error>)>,
+    /// Calls that got theirs, of those.
+    answered: Vec<usize>,
     wakers: Vec<Waker>,
 }
 
@@ -137,7 +144,9 @@ where
             lonely: false,
             timer: Timer::default(),
             news: News::default(),
+            pages: Directory::new(),
             answers: Vec::new(),
+            answered: Vec::new(),
             wakers: Vec::new(),
         }
     }
@@ -177,7 +186,11 @@ where
 
     /// Learns of calls that came and callers that went. False if everything is over.
     fn hear(&mut self, now: Instant) -> bool {
-        if !self.shared.lock().news(&mut self.news, self.sorted) || (self.news.ending && self.news.idle) {
+        let goes_on = self.shared.lock().news(&mut self.news, self.sorted);
+        if mem::take(&mut self.news.changed) {
+            self.shared.reporter.notify();
+        }
+        if !goes_on || (self.news.ending && self.news.idle) {
             return false;
         }
         while let Some(call) = self.news.gone.pop() {
@@ -189,8 +202,13 @@ where
                 }
             }
         }
+        if self.news.idle {
+            self.pages.forget();
+        }
+        self.pages.learn(self.news.pages.drain(..));
         let since = self.news.since.unwrap_or(now);
-        for (call, ticket) in self.news.arrivals.drain(..) {
+        let mut arrivals = mem::take(&mut self.news.arrivals);
+        for (call, ticket) in arrivals.drain(..) {
             let Some(sort) = &mut self.sort else {
                 self.lane = Some(self.lanes.arrive(self.lane, call, ticket, since, now));
                 continue;
@@ -204,6 +222,7 @@ where
                 sort.open(found);
             }
         }
+        self.news.arrivals = arrivals;
         if self.news.ending {
             self.lanes.end();
         }
@@ -235,14 +254,24 @@ where
         if self.answers.is_empty() {
             return;
         }
-        let mut desk = self.shared.lock();
-        self.shared.landings.advance();
-        let changed = desk.land(&mut self.answers, unsent, &mut self.wakers);
-        drop(desk);
+        let mut failed = 0;
+        for run in self.answers.chunk_by_mut(|(one, _), (next, _)| page_of(*one) == page_of(*next)) {
+            let Some(page) = run.first().and_then(|(call, _)| self.pages.of(*call)) else { continue };
+            let mut seats = page.lock();
+            for (call, place) in run {
+                let is_error = place.is_err();
+                if seats.put(*call, place) {
+                    self.answered.push(*call);
+                    failed += usize::from(is_error);
+                }
+            }
+        }
+        let changed = self.shared.lock_inside().land(&self.answered, failed, unsent, &mut self.wakers);
         if changed {
             self.shared.reporter.notify();
         }
         self.wakers.drain(..).for_each(Waker::wake);
+        self.answered.clear();
         self.answers.clear();
     }
 
@@ -258,7 +287,7 @@ where
         };
         let leave = is_idle && self.lonely && self.flights.len() == 0 && self.is_eager();
         let mut waker = Some(cx.waker().clone());
-        let parked = self.shared.lock().park(appetite, leave, self.news.ending, &mut waker);
+        let parked = self.shared.lock().park(appetite, leave, self.news.ending, &self.shared.doors, &mut waker);
         drop(waker);
         if !parked {
             return false;
