@@ -20,11 +20,13 @@ pub(super) struct Doors<Req, Resp, E> {
 
 #[derive(Debug)]
 struct Door<Req, Resp, E> {
-    /// How many more calls may be left here. Written under the lock.
+    /// How many calls lie here. Written under the lock of the mat.
+    lying: AtomicUsize,
+    /// How many more may be left. Written under the lock of the mat, and raised under that of the desk only.
     room: AtomicUsize,
     /// Places that have been taken for whoever comes.
     places: AtomicUsize,
-    /// How often it was emptied. Written under the lock.
+    /// How often it was emptied. Written under the lock of the mat.
     emptied: AtomicUsize,
     mat: Mutex<Mat<Req, Resp, E>>,
 }
@@ -101,13 +103,14 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
     ) -> Result<Left<Req, Resp, E>, (Ticket<Req>, Waker)> {
         let door = &self.doors[number].0;
         let mut mat = lock(&door.mat);
-        let (room, address) = (door.room.load(Ordering::Relaxed), Address::of(&waker));
-        let Some(page) = mat.page.clone().filter(|_| room > 0) else { return Err((ticket, waker)) };
-        door.room.store(room - 1, Ordering::Relaxed);
+        let Some(room) = door.room.load(Ordering::Relaxed).checked_sub(1) else { return Err((ticket, waker)) };
+        let Some(page) = mat.page.clone() else { return Err((ticket, waker)) };
         let call = mat.key * CALLS + mat.used;
+        let pledge = page.landings.pledge(Address::of(&waker));
         mat.used += 1;
         mat.calls.push((ticket, waker));
-        let pledge = page.landings.pledge(address);
+        door.lying.store(mat.calls.len(), Ordering::Release);
+        door.room.store(room, Ordering::Release);
         *trace = Some(Trace { door: number, emptied: door.emptied.load(Ordering::Relaxed) });
         Ok(Left { page, call, pledge })
     }
@@ -130,7 +133,7 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
             let (key, page) = page();
             (mat.key, mat.page, mat.used) = (key, Some(page), 0);
         }
-        let room = room.min(CALLS - mat.used);
+        let room = room.min(CALLS - mat.used).saturating_sub(mat.calls.len());
         door.room.store(room, Ordering::Relaxed);
         let wanted = room.saturating_sub(door.places.load(Ordering::Relaxed));
         if wanted > 0 && place(wanted) {
@@ -139,8 +142,15 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
     }
 
     /// Fetches what was left: `fetched` gets the number of the page, and the calls on it. With `shut`, no more can be left.
+    ///
+    /// Only under the lock of the desk. Where there is no room, none will come up meanwhile; whoever took the last of it, or left
+    /// anything before, is seen.
     pub(super) fn empty(&self, shut: bool, mut fetched: impl FnMut(usize, &mut Vec<(Ticket<Req>, Waker)>)) {
         for Padded(door) in &self.doors {
+            let is_shut = door.room.load(Ordering::Acquire) == 0;
+            if door.lying.load(Ordering::Acquire) == 0 && (is_shut || !shut) {
+                continue;
+            }
             let mut mat = lock(&door.mat);
             if shut {
                 door.room.store(0, Ordering::Relaxed);
@@ -148,6 +158,7 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
             if !mat.calls.is_empty() {
                 let key = mat.key;
                 fetched(key, &mut mat.calls);
+                door.lying.store(0, Ordering::Relaxed);
                 let emptied = door.emptied.load(Ordering::Relaxed).wrapping_add(1);
                 door.emptied.store(emptied, Ordering::Release);
             }
@@ -164,6 +175,7 @@ impl<Req, Resp, E> Default for Door<Req, Resp, E> {
     fn default() -> Self {
         let mat = Mat { page: None, key: 0, used: 0, calls: Vec::new() };
         Self {
+            lying: AtomicUsize::new(0),
             room: AtomicUsize::new(0),
             places: AtomicUsize::new(0),
             emptied: AtomicUsize::new(0),

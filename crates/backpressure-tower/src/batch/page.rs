@@ -25,7 +25,8 @@ pub(super) struct Page<Req, Resp, E> {
     pub(super) shared: Arc<Shared<Req, Resp, E>>,
     /// Advanced under the lock of the desk.
     pub(super) landings: Landings,
-    seats: Mutex<[Seat<Resp, E>; CALLS]>,
+    /// One for each call. In a box, so that none is ever on the stack, however large an answer may be.
+    seats: Mutex<Box<[Seat<Resp, E>]>>,
 }
 
 pub(super) enum Seat<Resp, E> {
@@ -37,7 +38,8 @@ pub(super) enum Seat<Resp, E> {
 
 impl<Req, Resp, E> Page<Req, Resp, E> {
     pub(super) fn new(shared: Arc<Shared<Req, Resp, E>>) -> Self {
-        Self { shared, landings: Landings::new(), seats: Mutex::new(std::array::from_fn(|_| Seat::Waiting)) }
+        let seats = (0..CALLS).map(|_| Seat::Waiting).collect();
+        Self { shared, landings: Landings::new(), seats: Mutex::new(seats) }
     }
 
     /// For whoever has answers for some of its calls.
@@ -69,7 +71,7 @@ impl<Resp, E> Seat<Resp, E> {
 }
 
 /// The seats of a page.
-pub(super) struct Seats<'a, Resp, E>(MutexGuard<'a, [Seat<Resp, E>; CALLS]>);
+pub(super) struct Seats<'a, Resp, E>(MutexGuard<'a, Box<[Seat<Resp, E>]>>);
 
 impl<Resp, E> Seats<'_, Resp, E> {
     /// Answers a call, unless that has been done, or its caller is gone. If so, the answer stays in its place, to be dropped

@@ -146,10 +146,10 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     }
 }
 
-/// How many doors are of use: as many as threads may come at the same time, up to a few.
+/// How many doors are of use: enough for threads to have one each as a rule, if they are few.
 fn doors() -> usize {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    if cfg!(backpressure_loom) { 1 } else { threads.clamp(2, 8) }
+    if cfg!(backpressure_loom) { 1 } else { threads.saturating_mul(2).min(8) }
 }
 
 impl<Req, Resp, E> fmt::Debug for Shared<Req, Resp, E> {

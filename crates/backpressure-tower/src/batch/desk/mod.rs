@@ -206,7 +206,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         self.pending += 1;
         let address = Address::of(&waker);
         let (call, page) = self.pages.insert(ticket, waker, shared);
-        let (page, pledge) = (Arc::clone(page), page.landings.pledge(address));
+        let pledge = page.landings.pledge(address);
         let has_changed = self.publish(Moved::NOTHING);
         self.crowd.note_change(has_changed);
         Entered { page, call, pledge, is_felt: has_changed | self.is_wanted() | self.crowd.is_expected() }

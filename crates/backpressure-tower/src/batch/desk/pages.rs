@@ -71,19 +71,19 @@ impl<Req, Resp, E> Pages<Req, Resp, E> {
         ticket: Ticket<Req>,
         waker: Waker,
         shared: &Arc<Shared<Req, Resp, E>>,
-    ) -> (usize, &Arc<Page<Req, Resp, E>>) {
+    ) -> (usize, Arc<Page<Req, Resp, E>>) {
         let key = self.open.unwrap_or_else(|| self.open_page(shared));
         let leaf = &mut self.leaves[key];
-        let call = key * CALLS + leaf.calls.len();
         leaf.arrive(ticket, waker);
         if !leaf.open {
             self.open = None;
         }
-        match self.inbox.back_mut().filter(|run| run.key == key) {
-            Some(run) => run.end = call % CALLS + 1,
-            None => self.inbox.push_back(Run { key, end: call % CALLS + 1 }),
+        let end = leaf.calls.len();
+        match self.inbox.back_mut() {
+            Some(run) if run.key == key => run.end = end,
+            _ => self.inbox.push_back(Run { key, end }),
         }
-        (call, &self.leaves[key].page)
+        (key * CALLS + end - 1, Arc::clone(&leaf.page))
     }
 
     /// Calls arrive in the inbox that have places on this page already, the next ones.
@@ -146,27 +146,23 @@ impl<Req, Resp, E> Pages<Req, Resp, E> {
     }
 
     /// Nobody needs to know of these calls any more. Hands out their wakers.
-    pub(super) fn settle(&mut self, mut calls: &[usize], wakers: &mut Vec<Waker>) {
-        while let Some(&first) = calls.first() {
+    pub(super) fn settle(&mut self, calls: &[usize], wakers: &mut Vec<Waker>) {
+        let mut calls = calls.iter().copied().peekable();
+        while let Some(first) = calls.next() {
             let key = page_of(first);
-            let len = calls.iter().take_while(|&&call| page_of(call) == key).count();
-            let (run, others) = calls.split_at(len);
-            self.settle_on(key, run, wakers);
-            calls = others;
-        }
-    }
-
-    fn settle_on(&mut self, key: usize, calls: &[usize], wakers: &mut Vec<Waker>) {
-        let leaf = &mut self.leaves[key];
-        leaf.page.landings.advance();
-        for call in calls {
-            let entry = &mut leaf.calls[call % CALLS];
-            entry.stage = Stage::Settled;
-            wakers.extend(entry.waker.take());
-        }
-        leaf.unsettled -= calls.len();
-        if leaf.unsettled == 0 && !leaf.open {
-            self.give_up(key);
+            let leaf = &mut self.leaves[key];
+            leaf.page.landings.advance();
+            let mut next = Some(first);
+            while let Some(call) = next {
+                let entry = &mut leaf.calls[call % CALLS];
+                entry.stage = Stage::Settled;
+                wakers.extend(entry.waker.take());
+                leaf.unsettled -= 1;
+                next = calls.next_if(|call| page_of(*call) == key);
+            }
+            if leaf.unsettled == 0 && !leaf.open {
+                self.give_up(key);
+            }
         }
     }
 

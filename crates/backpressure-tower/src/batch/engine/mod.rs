@@ -254,18 +254,19 @@ where
         if self.answers.is_empty() {
             return;
         }
-        let mut failed = 0;
-        for run in self.answers.chunk_by_mut(|(one, _), (next, _)| page_of(*one) == page_of(*next)) {
-            let Some(page) = run.first().and_then(|(call, _)| self.pages.of(*call)) else { continue };
-            let mut seats = page.lock();
-            for (call, place) in run {
-                let is_error = place.is_err();
-                if seats.put(*call, place) {
-                    self.answered.push(*call);
-                    failed += usize::from(is_error);
-                }
+        let (mut failed, mut open) = (0, None);
+        for (call, place) in &mut self.answers {
+            if !open.as_ref().is_some_and(|(number, _)| *number == page_of(*call)) {
+                drop(open);
+                open = self.pages.of(*call).map(|page| (page_of(*call), page.lock()));
+            }
+            let is_error = place.is_err();
+            if open.as_mut().is_some_and(|(_, seats)| seats.put(*call, place)) {
+                self.answered.push(*call);
+                failed += usize::from(is_error);
             }
         }
+        drop(open);
         let changed = self.shared.lock_inside().land(&self.answered, failed, unsent, &mut self.wakers);
         if changed {
             self.shared.reporter.notify();

@@ -153,11 +153,12 @@ fn h1_the_state_is_right_wherever_the_calls_are() {
     }
 }
 
-/// Does something on a thread that has another door.
+/// Does something on a thread that has the next door.
 fn elsewhere<R: Send>(handle: &mut Handle, mut act: impl FnMut(&mut Handle) -> R + Send) -> R {
-    let mine = handle.shared.doors.mine();
+    let doors = &handle.shared.doors;
+    let next = doors.mine().map(|mine| (mine + 1) % doors.len());
     loop {
-        let mut act = || (handle.shared.doors.mine() != mine).then(|| act(handle));
+        let mut act = || (handle.shared.doors.mine() == next).then(|| act(handle));
         let done = thread::scope(|scope| scope.spawn(&mut act).join()).expect("no panic");
         if let Some(done) = done {
             return done;
