@@ -273,11 +273,11 @@ fn start(batch: &mut Batch<u32, u32, Infallible>, request: u32) -> Option<BatchF
     matches!(ready, Poll::Ready(Ok(()))).then(|| batch.call(request))
 }
 
-/// Whoever meets another one at the desk leaves its next calls at the door.
+/// Whoever meets another one at the desk leaves its next calls at the door. With this capacity there is room for one.
 #[test]
 fn w2_callers_in_a_crowd_are_all_answered() {
     model(|| {
-        let (mut batch, worker) = pair(16);
+        let (mut batch, worker) = pair(6);
         let mut other = batch.clone();
         let worker = thread::spawn(move || block_on(worker));
         let second = thread::spawn(move || {
@@ -295,7 +295,7 @@ fn w2_callers_in_a_crowd_are_all_answered() {
 #[test]
 fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
     model(|| {
-        let (mut batch, worker) = pair(16);
+        let (mut batch, worker) = pair(6);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
         let worker = thread::spawn(move || block_on(worker));
         let second = thread::spawn(move || {
