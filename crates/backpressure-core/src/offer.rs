@@ -23,11 +23,13 @@ pub enum DropReason {
     DrainDeadline = 6,
     /// The consumer failed on it, and no retry was left.
     Failed = 7,
+    /// Whoever waited for its answer went away.
+    Cancelled = 8,
 }
 
 impl DropReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Overflow,
         Self::Evicted,
         Self::Sampled,
@@ -36,6 +38,7 @@ impl DropReason {
         Self::Expired,
         Self::DrainDeadline,
         Self::Failed,
+        Self::Cancelled,
     ];
 
     /// The reason in snake case, as it stands in the `error.type` attribute of metrics.
@@ -49,6 +52,7 @@ impl DropReason {
             Self::Expired => "expired",
             Self::DrainDeadline => "drain_deadline",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backpressure_core::{BackpressureConfig, Counts, DropReason, FlushReason, Flushed, Moved, Strategy, Tag};
+use backpressure_core::{BackpressureConfig, Counts, DropReason, FlushReason, Flushed, Moved, State, Strategy, Tag};
 
 use crate::part::{Part, clock};
 
@@ -46,8 +46,55 @@ fn c1_m2_every_fate_is_counted_once_and_counters_only_grow() {
     let counts = check(&part);
     assert_eq!((counts.received, counts.rejected, counts.queued), (8, 1, 1));
     assert_eq!((counts.evicted(), counts.failed(), counts.dropped()), (1, 2, 2));
-    let expected = [0, 1, 0, 1, 0, 1, 0, 2];
+    let expected = [0, 1, 0, 1, 0, 1, 0, 2, 0];
     assert_eq!(DropReason::ALL.map(|reason| counts.lost(reason)), expected);
+}
+
+#[test]
+fn c1_an_item_that_goes_past_the_buffer_is_received_and_taken_at_once() {
+    for tracked in [false, true] {
+        let mut part = Part::new(BackpressureConfig::builder().capacity(2), tracked);
+        part.hold(1);
+        part.hold(0);
+        part.recorder.passed();
+        part.hold(1);
+        let counts = part.gauge.snapshot().counts;
+        assert!(counts.balances(), "{counts:?}");
+        assert_eq!((counts.received, counts.delivered + counts.in_flight, counts.queued), (3, 2, 1));
+        assert_eq!(counts.in_flight, if tracked { 2 } else { 0 });
+        assert_eq!(part.recorder.taken(), 2);
+    }
+}
+
+#[test]
+fn m1_one_that_comes_or_goes_by_itself_is_published_like_any() {
+    let plain = || BackpressureConfig::builder().capacity(2);
+    for builder in [plain(), plain().max_weight(10)] {
+        let mut part = Part::new(builder, false);
+        let look = |part: &Part| {
+            let snapshot = part.gauge.snapshot();
+            (snapshot.state, snapshot.counts.queued, snapshot.counts.delivered, snapshot.utilization, snapshot.weight)
+        };
+        let mut edges = Vec::new();
+        for item in 0..2 {
+            edges.push(match part.buffer.push(item) {
+                Ok(()) => part.recorder.pushed(&part.buffer),
+                Err(item) => {
+                    assert!(part.buffer.offer(item, Tag::default()).is_accepted());
+                    part.recorder.update(&part.buffer, Moved::NOTHING)
+                }
+            });
+        }
+        let weight = part.buffer.weight();
+        assert_eq!(look(&part), (State::Blocked, 2, 0, 1.0, weight));
+        for left in (0..2).rev() {
+            assert!(part.buffer.pop().is_some());
+            edges.push(part.recorder.popped(&part.buffer));
+            assert_eq!(look(&part).1, left);
+        }
+        assert_eq!(look(&part), (State::Normal, 0, 2, 0.0, 0));
+        assert_eq!(edges, [true; 4]);
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ backpressure.item.dropped{error.type=closed} {item} counter
 backpressure.item.dropped{error.type=expired} {item} counter
 backpressure.item.dropped{error.type=drain_deadline} {item} counter
 backpressure.item.dropped{error.type=failed} {item} counter
+backpressure.item.dropped{error.type=cancelled} {item} counter
 backpressure.batch.fill{flush.cause=full} {batch} counter
 backpressure.batch.fill{flush.cause=weight} {batch} counter
 backpressure.batch.fill{flush.cause=linger} {batch} counter

@@ -152,7 +152,7 @@ impl Shared {
         match fate {
             Fate::Success | Fate::Ignored => {}
             Fate::Overload | Fate::Panicked => self.signal.lost(DropReason::Failed),
-            Fate::Cancelled => self.signal.lost(DropReason::Closed),
+            Fate::Cancelled => self.signal.lost(DropReason::Cancelled),
         }
         // A look at the count rather than at the word, which somebody else may be writing. If it misses somebody, the word
         // does not.

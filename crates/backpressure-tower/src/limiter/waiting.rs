@@ -218,7 +218,7 @@ impl Shared {
             drop(queue);
             return self.seats.take(key.seat());
         };
-        self.signal.discarded(DropReason::Closed);
+        self.signal.discarded(DropReason::Cancelled);
         self.left(&queue);
         drop(queue);
         drop(waker);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use backpressure_core::DropReason;
 use backpressure_core::limit::{CoDel, Fixed};
 use backpressure_tower::{Limiter, Shed, ShedHandle, ShedLayer, ShedReason};
 use tower::Layer;
@@ -53,7 +54,7 @@ fn s2_dropping_the_response_frees_its_slot() {
     assert_eq!((handle.limiter().in_flight(), desk.open()), (0, 0));
     assert!(poll(call(&mut service).as_mut()).is_pending());
     let counts = handle.gauge().snapshot().counts;
-    assert_eq!((counts.received, counts.delivered, counts.dropped()), (2, 0, 2));
+    assert_eq!((counts.received, counts.delivered, counts.lost(DropReason::Cancelled)), (2, 0, 2));
     assert!(counts.balances());
 }
 

@@ -68,11 +68,11 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
                 if self.queued == 0 {
                     self.since = None;
                 }
-                self.vacate(1, Moved::discarded(DropReason::Closed, 1))
+                self.vacate(1, Moved::discarded(DropReason::Cancelled, 1))
             }
-            Stage::Seen => self.vacate(1, Moved::discarded(DropReason::Closed, 1)),
+            Stage::Seen => self.vacate(1, Moved::discarded(DropReason::Cancelled, 1)),
             Stage::Sent | Stage::Gone | Stage::Settled => {
-                self.reporter.lost(DropReason::Closed, 1);
+                self.reporter.lost(DropReason::Cancelled, 1);
                 After::default()
             }
         };
