@@ -128,8 +128,12 @@ impl<St: Stream> Stream for MicroBatch<St> {
     ///
     /// The open batch is kept in the adapter: a consumer that stops polling and starts again misses nothing.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<St::Item>>> {
-        let mut this = self.project();
-        this.batches.poll_batch(cx, |cx| this.upstream.as_mut().poll_next(cx))
+        let this = self.project();
+        let source = this
+            .upstream
+            .live()
+            .map(|mut upstream| move |cx: &mut Context<'_>| upstream.poll_by(|stream| stream.poll_next(cx)));
+        this.batches.poll_batch(cx, source)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -116,11 +116,15 @@ where
     ///
     /// Open batches are kept in the adapter: a consumer that stops polling and starts again misses nothing.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
-        this.batches.poll_next(cx, |cx| {
-            let polled = this.upstream.as_mut().poll_next(cx);
-            polled.map(|item| item.map(|item| ((this.key)(&item), item)))
-        })
+        let this = self.project();
+        let key = this.key;
+        let source = this.upstream.live().map(|mut live| {
+            move |cx: &mut Context<'_>| {
+                let polled = live.poll_by(|stream| stream.poll_next(cx));
+                polled.map(|item| item.map(|item| (key(&item), item)))
+            }
+        });
+        this.batches.poll_next(cx, source)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -95,21 +95,21 @@ impl<St: TryStream> Stream for TryMicroBatch<St> {
     ///
     /// The open batch is kept in the adapter: a consumer that stops polling and starts again misses nothing.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
-        let polled = this.batches.poll_batch(cx, |cx| {
-            if this.error.is_some() {
-                return Poll::Ready(None);
-            }
-            match this.upstream.as_mut().poll_by(|stream| stream.try_poll_next(cx)) {
+        let this = self.project();
+        let live = if this.error.is_some() { None } else { this.upstream.live() };
+        let error = &mut *this.error;
+        let source = live.map(|mut live| {
+            move |cx: &mut Context<'_>| match live.poll_by(|stream| stream.try_poll_next(cx)) {
                 Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(item)),
-                Poll::Ready(Some(Err(error))) => {
-                    *this.error = Some(error);
+                Poll::Ready(Some(Err(failure))) => {
+                    *error = Some(failure);
                     Poll::Ready(None)
                 }
                 Poll::Ready(None) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         });
+        let polled = this.batches.poll_batch(cx, source);
         match polled {
             Poll::Ready(Some(batch)) => Poll::Ready(Some(Ok(batch))),
             Poll::Ready(None) => Poll::Ready(this.error.take().map(Err)),

@@ -58,15 +58,31 @@ impl<St> Upstream<St> {
         self: Pin<&mut Self>,
         poll: impl FnOnce(Pin<&mut St>) -> Poll<Option<T>>,
     ) -> Poll<Option<T>> {
+        self.live().map_or(Poll::Ready(None), |mut live| live.poll_by(poll))
+    }
+
+    /// The stream inside, unless it has ended: to be polled a few times in a row, and no more once it answers `None`.
+    #[inline]
+    pub(crate) fn live(self: Pin<&mut Self>) -> Option<Live<'_, St>> {
         let this = self.project();
-        if *this.ended {
-            return Poll::Ready(None);
-        }
-        let unwinding = Unwinding(this.ended);
-        let polled = poll(this.stream);
+        if *this.ended { None } else { Some(Live { stream: this.stream, ended: this.ended }) }
+    }
+}
+
+/// A stream that has not ended.
+pub(crate) struct Live<'a, St> {
+    stream: Pin<&'a mut St>,
+    ended: &'a mut bool,
+}
+
+impl<St> Live<'_, St> {
+    #[inline]
+    pub(crate) fn poll_by<T>(&mut self, poll: impl FnOnce(Pin<&mut St>) -> Poll<Option<T>>) -> Poll<Option<T>> {
+        let unwinding = Unwinding(self.ended);
+        let polled = poll(self.stream.as_mut());
         mem::forget(unwinding);
         if let Poll::Ready(None) = polled {
-            *this.ended = true;
+            *self.ended = true;
         }
         polled
     }

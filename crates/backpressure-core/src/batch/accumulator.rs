@@ -6,6 +6,9 @@ use super::{Batch, BatchConfig, ClosedBatches, FlushReason};
 /// Room is set aside for at most this many items when a batch opens; a larger batch grows as it fills.
 const MAX_RESERVED: usize = 1024;
 
+/// From this weight on, items of weight 1 could bring an unbounded batch beyond what can be counted.
+const OUTSIZE: usize = usize::MAX / 2;
+
 /// Gathers items into batches, and says when a batch is to close.
 ///
 /// A batch closes when it has [`max_items`](crate::BatchConfigBuilder::max_items) or
@@ -52,9 +55,12 @@ const MAX_RESERVED: usize = 1024;
 pub struct BatchAccumulator<T> {
     config: BatchConfig,
     items: Vec<T>,
-    weight: usize,
+    /// What the open batch weighs beyond 1 for each item, modulo 2^n: so an item of weight 1 leaves it as it is.
+    excess: usize,
     /// Most items in the open batch; 0 while none is open.
     limit: usize,
+    /// With fewer items than this, one more of weight 1 neither opens nor closes a batch.
+    brim: usize,
     /// The open batch's deadlines, once it has been looked at.
     timing: Option<Timing>,
 }
@@ -78,24 +84,10 @@ impl Timing {
     }
 }
 
-/// Items being added, each of weight 1: when it goes, by a panic if need be, they have been weighed.
-struct Run<'a, T> {
-    items: &'a mut Vec<T>,
-    weight: &'a mut usize,
-    before: usize,
-}
-
-impl<T> Drop for Run<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        *self.weight = self.weight.saturating_add(self.items.len() - self.before);
-    }
-}
-
 impl<T> BatchAccumulator<T> {
     /// An empty accumulator. It allocates nothing until the first item.
     pub const fn new(config: BatchConfig) -> Self {
-        Self { config, items: Vec::new(), weight: 0, limit: 0, timing: None }
+        Self { config, items: Vec::new(), excess: 0, limit: 0, brim: 0, timing: None }
     }
 
     /// Adds an item, and answers the batches that this closes.
@@ -103,36 +95,32 @@ impl<T> BatchAccumulator<T> {
     /// The weight has no effect unless the configuration bounds it; 1 will do.
     #[inline]
     pub fn push(&mut self, item: T, weight: usize) -> ClosedBatches<T> {
-        match self.weight.checked_add(weight) {
-            Some(total)
-                if self.items.len() + 1 < self.limit && total < self.config.max_weight().unwrap_or(usize::MAX) =>
-            {
+        match self.weight().checked_add(weight) {
+            Some(total) if self.items.len() < self.brim && total < self.config.max_weight().unwrap_or(OUTSIZE) => {
                 self.items.push(item);
-                self.weight = total;
+                self.weighs(total);
                 ClosedBatches::default()
             }
             _ => self.push_at_edge(item, weight),
         }
     }
 
-    /// Adds what `next` has, each of weight 1: at most `most` items, and only as long as none of them opens or closes a
-    /// batch. Returns how many.
+    /// Adds what `next` has, each of weight 1: until the open batch has `len` items, and only as long as none of them opens
+    /// or closes a batch.
     ///
     /// Cheaper than one [`push`](Self::push) after the other, which the item after these needs. Should `next` panic, what it
     /// gave before is in the batch.
+    ///
+    /// # Errors
+    ///
+    /// What `next` answers instead of an item, which ends the run.
     #[inline]
-    pub fn extend(&mut self, most: usize, mut next: impl FnMut() -> Option<T>) -> usize {
-        let items = self.limit.saturating_sub(self.items.len() + 1);
-        let weight = self.config.max_weight().unwrap_or(usize::MAX).saturating_sub(self.weight).saturating_sub(1);
-        let most = most.min(items).min(weight);
-        let run = Run { before: self.items.len(), items: &mut self.items, weight: &mut self.weight };
-        let mut added = 0;
-        while added < most {
-            let Some(item) = next() else { break };
-            run.items.push(item);
-            added += 1;
+    pub fn extend_to<E>(&mut self, len: usize, mut next: impl FnMut() -> Result<T, E>) -> Result<(), E> {
+        let len = len.min(self.brim);
+        while self.items.len() < len {
+            self.items.push(next()?);
         }
-        added
+        Ok(())
     }
 
     /// Adds an item that opens a batch, or closes one, or both.
@@ -141,13 +129,15 @@ impl<T> BatchAccumulator<T> {
         let first = if self.has_weight_for(weight) { None } else { self.close(FlushReason::Weight) };
         if self.items.is_empty() {
             self.limit = self.config.max_items();
-            self.items.reserve_exact(self.limit.min(MAX_RESERVED));
+            self.items = Vec::with_capacity(self.limit.min(MAX_RESERVED));
         }
+        let total = self.weight().saturating_add(weight);
         self.items.push(item);
-        self.weight = self.weight.saturating_add(weight);
+        self.brim = if total < OUTSIZE { self.limit - 1 } else { 0 };
+        self.weighs(total);
         let second = if self.items.len() >= self.limit {
             self.close(FlushReason::Full)
-        } else if self.config.max_weight().is_some_and(|max| self.weight >= max) {
+        } else if self.config.max_weight().is_some_and(|max| total >= max) {
             self.close(FlushReason::Weight)
         } else {
             None
@@ -155,8 +145,18 @@ impl<T> BatchAccumulator<T> {
         ClosedBatches::new(first, second)
     }
 
+    /// Notes what the items weigh now.
+    #[inline]
+    fn weighs(&mut self, total: usize) {
+        self.excess = total.wrapping_sub(self.items.len());
+        if let Some(max_weight) = self.config.max_weight() {
+            let room = max_weight.saturating_sub(total).saturating_sub(1);
+            self.brim = self.items.len().saturating_add(room).min(self.limit - 1);
+        }
+    }
+
     fn has_weight_for(&self, weight: usize) -> bool {
-        self.config.max_weight().is_none_or(|max| self.weight.checked_add(weight).is_some_and(|total| total <= max))
+        self.config.max_weight().is_none_or(|max| self.weight().checked_add(weight).is_some_and(|total| total <= max))
     }
 
     /// Looks at the clock: answers the open batch if it is due at `now`, and otherwise starts its linger if that has
@@ -208,27 +208,30 @@ impl<T> BatchAccumulator<T> {
     }
 
     /// How many items the open batch has.
+    #[inline]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
     /// Whether no batch is open.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// The weight of the open batch.
-    pub const fn weight(&self) -> usize {
-        self.weight
+    #[inline]
+    pub fn weight(&self) -> usize {
+        self.excess.wrapping_add(self.items.len())
     }
 
     fn close(&mut self, reason: FlushReason) -> Option<Batch<T>> {
         if self.items.is_empty() {
             return None;
         }
-        self.limit = 0;
-        self.timing = None;
-        Some(Batch { items: mem::take(&mut self.items), weight: mem::take(&mut self.weight), reason })
+        let weight = self.weight();
+        (self.excess, self.limit, self.brim, self.timing) = (0, 0, 0, None);
+        Some(Batch { items: mem::take(&mut self.items), weight, reason })
     }
 }
 
@@ -414,19 +417,36 @@ mod tests {
     #[test]
     fn b1_a_run_stops_short_of_the_edges_of_a_batch() {
         let mut batches = accumulator(|builder| builder.max_items(5));
-        let mut items = 0..;
-        assert_eq!(batches.extend(9, || items.next()), 0, "no batch is open");
+        let mut items = (0..).map(Ok);
+        let mut next = || items.next().unwrap_or(Err("no more"));
+        assert_eq!(batches.extend_to(9, &mut next), Ok(()));
+        assert!(batches.is_empty(), "no batch is open");
         assert!(batches.push(99, 1).is_empty());
-        assert_eq!(batches.extend(2, || items.next()), 2);
-        assert_eq!(batches.extend(9, || None), 0);
-        assert_eq!(batches.extend(9, || items.next()), 1, "one more would fill it");
-        assert_eq!((batches.len(), batches.weight()), (4, 4));
+        assert_eq!(batches.extend_to(3, &mut next), Ok(()));
+        assert_eq!((batches.extend_to(9, || Err("no more")), batches.len()), (Err("no more"), 3));
+        assert_eq!(batches.extend_to(9, &mut next), Ok(()));
+        assert_eq!((batches.len(), batches.weight()), (4, 4), "one more would fill it");
         assert_eq!(closed(batches.push(9, 1)), [(vec![99, 0, 1, 2, 9], 5, FlushReason::Full)]);
 
         let mut batches = accumulator(|builder| builder.max_weight(10));
         assert!(batches.push(0, 7).is_empty());
-        assert_eq!(batches.extend(9, || Some(0)), 2);
-        assert_eq!(batches.weight(), 9);
+        assert_eq!(batches.extend_to(9, || Ok::<_, ()>(0)), Ok(()));
+        assert_eq!((batches.len(), batches.weight()), (3, 9));
+    }
+
+    #[test]
+    fn d6_a_run_does_not_bring_the_weight_beyond_what_can_be_counted() {
+        let mut batches = accumulator(|builder| builder.max_items(9));
+        assert!(batches.push(0, 0).is_empty());
+        assert_eq!(batches.extend_to(2, || Ok::<_, ()>(0)), Ok(()));
+        assert_eq!(batches.weight(), 1);
+        assert!(batches.push(0, usize::MAX - 2).is_empty());
+        assert_eq!(batches.extend_to(9, || Ok::<_, ()>(0)), Ok(()));
+        assert_eq!((batches.len(), batches.weight()), (3, usize::MAX - 1));
+        let weights = [1, 1, 0].map(|weight| batches.push(0, weight).len() + batches.weight());
+        assert_eq!(weights, [usize::MAX; 3]);
+        assert_eq!(batches.extend_to(9, || Ok::<_, ()>(0)), Ok(()));
+        assert_eq!(batches.end().map(|batch| (batch.items.len(), batch.weight)), Some((6, usize::MAX)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ const MS: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Push(usize),
+    Run(usize),
     Look(u32),
     Flush,
     Limit(usize),
@@ -20,6 +21,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => prop_oneof![8 => 0usize..8, 1 => Just(usize::MAX)].prop_map(Step::Push),
+        3 => (1usize..8).prop_map(Step::Run),
         4 => (0u32..12).prop_map(Step::Look),
         1 => Just(Step::Flush),
         1 => (1usize..8).prop_map(Step::Limit),
@@ -92,6 +94,14 @@ proptest! {
                     out.extend(batches.push(pushed, weight));
                     incoming = Some(weight);
                     pushed += 1;
+                }
+                Step::Run(most) => {
+                    let next = || {
+                        pushed += 1;
+                        Ok::<_, ()>(pushed - 1)
+                    };
+                    prop_assert_eq!(batches.extend_to(open.weights.len() + most, next), Ok(()));
+                    open.weights.resize(batches.len(), 1);
                 }
                 Step::Look(after) => {
                     now += after * MS;

@@ -27,6 +27,11 @@ impl Adapt {
     /// The consumer asks for the next batch. Whether there is something to learn from that.
     #[inline]
     pub(super) fn resume(&mut self) -> bool {
+        self.handed_over.is_some() && self.learn()
+    }
+
+    #[inline(never)]
+    fn learn(&mut self) -> bool {
         let Some((since, items)) = self.handed_over.take() else { return false };
         let took = clock::now().saturating_duration_since(since);
         if let Some(pacer) = &mut self.pacer {

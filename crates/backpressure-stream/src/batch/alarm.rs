@@ -23,15 +23,16 @@ impl Alarm {
         Self { sleep: Box::pin(None), deadline: None, waker: None }
     }
 
-    /// Whether the timer has fired since it was armed; if so it no longer is. Costs no clock read.
+    /// Whether the timer has fired since it was armed. Costs no clock read.
     #[inline]
-    pub(super) fn has_rung(&mut self) -> bool {
-        let rung = self.deadline.is_some() && self.sleep.as_ref().as_pin_ref().is_some_and(|sleep| sleep.is_elapsed());
-        if rung {
-            self.deadline = None;
-            self.waker = None;
-        }
-        rung
+    pub(super) fn has_rung(&self) -> bool {
+        self.deadline.is_some() && self.sleep.as_ref().as_pin_ref().is_some_and(|sleep| sleep.is_elapsed())
+    }
+
+    /// Takes notice of a timer that has fired: it is no longer armed.
+    pub(super) fn acknowledge(&mut self) {
+        self.deadline = None;
+        self.waker = None;
     }
 
     /// Whether this task has been, or will be, woken by it.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use backpressure_core::BatchConfig;
 
 use super::alarm::Alarm;
-use super::gather::Gather;
+use super::gather::{Gather, Stop};
 use super::glance::Glance;
 use crate::clock;
 
 /// Most items pulled in one poll that closes no batch.
-const BUDGET: u32 = 1024;
+const BUDGET: usize = 1024;
 
 /// Pulls what a source has ready into an accumulator, and hands out the batches.
 ///
@@ -24,12 +24,6 @@ pub(crate) struct Driver<G> {
     eager: bool,
     glance: Glance,
     alarm: Alarm,
-}
-
-/// Why a source gives no item.
-enum Stop {
-    Pause,
-    End,
 }
 
 /// `config` with another linger: at least what a look at the clock can be late by, so that one look does not close a batch
@@ -53,95 +47,130 @@ impl<G> Driver<G> {
 
     pub(super) fn set_linger(&mut self, linger: Duration) {
         self.eager = linger.is_zero();
+        self.alarm.retire();
     }
 }
 
 impl<G: Gather> Driver<G> {
-    /// The next batch. `None` when the source has answered `None` and nothing is left.
+    /// The next batch, or `None` if there is nothing left. A source that has ended is none.
     #[inline]
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        mut source: impl FnMut(&mut Context<'_>) -> Poll<Option<G::Item>>,
+        source: Option<impl FnMut(&mut Context<'_>) -> Poll<Option<G::Item>>>,
     ) -> Poll<Option<G::Batch>> {
         if self.alarm.has_rung() {
-            self.look();
+            self.ring();
         }
-        let mut closed = self.gather.closed();
-        let mut budget = BUDGET;
-        while closed.is_none() && budget > 0 {
-            let mut stop = None;
-            let added = self.gather.fill(self.glance.left().min(budget), || match source(cx) {
-                Poll::Ready(Some(item)) => Some(item),
-                Poll::Ready(None) => {
-                    stop = Some(Stop::End);
-                    None
-                }
-                Poll::Pending => {
-                    stop = Some(Stop::Pause);
-                    None
-                }
+        if self.gather.has_closed() {
+            return self.hand_over();
+        }
+        let Some(mut source) = source else { return self.end() };
+        let spent = self.gather.count() + BUDGET;
+        loop {
+            let filled = self.gather.fill(self.glance.halt(), || match source(cx) {
+                Poll::Ready(Some(item)) => Ok(item),
+                Poll::Ready(None) => Err(Stop::End),
+                Poll::Pending => Err(Stop::Pause),
             });
-            self.glance.count(added);
-            budget -= added;
-            match stop {
-                Some(Stop::Pause) => return self.pause(cx),
-                Some(Stop::End) => {
-                    self.gather.cut();
-                    self.alarm.retire();
-                    let last = self.gather.closed();
-                    return self.hand_over(last);
-                }
-                None if self.glance.left() == 0 => self.look(),
-                None => {}
+            if let Err(stop) = filled {
+                return self.stop(cx, stop);
             }
-            closed = self.gather.closed();
+            if self.glance.is_due(self.gather.count()) {
+                self.look();
+            }
+            if self.gather.has_closed() {
+                return self.hand_over();
+            }
+            let left = spent - self.gather.count();
+            if left == 0 {
+                self.glance.halt_after(BUDGET, self.gather.count());
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.glance.halt_after(left, self.gather.count());
         }
-        if closed.is_some() {
-            return self.hand_over(closed);
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
-    /// The source has nothing ready: unless a batch is due, sees to it that the task is woken when one is.
+    /// The source has nothing ready.
     #[inline]
+    fn stop(&mut self, cx: &mut Context<'_>, stop: Stop) -> Poll<Option<G::Batch>> {
+        let is_pause = matches!(stop, Stop::Pause);
+        // While the alarm is set a batch is open, and not one that is eager to go.
+        if self.alarm.will_wake(cx) && !self.gather.is_unseen() && is_pause && self.glance.pass(self.gather.count()) {
+            return Poll::Pending;
+        }
+        match stop {
+            Stop::Pause => self.pause(cx),
+            Stop::End => self.end(),
+        }
+    }
+
+    /// Unless a batch is due, sees to it that the task is woken when one is.
+    #[inline(never)]
     fn pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<G::Batch>> {
         if self.gather.is_empty() {
             return Poll::Pending;
         }
+        // A pause is worth an item: a source that is restless is not to outrun the deadline either.
+        *self.glance.halt() -= 1;
         if self.eager {
-            self.gather.cut();
-        } else {
-            self.glance.count(1);
-            if self.gather.is_unseen() || self.glance.left() == 0 {
-                self.look();
-            } else if self.alarm.will_wake(cx) {
-                return Poll::Pending;
-            }
+            self.cut();
         }
-        let mut closed = self.gather.closed();
-        let deadline = if closed.is_none() { self.gather.poll_timeout() } else { None };
+        if self.glance.is_due(self.gather.count()) || (!self.eager && self.gather.is_unseen()) {
+            self.look();
+        } else {
+            self.glance.halt_after(BUDGET, self.gather.count());
+        }
+        let deadline = if self.gather.has_closed() { None } else { self.gather.poll_timeout() };
         if deadline.is_some_and(|deadline| self.alarm.poll(cx, deadline).is_ready()) {
             self.look();
-            closed = self.gather.closed();
-            if closed.is_none() {
+            if !self.gather.has_closed() {
                 cx.waker().wake_by_ref();
             }
         }
-        if closed.is_some() { self.hand_over(closed) } else { Poll::Pending }
+        if self.gather.has_closed() { self.hand_over() } else { Poll::Pending }
+    }
+
+    /// The source has ended.
+    #[inline(never)]
+    fn end(&mut self) -> Poll<Option<G::Batch>> {
+        self.cut();
+        self.alarm.retire();
+        self.hand_over()
+    }
+
+    /// The timer has fired.
+    #[inline(never)]
+    fn ring(&mut self) {
+        self.alarm.acknowledge();
+        self.look();
     }
 
     #[inline(never)]
     fn look(&mut self) {
         let now = clock::now();
-        self.glance.looked(now);
-        self.gather.observe(now);
+        self.glance.looked(now, self.gather.count());
+        self.setting_back(|gather| gather.observe(now));
+    }
+
+    fn cut(&mut self) {
+        self.setting_back(G::cut);
+    }
+
+    /// Does what may set the count back.
+    fn setting_back<T>(&mut self, change: impl FnOnce(&mut G) -> T) -> T {
+        let before = self.gather.count();
+        let changed = change(&mut self.gather);
+        *self.glance.halt() -= before - self.gather.count();
+        changed
     }
 
     /// The consumer goes to work: the timer is no longer needed, and the clock sees what stays behind.
-    #[inline]
-    fn hand_over(&mut self, batch: Option<G::Batch>) -> Poll<Option<G::Batch>> {
+    #[inline(never)]
+    fn hand_over(&mut self) -> Poll<Option<G::Batch>> {
+        let batch = self.setting_back(G::closed);
+        self.glance.halt_after(BUDGET, self.gather.count());
         self.alarm.disarm();
         if !self.gather.is_empty() && self.gather.is_unseen() {
             self.look();

@@ -2,12 +2,23 @@
 
 use std::time::Instant;
 
+/// Why a source gives no item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
+    Pause,
+    End,
+}
+
 pub(crate) trait Gather {
     type Item;
     type Batch;
 
-    /// Adds what `next` has, at most `most` items, and stops early once a batch is [`closed`](Self::closed). Answers how many.
-    fn fill(&mut self, most: u32, next: impl FnMut() -> Option<Self::Item>) -> u32;
+    /// Adds what `next` has: until the [`count`](Self::count) is `halt`, or a batch is [`closed`](Self::closed), or `next` says
+    /// why it has no more.
+    fn fill(&mut self, halt: &mut usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> Result<(), Stop>;
+
+    /// Goes up by one with every item. It may be set back when batches go; [`fill`](Self::fill) sets `halt` back as far.
+    fn count(&self) -> usize;
 
     /// Looks at the clock, and closes what is due.
     fn observe(&mut self, now: Instant);
@@ -15,7 +26,10 @@ pub(crate) trait Gather {
     /// Closes whatever is open.
     fn cut(&mut self);
 
-    /// The next batch that is closed.
+    /// Whether a batch is closed.
+    fn has_closed(&self) -> bool;
+
+    /// The next batch that is closed. It goes to the consumer.
     fn closed(&mut self) -> Option<Self::Batch>;
 
     /// Whether no batch is open.

@@ -7,10 +7,15 @@ use std::time::{Duration, Instant};
 /// A look for every item would cost more than the item; too few looks and a source that never pauses outruns every deadline.
 /// So the stride between two looks follows the pace of the items: at most 256 of them, and no more than arrive in a quarter
 /// of a millisecond at the pace seen last.
+///
+/// The count itself is kept where the items go, so that it costs nothing.
 #[derive(Debug)]
 pub(super) struct Glance {
-    stride: u32,
-    left: u32,
+    stride: usize,
+    /// The count at which to halt.
+    halt: usize,
+    /// How many items after that a look is due: none unless something else is to be done first.
+    beyond: usize,
     last: Option<Instant>,
 }
 
@@ -18,33 +23,58 @@ impl Glance {
     /// How late a look may be.
     pub(super) const RESOLUTION: Duration = Duration::from_micros(250);
 
-    const MOST: u32 = 256;
+    const MOST: usize = 256;
 
     pub(super) const fn new() -> Self {
-        Self { stride: 1, left: 1, last: None }
+        Self { stride: 1, halt: 1, beyond: 0, last: None }
     }
 
-    /// How many more items may come before the next look; none if it is due.
+    /// The count at which to halt. Whoever sets the count back sets it back as far.
     #[inline]
-    pub(super) const fn left(&self) -> u32 {
-        self.left
+    pub(super) const fn halt(&mut self) -> &mut usize {
+        &mut self.halt
     }
 
-    /// Counts items.
+    /// How many more items may come before the next look.
     #[inline]
-    pub(super) const fn count(&mut self, items: u32) {
-        self.left = self.left.saturating_sub(items);
+    const fn left(&self, count: usize) -> usize {
+        self.halt - count + self.beyond
+    }
+
+    /// Whether a look is due.
+    #[inline]
+    pub(super) const fn is_due(&self, count: usize) -> bool {
+        self.left(count) == 0
+    }
+
+    /// Takes notice of something that is worth an item, but not counted as one, unless that is the last before the halt.
+    #[inline]
+    pub(super) const fn pass(&mut self, count: usize) -> bool {
+        let passes = count + 1 < self.halt;
+        if passes {
+            self.halt -= 1;
+        }
+        passes
+    }
+
+    /// Halts after `most` items if no look is due before that.
+    #[inline]
+    pub(super) fn halt_after(&mut self, most: usize, count: usize) {
+        let left = self.left(count);
+        self.halt = count + left.min(most);
+        self.beyond = left - left.min(most);
     }
 
     /// Learns from a look at `now`. The stride grows by doubling and shrinks at once.
-    pub(super) fn looked(&mut self, now: Instant) {
-        let items = u64::from(self.stride - self.left);
+    pub(super) fn looked(&mut self, now: Instant, count: usize) {
+        let items = (self.stride - self.left(count)) as u64;
         if let Some(last) = self.last.replace(now).filter(|_| items > 0) {
             let nanos = u64::try_from(now.saturating_duration_since(last).as_nanos()).unwrap_or(u64::MAX);
             let affordable = (items * Self::RESOLUTION.as_nanos() as u64).checked_div(nanos).unwrap_or(u64::MAX);
-            self.stride = affordable.clamp(1, u64::from(Self::MOST.min(self.stride * 2))) as u32;
+            self.stride = affordable.clamp(1, Self::MOST.min(self.stride * 2) as u64) as usize;
         }
-        self.left = self.stride;
+        self.halt = count + self.stride;
+        self.beyond = 0;
     }
 }
 
@@ -59,9 +89,9 @@ mod tests {
         for _ in 0..items {
             *now += pace;
             since += 1;
-            glance.count(1);
-            if glance.left() == 0 {
-                glance.looked(*now);
+            *glance.halt() -= 1;
+            if glance.is_due(0) {
+                glance.looked(*now, 0);
                 strides.push(std::mem::take(&mut since));
             }
         }
@@ -89,12 +119,26 @@ mod tests {
     }
 
     #[test]
+    fn d5_a_halt_on_the_way_does_not_put_the_look_off() {
+        let mut glance = Glance::new();
+        strides(&mut glance, &mut Instant::now(), Duration::from_nanos(10), 1000);
+        let left = glance.left(0);
+        glance.halt_after(2, 0);
+        assert!(glance.pass(0));
+        assert!(!glance.pass(0), "the last before the halt");
+        assert!(!glance.is_due(1));
+        glance.halt_after(usize::MAX, 1);
+        assert_eq!((glance.halt, glance.left(1)), (left - 1, left - 2));
+        assert!(glance.is_due(left - 1));
+    }
+
+    #[test]
     fn k1_a_clock_that_stands_still_or_jumps_is_harmless() {
         let start = Instant::now();
         let mut glance = Glance::new();
         for now in [start, start, start + Duration::from_secs(u32::MAX.into()), start] {
-            glance.count(glance.left());
-            glance.looked(now);
+            *glance.halt() = 0;
+            glance.looked(now, 0);
             assert!((1..=256).contains(&glance.stride));
         }
     }

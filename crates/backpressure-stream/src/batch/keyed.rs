@@ -8,7 +8,7 @@ use std::time::Instant;
 use backpressure_core::{BatchAccumulator, BatchConfig, ClosedBatches, Weigher};
 
 use super::driver::{Driver, with_linger};
-use super::gather::Gather;
+use super::gather::{Gather, Stop};
 
 /// The batches of the keys of a stream.
 pub(crate) type KeyedBatches<K, T> = Driver<Keyed<K, T>>;
@@ -29,6 +29,8 @@ pub(crate) struct Keyed<K, T> {
     unseen: Vec<u64>,
     closed: VecDeque<(K, Vec<T>)>,
     opened: u64,
+    /// Items pulled since a batch was last handed out.
+    count: usize,
 }
 
 /// The open batch of a key.
@@ -51,6 +53,7 @@ impl<K, T> KeyedBatches<K, T> {
             unseen: Vec::new(),
             closed: VecDeque::new(),
             opened: 0,
+            count: 0,
         };
         Self::new(keyed, config.linger())
     }
@@ -171,14 +174,17 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     type Item = (K, T);
     type Batch = (K, Vec<T>);
 
-    fn fill(&mut self, most: u32, mut next: impl FnMut() -> Option<(K, T)>) -> u32 {
-        let mut added = 0;
-        while added < most && self.closed.is_empty() {
-            let Some((key, item)) = next() else { break };
-            added += 1;
+    fn fill(&mut self, halt: &mut usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> Result<(), Stop> {
+        while self.count < *halt && self.closed.is_empty() {
+            let (key, item) = next()?;
+            self.count += 1;
             self.add(key, item);
         }
-        added
+        Ok(())
+    }
+
+    fn count(&self) -> usize {
+        self.count
     }
 
     /// What is due goes first, in the order in which it fell due.
@@ -197,7 +203,12 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
         while self.close_oldest() {}
     }
 
+    fn has_closed(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
     fn closed(&mut self) -> Option<(K, Vec<T>)> {
+        self.count = 0;
         self.closed.pop_front()
     }
 

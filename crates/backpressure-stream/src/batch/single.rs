@@ -4,11 +4,11 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer, Weigher};
+use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, ClosedBatches, FlushPacer, Weigher};
 
 use super::adapt::Adapt;
 use super::driver::{Driver, with_linger};
-use super::gather::Gather;
+use super::gather::{Gather, Stop};
 
 /// The batches of a stream, one after the other.
 pub(crate) type Batches<T> = Driver<Single<T>>;
@@ -16,8 +16,8 @@ pub(crate) type Batches<T> = Driver<Single<T>>;
 pub(crate) struct Single<T> {
     config: BatchConfig,
     open: BatchAccumulator<T>,
-    /// How many items of the open batch the last look at the clock has seen.
-    seen: usize,
+    /// With how many items the open batch has something that the clock has to see.
+    unseen_from: usize,
     closed: Option<Vec<T>>,
     /// Closed after that one: an item can close the batch before it and then its own, or a glance at the clock the next.
     closed_after: Option<Vec<T>>,
@@ -31,7 +31,7 @@ impl<T> Batches<T> {
         let single = Single {
             config: lingering,
             open: BatchAccumulator::new(lingering),
-            seen: 0,
+            unseen_from: 0,
             closed: None,
             closed_after: None,
             weigh: None,
@@ -60,16 +60,12 @@ impl<T> Batches<T> {
     pub(crate) fn poll_batch(
         &mut self,
         cx: &mut Context<'_>,
-        source: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>,
+        source: Option<impl FnMut(&mut Context<'_>) -> Poll<Option<T>>>,
     ) -> Poll<Option<Vec<T>>> {
         if self.gather.adapt.resume() {
             self.gather.apply();
         }
-        let polled = self.poll_next(cx, source);
-        if let Poll::Ready(Some(batch)) = &polled {
-            self.gather.adapt.hand_over(batch.len());
-        }
-        polled
+        self.poll_next(cx, source)
     }
 
     /// Whether nothing is held.
@@ -108,6 +104,13 @@ impl<T> Single<T> {
         *place = Some(batch.items);
     }
 
+    /// The open batch was closed by its size or weight; its last item may have opened another.
+    #[inline(never)]
+    fn turn_over(&mut self, closed: ClosedBatches<T>) {
+        self.unseen_from = 0;
+        closed.for_each(|batch| self.keep(batch));
+    }
+
     /// Puts what was learned into force, for the batches that open from now on.
     fn apply(&mut self) {
         if let Some(linger) = self.adapt.linger().filter(|_| self.open.is_empty()) {
@@ -125,31 +128,30 @@ impl<T> Gather for Single<T> {
     type Batch = Vec<T>;
 
     #[inline]
-    fn fill(&mut self, most: u32, mut next: impl FnMut() -> Option<T>) -> u32 {
-        let mut added = 0;
-        while added < most {
-            let mut stopped = false;
+    fn fill(&mut self, halt: &mut usize, mut next: impl FnMut() -> Result<T, Stop>) -> Result<(), Stop> {
+        loop {
             if self.weigh.is_none() {
-                added += self.open.extend((most - added) as usize, || {
-                    let item = next();
-                    stopped = item.is_none();
-                    item
-                }) as u32;
+                self.open.extend_to(*halt, &mut next)?;
             }
-            if stopped || added == most {
+            if self.open.len() >= *halt {
                 break;
             }
-            let Some(item) = next() else { break };
-            added += 1;
+            let item = next()?;
             let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
+            let count = self.open.len() + 1;
             let closed = self.open.push(item, weight);
             if !closed.is_empty() {
-                self.seen = 0;
-                closed.for_each(|batch| self.keep(batch));
+                *halt -= count - self.open.len();
+                self.turn_over(closed);
                 break;
             }
         }
-        added
+        Ok(())
+    }
+
+    #[inline]
+    fn count(&self) -> usize {
+        self.open.len()
     }
 
     fn observe(&mut self, now: Instant) {
@@ -157,7 +159,11 @@ impl<T> Gather for Single<T> {
             if let Some(due) = self.open.observe(now) {
                 self.keep(due);
             }
-            self.seen = self.open.len();
+            self.unseen_from = match self.config.quiet() {
+                _ if self.open.is_empty() => 0,
+                None => usize::MAX,
+                Some(_) => self.open.len() + 1,
+            };
         }
     }
 
@@ -166,14 +172,19 @@ impl<T> Gather for Single<T> {
             if let Some(last) = self.open.end() {
                 self.keep(last);
             }
-            self.seen = 0;
+            self.unseen_from = 0;
         }
     }
 
     #[inline]
+    fn has_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
     fn closed(&mut self) -> Option<Vec<T>> {
         let next = self.closed.take()?;
         self.closed = self.closed_after.take();
+        self.adapt.hand_over(next.len());
         Some(next)
     }
 
@@ -184,7 +195,7 @@ impl<T> Gather for Single<T> {
 
     #[inline]
     fn is_unseen(&self) -> bool {
-        self.seen == 0 || (self.config.quiet().is_some() && self.open.len() > self.seen)
+        self.open.len() >= self.unseen_from
     }
 
     #[inline]
