@@ -78,14 +78,7 @@ impl<T> Sender<T> {
     /// room or other producers wait for it, [`Closed`](SendError::Closed) once the receiver is gone or closed.
     #[inline]
     pub fn try_send(&self, item: T) -> Result<Sent, SendError<T>> {
-        if self.shared.turns_away() { self.turn_away(item) } else { self.offer(item) }
-    }
-
-    #[inline(never)]
-    fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
-        // Whoever weighs and ranks is shown every item that is offered.
-        self.shared.tag(&item);
-        self.shared.reported(self.shared.turn_away(item))
+        if self.shared.turns_away() { self.shared.turn_away(item) } else { self.offer(item) }
     }
 
     #[inline(never)]

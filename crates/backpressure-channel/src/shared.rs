@@ -58,15 +58,18 @@ pub(crate) struct After {
 enum WhenFull {
     HandBack,
     Discard,
+    /// One of the two, but there are hooks that want to know.
+    Tell,
     /// That is for the buffer to say.
     Ask,
 }
 
 impl WhenFull {
-    const fn of(strategy: Strategy) -> Self {
+    const fn of<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
         match strategy {
-            Strategy::Block { .. } | Strategy::Reject => Self::HandBack,
-            Strategy::DropNewest => Self::Discard,
+            Strategy::Block { .. } | Strategy::Reject if hooks.is_none() => Self::HandBack,
+            Strategy::DropNewest if hooks.is_none() => Self::Discard,
+            Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest => Self::Tell,
             _ => Self::Ask,
         }
     }
@@ -79,7 +82,7 @@ impl<T> Shared<T> {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
             strategy: config.strategy(),
-            when_full: WhenFull::of(config.strategy()),
+            when_full: WhenFull::of(config.strategy(), &hooks),
             minds_tags: config.max_weight().is_some() || hooks.is_ranking(),
             senders: AtomicUsize::new(1),
             tally: recorder.tally(),
@@ -128,12 +131,29 @@ impl<T> Shared<T> {
         !matches!(self.when_full, WhenFull::Ask) && self.reporter.is_full()
     }
 
-    /// Answers an offer without the lock.
+    /// Answers an offer without the lock, and counts it.
     #[inline]
     pub(crate) fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
         match self.when_full {
-            WhenFull::Discard => Ok(self.refuse(item, DropReason::Overflow)),
-            _ => Err(SendError::Full(item)),
+            WhenFull::HandBack => {
+                self.reporter.rejected();
+                Err(SendError::Full(item))
+            }
+            WhenFull::Discard => {
+                self.reporter.refused(DropReason::Overflow);
+                Ok(Sent::Dropped(DropReason::Overflow))
+            }
+            WhenFull::Tell | WhenFull::Ask => self.turn_away_and_tell(item),
+        }
+    }
+
+    #[inline(never)]
+    fn turn_away_and_tell(&self, item: T) -> Result<Sent, SendError<T>> {
+        // Whoever weighs and ranks is shown every item that is offered.
+        self.tag(&item);
+        match self.strategy {
+            Strategy::DropNewest => Ok(self.refuse(item, DropReason::Overflow)),
+            _ => self.reported(Err(SendError::Full(item))),
         }
     }
 

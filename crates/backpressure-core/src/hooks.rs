@@ -102,6 +102,17 @@ impl<T> Hooks<T> {
         self.rank.is_some()
     }
 
+    /// Whether items are weighed or ranked: if not, each has the default [`Tag`].
+    #[inline]
+    pub const fn is_tagging(&self) -> bool {
+        self.weigh.is_some() || self.rank.is_some()
+    }
+
+    /// Whether there is no closure at all.
+    pub const fn is_none(&self) -> bool {
+        !self.is_tagging() && self.on_drop.is_none()
+    }
+
     /// What the closures say of an item.
     ///
     /// # Panics

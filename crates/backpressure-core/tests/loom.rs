@@ -93,6 +93,27 @@ fn c1_counts_balance_at_every_observation() {
 }
 
 #[test]
+fn c1_an_item_that_goes_past_the_buffer_counts_on_both_sides_at_once() {
+    for tracked in [false, true] {
+        loom::model(move || {
+            let mut part = Part::new(4, tracked);
+            let gauge = part.gauge.clone();
+            let writer = thread::spawn(move || {
+                part.recorder.passed();
+                if tracked {
+                    part.reporter.delivered(1);
+                }
+            });
+            let counts = gauge.snapshot().counts;
+            assert!(counts.balances(), "{counts:?}");
+            writer.join().unwrap();
+            let counts = gauge.snapshot().counts;
+            assert_eq!((counts.received, counts.delivered, counts.in_flight), (1, 1, 0));
+        });
+    }
+}
+
+#[test]
 fn c1_discards_are_part_of_the_same_instant() {
     loom::model(|| {
         let mut part = Part::new(4, false);

@@ -87,6 +87,7 @@ mod service;
 mod sink;
 #[cfg(feature = "time")]
 mod timer;
+mod way;
 
 #[cfg(feature = "time")]
 pub use batching::BatchingSink;

@@ -80,17 +80,23 @@ impl<T> Queue<T> {
         self.is_empty() && self.buffer.admits(tag.weight)
     }
 
-    /// Lets an item pass, which stays in the books as queued until it has [passed](Self::passed) or is
-    /// [settled](Self::settle) otherwise.
-    #[inline]
-    pub(crate) fn pass(&mut self) {
-        self.buffer.pass();
-    }
-
     /// The item that was let pass was delivered.
     #[inline]
     pub(crate) fn passed(&mut self) {
-        self.recorder.passed(&self.buffer);
+        self.recorder.passed();
+    }
+
+    /// How many items were ever delivered.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.recorder.taken()
+    }
+
+    /// Takes an item in where it has nothing special about it and there is room; else gives it back, still to be
+    /// [offered](Self::offer). Returns whether the state changed.
+    #[inline]
+    pub(crate) fn push(&mut self, item: T) -> Result<bool, T> {
+        self.buffer.push(item)?;
+        Ok(self.recorder.pushed(&self.buffer))
     }
 
     pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Landed<T> {
@@ -126,11 +132,11 @@ impl<T> Queue<T> {
     /// Takes the next item, which stays in the books as queued until it is [settled](Self::settle).
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let item = self.buffer.pop();
+        let item = self.buffer.pop()?;
         if self.heavy.is_some() {
             self.admit_heavy();
         }
-        item
+        Some(item)
     }
 
     fn admit_heavy(&mut self) {
@@ -150,7 +156,7 @@ impl<T> Queue<T> {
     pub(crate) fn settle(&mut self, handed: Handed) -> bool {
         match handed {
             Handed::Nothing => false,
-            Handed::Delivered => self.publish(Moved::taken(1)),
+            Handed::Delivered => self.recorder.popped(&self.buffer),
             Handed::Failed => self.discard(DropReason::Failed, 1),
         }
     }

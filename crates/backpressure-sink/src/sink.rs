@@ -14,9 +14,9 @@ use crate::driven::Driven;
 use crate::driver::Driver;
 use crate::error::BackpressureSinkError;
 use crate::link::Shared;
-use crate::phase::Phase;
 use crate::progress::{BUDGET, Stopped};
 use crate::queue::{Handed, Queue};
+use crate::way::Way;
 
 pin_project! {
     /// Any sink behind a bounded buffer that says how full it is and does what you chose when it is.
@@ -88,31 +88,23 @@ pin_project! {
         #[pin]
         inner: Si,
         queue: Queue<T>,
-        phase: Phase,
-        // Items handed to the inner sink since it was last flushed.
-        in_doubt: usize,
-        awaited: Awaited,
+        way: Way,
+        // Items delivered by the time the inner sink was last flushed.
+        flushed: u64,
     }
-}
-
-/// What a task waits for that the inner sink said pending to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Awaited {
-    Nothing,
-    Readiness,
-    Flush,
 }
 
 impl<Si, T> BackpressureSink<Si, T> {
     /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
     pub fn new(inner: Si, config: BackpressureConfig) -> Self {
-        Self { inner, queue: Queue::new(&config), phase: Phase::Open, in_doubt: 0, awaited: Awaited::Nothing }
+        Self { inner, queue: Queue::new(&config), way: Way::Clear, flushed: 0 }
     }
 
     /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
     /// weighs 1.
     pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
         self.queue.hooks.weigh_by(weigh);
+        self.way.block(Way::Open);
         self
     }
 
@@ -123,6 +115,7 @@ impl<Si, T> BackpressureSink<Si, T> {
         T: Weigh,
     {
         self.queue.hooks.weigh_bytes();
+        self.way.block(Way::Open);
         self
     }
 
@@ -131,6 +124,7 @@ impl<Si, T> BackpressureSink<Si, T> {
     pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
         self.queue.hooks.rank_by(rank);
         self.queue.prioritize();
+        self.way.block(Way::Open);
         self
     }
 
@@ -187,8 +181,9 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
     /// Splits into a handle to send to and a future that does the delivering, so that what is sent goes out although
     /// nobody sends more. See [`Driven`]; run the [`Driver`] in a task of its own, or beside whatever uses the handle.
     pub fn drive(self) -> (Driven<T, Si::Error>, Driver<Si, T>) {
-        let shared = Arc::new(Shared::new(self.queue, self.phase, self.in_doubt == 0));
-        (Driven::new(Arc::clone(&shared)), Driver::new(self.inner, shared, self.in_doubt))
+        let in_doubt = in_doubt(&self.queue, self.flushed);
+        let shared = Arc::new(Shared::new(self.queue, self.way.phase(), in_doubt == 0));
+        (Driven::new(Arc::clone(&shared)), Driver::new(self.inner, shared, in_doubt))
     }
 
     /// Spawns the [driver](Self::drive) onto the current tokio runtime and returns the handle. The task ends when the handle
@@ -210,30 +205,50 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
     }
 
     /// Moves items until there are none, the inner sink takes no more, or the budget is spent.
+    #[inline(always)]
     fn poll_move(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Result<Stopped, BackpressureSinkError<T, Si::Error>> {
         let mut this = self.project();
         for _ in 0..BUDGET {
             if this.queue.is_empty() {
                 return Ok(Stopped::Done);
             }
-            let in_doubt = *this.in_doubt;
-            let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
             match this.inner.as_mut().poll_ready(cx) {
-                Poll::Ready(ready) => ready.map_err(|source| failed(source, 0))?,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(source)) => return Err(failed(source, 0, this.queue, *this.flushed)),
                 Poll::Pending => {
-                    *this.awaited = (*this.awaited).max(Awaited::Readiness);
+                    this.way.block(Way::Readying);
                     return Ok(Stopped::Waiting);
                 }
             }
-            if *this.awaited == Awaited::Readiness {
-                *this.awaited = Awaited::Nothing;
-            }
+            this.way.unblock(Way::Readying);
             let Some((item, hand)) = InHand::take(this.queue) else { return Ok(Stopped::Done) };
-            this.inner.as_mut().start_send(item).map_err(|source| failed(source, 1))?;
+            if let Err(source) = this.inner.as_mut().start_send(item) {
+                drop(hand);
+                return Err(failed(source, 1, this.queue, *this.flushed));
+            }
             hand.delivered();
-            *this.in_doubt = in_doubt.saturating_add(1);
         }
         Ok(if this.queue.is_empty() { Stopped::Done } else { Stopped::Yielding })
+    }
+
+    /// Ready once the next item is taken in, after what can be moved was.
+    #[inline(never)]
+    fn poll_room(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BackpressureSinkError<T, Si::Error>>> {
+        if self.way >= Way::Draining {
+            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
+        }
+        let stopped = self.as_mut().poll_move(cx)?;
+        let this = self.project();
+        if *this.way == Way::Open && this.queue.is_empty() && !this.queue.hooks.is_tagging() {
+            *this.way = Way::Clear;
+        }
+        if this.queue.is_open() {
+            return Poll::Ready(Ok(()));
+        }
+        stopped.poll(cx).map(Ok)
     }
 
     /// Ready once nothing is queued.
@@ -245,93 +260,104 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
 impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
     type Error = BackpressureSinkError<T, Si::Error>;
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.phase != Phase::Open {
-            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
-        }
-        if self.queue.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let stopped = self.as_mut().poll_move(cx)?;
-        if self.project().queue.is_open() {
-            return Poll::Ready(Ok(()));
-        }
-        stopped.poll(cx).map(Ok)
+    #[inline]
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.way == Way::Clear { Poll::Ready(Ok(())) } else { self.poll_room(cx) }
     }
 
     #[inline]
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
         let mut this = self.project();
-        let tag = this.queue.hooks.tag(&item);
-        if *this.phase != Phase::Open || *this.awaited != Awaited::Nothing || !this.queue.lets_pass(tag) {
-            return enqueue(this.queue, *this.phase, item, tag);
-        }
-        let in_doubt = *this.in_doubt;
-        let failed = |source, lost| BackpressureSinkError::Inner { source, lost, in_doubt };
-        let passing = Passing { queue: this.queue };
-        // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks again.
-        match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => {
-                this.inner.start_send(item).map_err(|source| failed(source, 1))?;
-                passing.delivered();
-                *this.in_doubt = in_doubt.saturating_add(1);
-                Ok(())
-            }
-            Poll::Ready(Err(source)) => {
-                passing.stop();
-                enqueue(this.queue, Phase::Open, item, tag)?;
-                Err(failed(source, 0))
-            }
-            Poll::Pending => {
-                passing.stop();
-                enqueue(this.queue, Phase::Open, item, tag)
+        let clear = *this.way == Way::Clear;
+        let tag = if clear { Tag::default() } else { this.queue.hooks.tag(&item) };
+        if clear || (*this.way == Way::Open && this.queue.lets_pass(tag)) {
+            let passing = Passing { queue: this.queue };
+            // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks
+            // again.
+            match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(())) => {
+                    if let Err(source) = this.inner.start_send(item) {
+                        drop(passing);
+                        return Err(failed(source, 1, this.queue, *this.flushed));
+                    }
+                    passing.delivered();
+                    return Ok(());
+                }
+                Poll::Ready(Err(source)) => {
+                    passing.stop();
+                    enqueue(this.queue, this.way, item, tag)?;
+                    return Err(failed(source, 0, this.queue, *this.flushed));
+                }
+                Poll::Pending => passing.stop(),
             }
         }
+        enqueue(this.queue, this.way, item, tag)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.phase == Phase::Closed {
+        if self.way == Way::Closed {
             return Poll::Ready(Ok(()));
         }
         ready!(self.as_mut().poll_empty(cx))?;
         let this = self.project();
-        let in_doubt = *this.in_doubt;
-        *this.awaited = Awaited::Flush;
+        this.way.block(Way::Flushing);
         let flushed = ready!(this.inner.poll_flush(cx));
-        *this.awaited = Awaited::Nothing;
-        flushed.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt })?;
-        *this.in_doubt = 0;
+        this.way.unblock(Way::Flushing);
+        flushed.map_err(|source| failed(source, 0, this.queue, *this.flushed))?;
+        *this.flushed = this.queue.delivered();
         Poll::Ready(Ok(()))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let this = self.as_mut().project();
-        match this.phase {
-            Phase::Open => {
-                *this.phase = Phase::Draining;
-                if this.queue.drain() {
-                    this.queue.reporter.notify();
-                }
+        if *this.way == Way::Closed {
+            return Poll::Ready(Ok(()));
+        }
+        if *this.way != Way::Draining {
+            *this.way = Way::Draining;
+            if this.queue.drain() {
+                this.queue.reporter.notify();
             }
-            Phase::Draining => {}
-            Phase::Closed => return Poll::Ready(Ok(())),
         }
         ready!(self.as_mut().poll_empty(cx))?;
         let this = self.project();
-        let in_doubt = *this.in_doubt;
         let closed = ready!(this.inner.poll_close(cx));
-        *this.phase = Phase::Closed;
-        Poll::Ready(closed.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt }))
+        *this.way = Way::Closed;
+        Poll::Ready(closed.map_err(|source| failed(source, 0, this.queue, *this.flushed)))
     }
 }
 
-/// Takes an item in the long way.
-#[inline(never)]
-fn enqueue<T, E>(queue: &mut Queue<T>, phase: Phase, item: T, tag: Tag) -> Result<(), BackpressureSinkError<T, E>> {
-    if phase != Phase::Open {
+/// Items given to the inner sink since it was last flushed.
+fn in_doubt<T>(queue: &Queue<T>, flushed: u64) -> usize {
+    usize::try_from(queue.delivered().saturating_sub(flushed)).unwrap_or(usize::MAX)
+}
+
+/// The inner sink failed, and lost so many items with it.
+#[cold]
+fn failed<T, E>(source: E, lost: usize, queue: &Queue<T>, flushed: u64) -> BackpressureSinkError<T, E> {
+    BackpressureSinkError::Inner { source, lost, in_doubt: in_doubt(queue, flushed) }
+}
+
+/// Takes an item into the queue.
+#[inline]
+fn enqueue<T, E>(queue: &mut Queue<T>, way: &mut Way, item: T, tag: Tag) -> Result<(), BackpressureSinkError<T, E>> {
+    way.block(Way::Open);
+    if *way >= Way::Draining {
         queue.reporter.rejected();
         return Err(BackpressureSinkError::Closed(Some(item)));
     }
+    match queue.push(item) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            queue.reporter.notify();
+            Ok(())
+        }
+        Err(item) => offer(queue, item, tag),
+    }
+}
+
+#[inline(never)]
+fn offer<T, E>(queue: &mut Queue<T>, item: T, tag: Tag) -> Result<(), BackpressureSinkError<T, E>> {
     queue.offer(item, tag).carry_out(&queue.hooks, &queue.reporter)
 }
 
@@ -394,9 +420,7 @@ struct Passing<'a, T> {
 impl<T> Passing<'_, T> {
     #[inline]
     fn delivered(self) {
-        let mut passing = ManuallyDrop::new(self);
-        passing.queue.pass();
-        passing.queue.passed();
+        ManuallyDrop::new(self).queue.passed();
     }
 
     /// Another way is found for the item.
@@ -408,7 +432,6 @@ impl<T> Passing<'_, T> {
 
 impl<T> Drop for Passing<'_, T> {
     fn drop(&mut self) {
-        self.queue.pass();
-        drop(InHand { queue: self.queue });
+        self.queue.reporter.refused(DropReason::Failed);
     }
 }

@@ -177,10 +177,23 @@ impl<T> BoundedBuffer<T> {
         true
     }
 
-    /// Counts an item as accepted that its shell hands straight to the consumer, past an empty buffer.
+    /// Takes `item` in where that is all there is to an [`offer`](Self::offer), whatever its [`Tag`]: the buffer is open and has
+    /// room, and nothing is weighed, ranked or sampled. [`Recorder::pushed`](crate::Recorder::pushed) publishes this.
+    ///
+    /// # Errors
+    ///
+    /// The item, if it is not so: it is still to be offered.
     #[inline]
-    pub fn pass(&mut self) {
+    pub fn push(&mut self, item: T) -> Result<(), T> {
+        let Store::Fifo(queue) = &mut self.store else { return Err(item) };
+        let held = self.queued + self.reserved + self.lent;
+        if held >= self.capacity || self.closed || matches!(self.strategy, Strategy::Sample { .. }) {
+            return Err(item);
+        }
+        queue.push_back(item);
+        self.queued += 1;
         self.accepted += 1;
+        Ok(())
     }
 
     /// Admits `item` in exchange for what `victim` picks, if `items` victims of `weight` together could make the room.
@@ -404,14 +417,21 @@ impl<T> BoundedBuffer<T> {
         self.store.is_in_lanes().then(|| self.store.oldest().unwrap_or(self.accepted))
     }
 
+    /// Whether items leave in the order they came, and nothing is weighed.
+    #[inline]
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self.store, Store::Fifo(_))
+    }
+
     /// What the buffer does when it is full.
     pub const fn strategy(&self) -> Strategy {
         self.strategy
     }
 
     /// Whether an item of this weight can ever be admitted.
+    #[inline]
     pub fn admits(&self, weight: usize) -> bool {
-        self.counted(weight) <= self.max_weight || self.oversize == Oversize::AdmitAlone
+        self.weight_levels.is_none() || weight <= self.max_weight || self.oversize == Oversize::AdmitAlone
     }
 
     /// The state that the held items amount to, coming from `current`. Never `Draining`.

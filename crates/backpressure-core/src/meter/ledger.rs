@@ -5,7 +5,8 @@
 //! * *Buffer* cells change only under the lock of the buffer, but for the consumer's own [count](Handed): how many items
 //!   were accepted, and how many of them are gone, to the consumer or to a loss. What is queued is the difference, so
 //!   either kind of cell may move by itself, with one plain store, and the books balance. Both together move inside a
-//!   [`Sequence`], unless those that go were there before.
+//!   [`Sequence`], unless those that go were there before. An item that goes past the buffer is accepted and gone in one:
+//!   it has a cell that counts for both.
 //! * *Refused* cells count offers that never entered. Each stands for itself, so [those who were refused](Refusals) count.
 //! * *Settled* cells count what became of items that were taken.
 //!
@@ -27,6 +28,8 @@ pub(super) struct Ledger {
     sequence: Sequence,
     accepted: AtomicU64,
     taken: AtomicU64,
+    /// Items that went past the buffer to the consumer: accepted and taken in one.
+    passed: AtomicU64,
     oldest: AtomicU64,
     discarded: [AtomicU64; REASONS],
     /// Items that the consumer took of those it was lent: also gone, and counted by itself.
@@ -56,6 +59,7 @@ impl Ledger {
             sequence: Sequence::new(),
             accepted: AtomicU64::new(0),
             taken: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
             oldest: AtomicU64::new(IN_ORDER),
             discarded: zeros(),
             handed: Handed::new(),
@@ -77,6 +81,17 @@ impl Ledger {
     #[inline]
     pub(super) fn take(&self, taken: u64) {
         self.taken.store(taken, Ordering::Release);
+    }
+
+    /// One more item went past the buffer.
+    #[inline]
+    pub(super) fn pass(&self) {
+        self.passed.store(self.passed.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// How many items went past the buffer.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// So many more queued items were lost.
@@ -137,10 +152,11 @@ impl Ledger {
 
         let gone = sum([left.taken].into_iter().chain(left.discarded));
         let answered = sum(left.settled).saturating_add(left.delivered);
+        let taken = left.taken.saturating_add(left.passed);
         let (delivered, in_flight) =
-            if self.tracked { (left.delivered, left.taken.saturating_sub(answered)) } else { (left.taken, 0) };
+            if self.tracked { (left.delivered, taken.saturating_sub(answered)) } else { (taken, 0) };
         let counts = Counts {
-            received: sum([accepted, rejected].into_iter().chain(refused)),
+            received: sum([accepted, left.passed, rejected].into_iter().chain(refused)),
             delivered,
             rejected,
             queued: accepted.saturating_sub(gone),
@@ -148,7 +164,7 @@ impl Ledger {
             lost: std::array::from_fn(|i| sum([left.discarded[i], refused[i], left.settled[i]])),
         };
         let oldest = self.oldest.load(Ordering::Relaxed);
-        // An item that goes past an empty buffer leaves the cell as it was.
+        // The cell may still tell of an item that has gone meanwhile.
         let is_in_order = oldest == IN_ORDER || counts.queued == 0;
         Reading { counts, accepted, oldest: if is_in_order { gone } else { oldest } }
     }
@@ -158,6 +174,7 @@ impl Ledger {
             delivered: self.delivered.load(Ordering::Acquire),
             settled: load(&self.settled, Ordering::Acquire),
             taken: self.taken.load(Ordering::Acquire).saturating_add(self.handed.count()),
+            passed: self.passed.load(Ordering::Acquire),
             discarded: load(&self.discarded, Ordering::Acquire),
         }
     }
@@ -169,6 +186,7 @@ struct Left {
     delivered: u64,
     settled: [u64; REASONS],
     taken: u64,
+    passed: u64,
     discarded: [u64; REASONS],
 }
 

@@ -130,6 +130,34 @@ impl Recorder {
         !self.calm.contains(&held) && self.look(buffer)
     }
 
+    /// Publishes that an item was [pushed](BoundedBuffer::push), and nothing else happened. Returns what
+    /// [`update`](Self::update) would.
+    #[inline]
+    #[must_use = "a change of state has to be notified"]
+    pub fn pushed<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        self.accepted = buffer.accepted();
+        self.shared.ledger.accept(self.accepted);
+        self.hold(buffer)
+    }
+
+    /// Publishes that the consumer took an item that was [popped](BoundedBuffer::pop). Nothing else has happened, unless
+    /// items are weighed or ranked: then some may have come. Returns what [`update`](Self::update) would.
+    #[inline]
+    #[must_use = "a change of state has to be notified"]
+    pub fn popped<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        if !buffer.is_plain() {
+            return self.popped_tagged(buffer);
+        }
+        self.taken += 1;
+        self.shared.ledger.take(self.taken);
+        self.hold(buffer)
+    }
+
+    #[inline(never)]
+    fn popped_tagged<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        self.update(buffer, Moved::taken(1))
+    }
+
     /// Publishes that an item came in [exchange](BoundedBuffer::exchange) for the oldest one.
     #[inline]
     pub fn exchanged<T>(&mut self, buffer: &BoundedBuffer<T>) {
@@ -139,13 +167,15 @@ impl Recorder {
         self.shared.ledger.accept(self.accepted);
     }
 
-    /// Publishes that an item went [past](BoundedBuffer::pass) the empty buffer to the consumer.
+    /// Publishes that an item went past the empty buffer to the consumer.
     #[inline]
-    pub fn passed<T>(&mut self, buffer: &BoundedBuffer<T>) {
-        self.accepted = buffer.accepted();
-        self.taken += 1;
-        self.shared.ledger.accept(self.accepted);
-        self.shared.ledger.take(self.taken);
+    pub fn passed(&mut self) {
+        self.shared.ledger.pass();
+    }
+
+    /// How many items the consumer ever took, out of the buffer or past it. Those that a [`Tally`] counts are not among them.
+    pub fn taken(&self) -> u64 {
+        self.taken + self.shared.ledger.passed()
     }
 
     /// Says whether something waits that the bounds alone do not show: an item too heavy for the room there is, a service that
@@ -156,6 +186,13 @@ impl Recorder {
             self.stalled = stalled;
             self.calm = 0..0;
         }
+    }
+
+    /// Publishes how many slots are held, where nothing is weighed.
+    #[inline]
+    fn hold<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        self.shared.level.hold(buffer.held_before_taken());
+        self.is_edge(buffer.held()) && self.look(buffer)
     }
 
     #[inline(always)]

@@ -4,17 +4,20 @@
 //! that is refused therefore has a lane of its own, if there is one left, and adds to it with a plain load and a plain
 //! store: nobody else ever writes there. The others share one, and add atomically.
 
-use super::thread::thread_number;
+use super::thread::{known_thread_number, thread_number};
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 
 /// How many threads may have a lane.
 const LANES: usize = 8;
 
+/// The owner of a lane that is nobody's.
+const NOBODY: usize = usize::MAX;
+
 /// Two counts on a cache line of their own.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Lane {
-    /// The number of the thread that alone writes here; 0 while it is nobody's.
+    /// The number of the thread that alone writes here, if it is somebody's.
     owner: AtomicUsize,
     counts: Refused<AtomicU64>,
 }
@@ -43,11 +46,23 @@ impl Refusals {
     /// So many more of those that `pick` picks.
     #[inline]
     pub(super) fn count(&self, items: u64, pick: impl Fn(&Refused<AtomicU64>) -> &AtomicU64) {
+        let me = known_thread_number();
+        let lane = &self.lanes[me % LANES];
+        if lane.owner.load(Ordering::Relaxed) == me {
+            add(pick(&lane.counts), items);
+        } else {
+            self.count_elsewhere(items, pick);
+        }
+    }
+
+    /// The same for a thread that does not have the lane, yet or ever.
+    #[cold]
+    #[inline(never)]
+    fn count_elsewhere(&self, items: u64, pick: impl Fn(&Refused<AtomicU64>) -> &AtomicU64) {
         let me = thread_number();
         let lane = &self.lanes[me % LANES];
         if lane.belongs_to(me) {
-            let cell = pick(&lane.counts);
-            cell.store(cell.load(Ordering::Relaxed) + items, Ordering::Release);
+            add(pick(&lane.counts), items);
         } else {
             pick(&self.rest.counts).fetch_add(items, Ordering::Release);
         }
@@ -65,21 +80,22 @@ impl Refusals {
 impl Lane {
     fn new() -> Self {
         let counts = Refused { rejected: AtomicU64::new(0), overflow: AtomicU64::new(0) };
-        Self { owner: AtomicUsize::new(0), counts }
+        Self { owner: AtomicUsize::new(NOBODY), counts }
     }
 
-    #[inline]
+    /// Whether this thread has the lane, or gets it.
     fn belongs_to(&self, thread: usize) -> bool {
         match self.owner.load(Ordering::Relaxed) {
-            0 => self.is_claimed_by(thread),
+            NOBODY => self.owner.compare_exchange(NOBODY, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok(),
             owner => owner == thread,
         }
     }
+}
 
-    #[cold]
-    fn is_claimed_by(&self, thread: usize) -> bool {
-        self.owner.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-    }
+/// For the one thread that writes to the cell.
+#[inline]
+fn add(cell: &AtomicU64, items: u64) {
+    cell.store(cell.load(Ordering::Relaxed) + items, Ordering::Release);
 }
 
 #[cfg(all(test, not(backpressure_loom)))]

@@ -87,8 +87,13 @@ impl Level {
     }
 
     #[inline]
-    pub(super) fn store(&self, held: u64, weight: usize) {
+    pub(super) fn hold(&self, held: u64) {
         self.held.store(held, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn store(&self, held: u64, weight: usize) {
+        self.hold(held);
         if self.max_weight.is_some() {
             self.weight.store(weight, Ordering::Relaxed);
         }

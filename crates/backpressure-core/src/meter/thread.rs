@@ -12,17 +12,16 @@ mod number {
     }
 
     /// The number of this thread: no other thread has it or has had it, and it is not 0.
-    #[inline]
     pub(in super::super) fn thread_number() -> usize {
-        match MINE.get() {
-            0 => first_time(),
-            number => number,
+        if MINE.get() == 0 {
+            MINE.set(NEXT.fetch_add(1, Ordering::Relaxed));
         }
+        MINE.get()
     }
 
-    #[cold]
-    fn first_time() -> usize {
-        MINE.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    /// The same, or 0 if this thread has not asked for it yet.
+    #[inline]
+    pub(in super::super) fn known_thread_number() -> usize {
         MINE.get()
     }
 }
@@ -43,6 +42,10 @@ mod number {
     pub(in super::super) fn thread_number() -> usize {
         MINE.with(|number| *number)
     }
+
+    pub(in super::super) fn known_thread_number() -> usize {
+        thread_number()
+    }
 }
 
-pub(super) use number::thread_number;
+pub(super) use number::{known_thread_number, thread_number};

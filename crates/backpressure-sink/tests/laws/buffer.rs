@@ -220,6 +220,47 @@ fn what_is_queued_before_there_are_ranks_ranks_normal() {
 }
 
 #[test]
+fn closures_that_come_late_see_every_item_from_then_on() {
+    let (probe, task) = (Probe::ready(), Task::new());
+    let (asked, all_asked) = std::sync::mpsc::channel();
+    let (weighs, ranks) = (asked.clone(), asked);
+    let mut sink = sink(&probe, 4, Strategy::block());
+    assert!(sink.offer(1, &task).is_ready());
+    let mut sink = sink.weigh_by(move |item| {
+        weighs.send(("weigh", *item)).unwrap();
+        1
+    });
+    assert!(sink.offer(2, &task).is_ready() && sink.offer(3, &task).is_ready());
+    let mut sink = sink.rank_by(move |item| {
+        ranks.send(("rank", *item)).unwrap();
+        Priority::NORMAL
+    });
+    assert!(sink.offer(4, &task).is_ready());
+    assert_eq!(all_asked.try_iter().collect::<Vec<_>>(), [("weigh", 2), ("weigh", 3), ("weigh", 4), ("rank", 4)]);
+    assert_eq!(probe.got(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn an_item_goes_straight_on_again_once_nothing_is_in_its_way() {
+    let (probe, task) = (Probe::with_room(0), Task::new());
+    let mut sink = sink(&probe, 4, Strategy::block());
+    assert!(sink.offer('a', &task).is_ready() && sink.offer('b', &task).is_ready());
+    probe.make_room(9);
+    assert!(sink.ready(&task).is_ready());
+    sink.start('c').unwrap();
+    assert_eq!(probe.got(), ['a', 'b', 'c'], "after what was queued");
+    probe.script().flushes = false;
+    assert!(sink.flush_once(&task).is_pending());
+    sink.start('d').unwrap();
+    assert_eq!(probe.got(), ['a', 'b', 'c'], "somebody waits for the inner sink");
+    probe.script().flushes = true;
+    assert!(sink.flush_once(&task).is_ready());
+    assert!(sink.offer('e', &task).is_ready());
+    assert_eq!(probe.got(), ['a', 'b', 'c', 'd', 'e']);
+    probe.assert_lawful();
+}
+
+#[test]
 fn reject_hands_the_item_back_and_goes_on() {
     let (probe, task) = (Probe::with_room(0), Task::new());
     let mut sink = sink(&probe, 1, Strategy::Reject);

@@ -157,6 +157,33 @@ fn c2_what_is_more_than_an_exchange_is_left_to_the_offer() {
 }
 
 #[test]
+fn c5_d3_a_push_is_an_offer_that_finds_room() {
+    for strategy in all().filter(|strategy| !matches!(strategy, Strategy::Sample { .. })) {
+        let mut buffer = built(bounded(3, strategy));
+        assert!(buffer.try_reserve(1));
+        assert_eq!((buffer.push(0), buffer.push(1), buffer.push(2)), (Ok(()), Ok(()), Err(2)), "{strategy}");
+        assert_eq!((buffer.len(), buffer.held(), buffer.accepted(), buffer.oldest()), (2, 3, 2, 0));
+        assert_eq!(contents(&mut buffer), [0, 1]);
+    }
+}
+
+#[test]
+fn c2_what_is_more_than_a_push_is_left_to_the_offer() {
+    let mut closed = built(bounded(9, Strategy::block()));
+    closed.close();
+    let mut lent = filled(1, Strategy::block());
+    assert_eq!(lent.lend(&mut VecDeque::new(), 1), 1);
+    let sampled = built(bounded(9, Strategy::sample()));
+    let weighed = built(bounded(9, Strategy::block()).max_weight(5));
+    let ranked = built(bounded(9, Strategy::DropLowest)).prioritized();
+    for mut buffer in [closed, lent, sampled, weighed, ranked] {
+        let before = (buffer.len(), buffer.accepted());
+        assert_eq!(buffer.push(9), Err(9), "{buffer:?}");
+        assert_eq!((buffer.len(), buffer.accepted()), before, "{buffer:?}");
+    }
+}
+
+#[test]
 fn d6_the_room_is_what_is_not_held() {
     let mut buffer = built(bounded(3, Strategy::block()));
     assert!(buffer.offer(0, Tag::default()).is_accepted() && buffer.try_reserve(1));
