@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Reporter, Tag};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Reporter};
 use slab::Slab;
 
 use super::clock;
@@ -196,8 +196,8 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         waker: Waker,
         shared: &Arc<Shared<Req, Resp, E>>,
     ) -> Entered<Req, Resp, E> {
-        let offer = self.queue.offer((), Tag::default());
-        debug_assert!(offer.is_accepted(), "a place is reserved");
+        let pushed = self.queue.push(());
+        debug_assert!(pushed.is_ok(), "a place is reserved");
         if shared.timed && self.since.is_none() {
             self.since = Some(clock::now());
         }
@@ -207,7 +207,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         let address = Address::of(&waker);
         let (call, page) = self.pages.insert(ticket, waker, shared);
         let pledge = page.landings.pledge(address);
-        let has_changed = self.publish(Moved::NOTHING);
+        let has_changed = self.recorder.pushed(&self.queue) | self.crowd.take_change();
         self.crowd.note_change(has_changed);
         Entered { page, call, pledge, is_felt: has_changed | self.is_wanted() | self.crowd.is_expected() }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backpressure_core::{Moved, Tag};
+use backpressure_core::Moved;
 
 use super::Desk;
 use crate::batch::doors::Doors;
@@ -84,8 +84,8 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         if came > 0 {
             self.pending += came;
             for _ in 0..came {
-                let offer = self.queue.offer((), Tag::default());
-                debug_assert!(offer.is_accepted(), "each has a place");
+                let pushed = self.queue.push(());
+                debug_assert!(pushed.is_ok(), "each has a place");
             }
             let has_changed = self.publish(Moved::NOTHING);
             self.crowd.note_change(has_changed);
