@@ -256,7 +256,7 @@ where
         }
         let (mut failed, mut open) = (0, None);
         for (call, place) in &mut self.answers {
-            if !open.as_ref().is_some_and(|(number, _)| *number == page_of(*call)) {
+            if open.as_ref().is_none_or(|(number, _)| *number != page_of(*call)) {
                 drop(open);
                 open = self.pages.of(*call).map(|page| (page_of(*call), page.lock()));
             }
