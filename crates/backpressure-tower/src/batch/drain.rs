@@ -57,6 +57,14 @@ impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
         after.carry_out(&shared.reporter);
         Self { shared, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
+
+    /// Whether nobody waits for an answer. If somebody does, the task is woken once that is so.
+    fn is_drained(&self, cx: &Context<'_>) -> bool {
+        let waker = cx.waker().clone();
+        let (is_drained, replaced) = self.shared.lock().is_drained(self.key, waker);
+        drop(replaced);
+        is_drained
+    }
 }
 
 impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
@@ -64,15 +72,16 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BatchDrainReport> {
         let this = &mut *self;
-        let waker = cx.waker().clone();
-        let (is_drained, replaced) = this.shared.lock().is_drained(this.key, waker);
-        drop(replaced);
-        if !is_drained {
+        if !this.is_drained(cx) {
             let Some(deadline) = this.deadline else { return Poll::Pending };
             if clock::now() < deadline && this.timer.poll(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
             this.shared.end(None, DropReason::DrainDeadline);
+            // Whoever has just got an answer, or given up, is about to be counted.
+            if !this.is_drained(cx) {
+                return Poll::Pending;
+            }
         }
         let totals = this.shared.lock().totals();
         Poll::Ready(BatchDrainReport {
@@ -94,5 +103,40 @@ impl<Req, Resp, E> Drop for BatchDrain<Req, Resp, E> {
 impl<Req, Resp, E> fmt::Debug for BatchDrain<Req, Resp, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchDrain").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::ready;
+    use std::task::Waker;
+
+    use tower_service::Service;
+
+    use super::*;
+    use crate::batch::desk::Loaded;
+    use crate::batch::{Batch, BatchLayer};
+
+    #[test]
+    fn t7_an_answer_that_is_being_handed_out_at_the_deadline_is_in_the_report() {
+        let layer = BatchLayer::builder().build().unwrap();
+        let inner = tower::service_fn(|batch: Vec<u8>| ready(Ok::<_, Infallible>(batch)));
+        let (mut handle, _worker) = Batch::pair(inner, &layer);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(handle.poll_ready(cx).is_ready());
+        let mut call = handle.call(1);
+        let mut loaded = Loaded { calls: Vec::new(), requests: Vec::new(), pages: Vec::new() };
+        let _ = handle.shared.lock().take(1, None, &mut loaded);
+        assert!(loaded.pages[0].1.lock().put(loaded.calls[0], &mut Ok(1)));
+
+        let mut drain = handle.drain(Duration::ZERO);
+        assert!(Pin::new(&mut drain).poll(cx).is_pending(), "answered, and not counted yet");
+        let mut wakers = Vec::new();
+        assert!(!handle.shared.lock().land(&loaded.calls, 0, None, &mut wakers));
+        assert_eq!(wakers.len(), 2, "the caller's and the drain's");
+        let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };
+        assert_eq!((report.answered, report.abandoned), (1, 0));
+        assert!(matches!(Pin::new(&mut call).poll(cx), Poll::Ready(Ok(1))));
     }
 }
