@@ -204,7 +204,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
 /// A clone has no place: it has to become ready by itself.
 impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
     fn clone(&self) -> Self {
-        self.shared.lock().attach();
+        self.shared.attach();
         Self { shared: Arc::clone(&self.shared), place: Place::Outside, trace: None }
     }
 }
@@ -212,8 +212,7 @@ impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
 impl<Req, Resp, E> Drop for Batch<Req, Resp, E> {
     fn drop(&mut self) {
         self.step_out();
-        let after = self.shared.lock().detach();
-        after.carry_out(&self.shared.reporter);
+        self.shared.detach();
     }
 }
 

@@ -16,13 +16,15 @@ use super::lanes::Ticket;
 use super::layer::BatchLayer;
 use super::page::Page;
 use super::places::Places;
-use crate::sync::{Mutex, MutexGuard, lock, lock_in_company};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
 
 /// A function of the user's.
 pub(super) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
 
 pub(super) struct Shared<Req, Resp, E> {
     desk: Mutex<Desk<Req, Resp, E>>,
+    /// How many handles there are. One that is there keeps the count above zero, so that it can be copied without the lock.
+    handles: AtomicUsize,
     pub(super) doors: Doors<Req, Resp, E>,
     pub(super) places: Arc<Places>,
     pub(super) reporter: Reporter,
@@ -40,6 +42,7 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         let desk = Desk::new(&layer.settings.buffer, Arc::clone(&places));
         let timed = layer.settings.lingers();
         Self {
+            handles: AtomicUsize::new(1),
             doors: Doors::new(if timed { 0 } else { doors() }),
             places,
             reporter: desk.reporter(),
@@ -76,6 +79,19 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
             desk.expect_crowd();
         }
         desk
+    }
+
+    /// A handle is copied.
+    pub(super) fn attach(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A handle goes.
+    pub(super) fn detach(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let after = self.lock().abandon();
+            after.carry_out(&self.reporter);
+        }
     }
 
     /// Takes a place, if there is one for whoever comes first.

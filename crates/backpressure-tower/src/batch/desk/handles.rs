@@ -23,15 +23,10 @@ pub(in crate::batch) enum Reserved<E> {
 }
 
 impl<Req, Resp, E> Desk<Req, Resp, E> {
-    pub(in crate::batch) fn attach(&mut self) {
-        self.handles += 1;
-    }
-
-    /// A handle goes. After the last one nothing follows.
-    pub(in crate::batch) fn detach(&mut self) -> After {
-        self.handles -= 1;
-        let worker = if self.handles == 0 { self.worker.take() } else { None };
-        After { worker, ..After::default() }
+    /// The last handle goes: nothing follows.
+    pub(in crate::batch) fn abandon(&mut self) -> After {
+        self.is_abandoned = true;
+        After { worker: self.worker.take(), ..After::default() }
     }
 
     /// Reserves a place, at once or as one of those in line. `key` is that of an earlier attempt.

@@ -66,7 +66,8 @@ pub(super) struct Desk<Req, Resp, E> {
     appetite: Appetite,
     turns: Turns,
     crowd: Crowd,
-    handles: usize,
+    /// Whether the last handle has gone.
+    is_abandoned: bool,
     phase: Phase<E>,
     drains: Slab<Option<Waker>>,
 }
@@ -154,7 +155,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             appetite: Appetite::NONE,
             turns: Turns::default(),
             crowd: Crowd::default(),
-            handles: 1,
+            is_abandoned: false,
             phase: Phase::Open,
             drains: Slab::new(),
         }
@@ -170,7 +171,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
 
     /// Whether nothing follows.
     fn is_ending(&self) -> bool {
-        self.handles == 0 || !matches!(self.phase, Phase::Open)
+        self.is_abandoned || !matches!(self.phase, Phase::Open)
     }
 
     pub(super) fn refusal(&self) -> Option<BatchError<E>> {
