@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The handler knows nothing of batches: it calls a service with a key and gets a row. `BatchLayer` makes that service out
-//! of one that looks up many keys at once. Nothing waits for a batch to fill, so a lone request is as quick as ever;
-//! under load the batches form by themselves, and the more there is to do, the less each request costs.
+//! of one that looks up many keys at once. Nothing waits for a batch to fill: a lone request is sent at once. Under
+//! load the batches form by themselves, and the more there is to do, the less each request costs.
 //!
 //! `cargo run --release --example batch-lookup` takes eight seconds. It asks one SQLite database for rows through an axum
 //! router, in process, first with a query for every request and then with batches: at first 1 client, then 256, each of

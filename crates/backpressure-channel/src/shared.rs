@@ -67,8 +67,8 @@ enum WhenFull {
 impl WhenFull {
     const fn of<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
         match strategy {
-            Strategy::Block { .. } | Strategy::Reject if hooks.is_none() => Self::HandBack,
-            Strategy::DropNewest if hooks.is_none() => Self::Discard,
+            Strategy::Block { .. } | Strategy::Reject if hooks.is_empty() => Self::HandBack,
+            Strategy::DropNewest if hooks.is_empty() => Self::Discard,
             Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest => Self::Tell,
             _ => Self::Ask,
         }

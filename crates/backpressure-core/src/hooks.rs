@@ -109,7 +109,7 @@ impl<T> Hooks<T> {
     }
 
     /// Whether there is no closure at all.
-    pub const fn is_none(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         !self.is_tagging() && self.on_drop.is_none()
     }
 

@@ -54,6 +54,9 @@ pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
 #[cfg(feature = "stream")]
 pub use meter::Watch;
+/// For the shells of this workspace.
+#[doc(hidden)]
+pub use meter::thread_number;
 pub use meter::{
     Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Signal,
     Slots, Snapshot, Tally, Vitals,

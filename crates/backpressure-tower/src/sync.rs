@@ -59,18 +59,3 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Err(TryLockError::WouldBlock) => None,
     }
 }
-
-/// A number for the thread that asks, the same each time.
-#[cfg(all(feature = "batch", not(backpressure_loom)))]
-#[inline]
-pub(crate) fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-    MINE.with(|mine| *mine)
-}
-
-/// All share one: that makes for more encounters.
-#[cfg(all(feature = "batch", backpressure_loom))]
-pub(crate) fn thread_number() -> usize {
-    0
-}

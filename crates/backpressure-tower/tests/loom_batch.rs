@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use backpressure_core::Gauge;
 use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
 use loom::sync::Notify;
 use loom::thread;
@@ -108,6 +109,12 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// So many calls were made, and nothing is left of them.
+fn assert_over(gauge: &Gauge, calls: u64) {
+    let counts = gauge.snapshot().counts;
+    assert!(counts.balances() && counts.received == calls && counts.queued + counts.in_flight == 0, "{counts:?}");
+}
+
 async fn call(batch: &mut Batch<u32, u32, Infallible>, request: u32) -> u32 {
     std::future::poll_fn(|cx| batch.poll_ready(cx)).await.expect("open");
     batch.call(request).await.expect("an answer")
@@ -151,8 +158,7 @@ fn x1_a_caller_that_goes_while_it_is_answered_leaves_nothing_behind() {
         drop(batch.call(1));
         drop(batch);
         worker.join().expect("a worker that ends");
-        let counts = gauge.snapshot().counts;
-        assert!(counts.balances() && counts.received == 1 && counts.queued + counts.in_flight == 0, "{counts:?}");
+        assert_over(&gauge, 1);
     });
 }
 
@@ -234,8 +240,7 @@ fn x1_a_caller_that_leads_and_goes_meets_one_that_comes() {
         drop(batch);
         second.join().expect("an answer");
         worker.join().expect("a worker that ends");
-        let counts = gauge.snapshot().counts;
-        assert!(counts.balances() && counts.received == 3 && counts.queued + counts.in_flight == 0, "{counts:?}");
+        assert_over(&gauge, 3);
     });
 }
 
@@ -307,8 +312,7 @@ fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
         drop(batch);
         second.join().expect("answers");
         worker.join().expect("a worker that ends");
-        let counts = gauge.snapshot().counts;
-        assert!(counts.balances() && counts.received == 3 && counts.queued + counts.in_flight == 0, "{counts:?}");
+        assert_over(&gauge, 3);
     });
 }
 

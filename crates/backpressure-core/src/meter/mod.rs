@@ -36,6 +36,7 @@ pub use signal::Signal;
 pub use slots::Slots;
 pub use snapshot::{FlushStats, Snapshot};
 pub use tally::Tally;
+pub use thread::thread_number;
 pub use watch::Changed;
 #[cfg(feature = "stream")]
 pub use watch::Watch;

@@ -9,7 +9,7 @@ use backpressure_stream::{BackpressureStreamExt, MicroBatch};
 use futures_util::stream::{self, FusedStream};
 use futures_util::{FutureExt, Stream, StreamExt};
 
-use crate::support::{Liar, Script, Step, Wakes, exhaust, poll, poll_once, read};
+use crate::support::{Liar, Script, Step, Wakes, assert_pulls_1024_of_3000, exhaust, poll, poll_once, read};
 
 /// Batches that no time closes, so that no runtime is needed.
 fn timeless(build: impl FnOnce(BatchConfigBuilder) -> BatchConfigBuilder) -> BatchConfig {
@@ -54,13 +54,7 @@ fn d5_one_poll_pulls_at_most_1024_items_and_then_lets_others_go_on() {
     let upstream = Script::new((0..3000).map(Step::Item));
     let pulled = upstream.pulled();
     let mut batches = upstream.micro_batch(endless);
-    let (wakes, waker) = Wakes::new();
-    for n in 1..3 {
-        assert_eq!(poll(&mut batches, &waker), Poll::Pending);
-        assert_eq!((read(&pulled), wakes.count()), (n * 1024, n));
-    }
-    assert_eq!(poll(&mut batches, &waker), Poll::Pending);
-    assert_eq!((read(&pulled), wakes.count()), (3000, 2), "the upstream itself pauses");
+    assert_pulls_1024_of_3000(&mut batches, &pulled);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 
-use crate::support::{Busy, MS, Script, Step, Wakes, exhaust, poll, poll_once, push_clock, read};
+use crate::support::{Busy, MS, Script, Step, Wakes, assert_pulls_1024_of_3000, exhaust, poll, poll_once, push_clock};
 
 fn config(build: impl FnOnce(BatchConfigBuilder) -> BatchConfigBuilder) -> BatchConfig {
     build(BatchConfig::builder().max_items(1_000_000).linger(5 * MS)).build().unwrap()
@@ -173,13 +173,7 @@ fn d5_one_poll_pulls_at_most_1024_items_and_then_lets_others_go_on() {
     let upstream = Script::new((0..3000).map(Step::Item));
     let pulled = upstream.pulled();
     let mut batches = upstream.micro_batch_by(|item| item % 3, timeless());
-    let (wakes, waker) = Wakes::new();
-    for n in 1..3 {
-        assert_eq!(poll(&mut batches, &waker), Poll::Pending);
-        assert_eq!((read(&pulled), wakes.count()), (n * 1024, n));
-    }
-    assert_eq!(poll(&mut batches, &waker), Poll::Pending);
-    assert_eq!((read(&pulled), wakes.count()), (3000, 2), "the upstream itself pauses");
+    assert_pulls_1024_of_3000(&mut batches, &pulled);
 }
 
 #[test]

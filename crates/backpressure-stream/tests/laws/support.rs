@@ -138,6 +138,17 @@ impl<T> Stream for Script<T> {
     }
 }
 
+/// The stream, over an upstream that has 3000 items ready and counts those `pulled`, gives up its turn after 1024 at a time.
+pub(crate) fn assert_pulls_1024_of_3000<St: Stream + Unpin>(stream: &mut St, pulled: &AtomicUsize) {
+    let (wakes, waker) = Wakes::new();
+    for n in 1..3 {
+        assert!(poll(stream, &waker).is_pending());
+        assert_eq!((read(pulled), wakes.count()), (n * 1024, n));
+    }
+    assert!(poll(stream, &waker).is_pending());
+    assert_eq!((read(pulled), wakes.count()), (3000, 2), "the upstream itself pauses");
+}
+
 pub(crate) fn read(count: &AtomicUsize) -> usize {
     count.load(Ordering::SeqCst)
 }

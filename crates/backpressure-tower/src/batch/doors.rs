@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use backpressure_core::thread_number;
+
 use super::lanes::Ticket;
 use super::page::{CALLS, Numbered, Page};
 use super::pledge::{Address, Pledge};
-use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock, thread_number};
+use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock};
 
 /// A door for each of a few threads, which the worker empties.
 ///

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
 use backpressure_tower::{Batch, BatchLayer};
 use tokio::task::JoinSet;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 const CALLERS: u32 = 48;
 const ROUNDS: u32 = 400;
@@ -17,28 +16,18 @@ const ROUNDS: u32 = 400;
 type Request = (u32, u32);
 
 /// Answers each request with itself, and sees to it that no caller's requests come out of turn.
-#[derive(Clone, Default)]
-struct InTurn {
-    last: Arc<Mutex<HashMap<u32, u32>>>,
-}
-
-impl Service<Vec<Request>> for InTurn {
-    type Response = Vec<Request>;
-    type Error = Infallible;
-    type Future = Ready<Result<Vec<Request>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Vec<Request>) -> Self::Future {
-        let mut last = self.last.lock().unwrap();
+fn in_turn()
+-> impl Service<Vec<Request>, Response = Vec<Request>, Error = Infallible, Future = Ready<Result<Vec<Request>, Infallible>>>
++ Clone {
+    let last = Arc::new(Mutex::new(HashMap::new()));
+    service_fn(move |batch: Vec<Request>| {
+        let mut last = last.lock().unwrap();
         for &(caller, number) in &batch {
             let before = last.insert(caller, number);
             assert!(before < Some(number), "caller {caller}: {number} after {before:?}");
         }
         ready(Ok(batch))
-    }
+    })
 }
 
 /// Makes three calls at a time, waits for two, forgets the third; now and then leaves its place in line.
@@ -65,7 +54,7 @@ fn crowd(capacity: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
     runtime.block_on(async {
         let layer = BatchLayer::builder().capacity(capacity).max_items(16).build().unwrap();
-        let batch = layer.layer(InTurn::default());
+        let batch = layer.layer(in_turn());
         let gauge = batch.gauge();
         let mut callers: JoinSet<_> = (0..CALLERS).map(|number| caller(batch.clone(), number)).collect();
         let (mut made, mut answered) = (0, 0);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use backpressure_core::State;
+use tower::util::{ServiceFn, service_fn};
 use tower_service::Service;
 
 use crate::batch::desk::{Appetite, News};
@@ -16,27 +17,10 @@ use crate::batch::lanes::Ticket;
 use crate::batch::page::{CALLS, Page};
 use crate::batch::{Batch, BatchError, BatchFuture, BatchLayer, BatchWorker};
 
-/// Answers each request with itself, at once.
-#[derive(Clone)]
-struct Echo;
-
-impl Service<Vec<usize>> for Echo {
-    type Response = Vec<usize>;
-    type Error = Infallible;
-    type Future = Ready<Result<Vec<usize>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Vec<usize>) -> Self::Future {
-        ready(Ok(batch))
-    }
-}
-
 type Handle = Batch<usize, usize, Infallible>;
 type Call = BatchFuture<usize, usize, Infallible>;
-type Worker = BatchWorker<Echo, usize, usize>;
+type Echo = fn(Vec<usize>) -> Ready<Result<Vec<usize>, Infallible>>;
+type Worker = BatchWorker<ServiceFn<Echo>, usize, usize>;
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
@@ -50,7 +34,8 @@ impl Wake for Wakes {
 /// A batcher whose worker sleeps and that expects a crowd. Its first call wakes the worker and opens the door.
 fn crowded(capacity: usize) -> (Handle, Worker) {
     let layer = BatchLayer::builder().capacity(capacity).max_items(capacity).build().expect("a sound layer");
-    let (handle, mut worker) = Batch::pair(Echo, &layer);
+    let echo: Echo = |batch| ready(Ok(batch));
+    let (handle, mut worker) = Batch::pair(service_fn(echo), &layer);
     assert!(poll(&mut worker, Waker::noop()).is_pending());
     handle.shared.lock().expect_crowd();
     (handle, worker)
@@ -203,7 +188,7 @@ fn w2_a_change_that_is_found_outside_keeps_the_worker_awake_until_it_is_told() {
 #[test]
 fn m1_nothing_is_left_outside_while_the_worker_sleeps() {
     let layer = BatchLayer::builder().build().expect("a sound layer");
-    let inner = tower::service_fn(|_: Vec<usize>| std::future::pending::<Result<Vec<usize>, Infallible>>());
+    let inner = service_fn(|_: Vec<usize>| std::future::pending::<Result<Vec<usize>, Infallible>>());
     let (mut handle, mut worker) = Batch::pair(inner, &layer);
     let mut calls = Vec::new();
     for request in 0..2 {
