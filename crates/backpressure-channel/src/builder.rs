@@ -94,7 +94,8 @@ impl<T> Builder<T> {
         let buffer = BoundedBuffer::new(&self.config);
         let buffer = if self.hooks.is_ranking() { buffer.prioritized() } else { buffer };
         let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
-        (Sender::new(shared.clone()), Receiver::new(shared))
+        let tally = shared.tally();
+        (Sender::new(shared.clone()), Receiver::new(shared, tally))
     }
 }
 

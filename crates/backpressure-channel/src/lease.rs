@@ -12,7 +12,7 @@ use backpressure_core::{Moved, Tally};
 use crate::shared::Inner;
 
 /// Most items lent at once.
-const MOST: usize = 128;
+const MOST: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Lease {

@@ -50,12 +50,11 @@ impl<'a, T> Permit<'a, T> {
     /// holds no slot, so the item may find the channel full.
     pub fn send(mut self, item: T) -> Result<Sent, SendError<T>> {
         let tag = self.shared.tag(&item);
-        let sent = if std::mem::take(&mut self.holds) {
-            self.shared.fill(item, tag, WEIGHT)
+        if std::mem::take(&mut self.holds) {
+            self.shared.reported(self.shared.fill(item, tag, WEIGHT))
         } else {
             self.shared.offer(item, tag)
-        };
-        self.shared.reported(sent)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
 use futures_core::{FusedStream, Stream};
 
 use crate::budget::budgeted;
@@ -21,6 +21,8 @@ use crate::sync::Arc;
 /// To lose nothing, [`close`](Self::close) it and receive the rest.
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
+    /// What it takes of its lease. Here, since what is shared lies where producers write.
+    tally: Tally,
     /// The next items, taken out already but still in the books.
     lease: Exclusive<VecDeque<T>>,
 }
@@ -45,8 +47,8 @@ pub struct Backlog {
 }
 
 impl<T> Receiver<T> {
-    pub(crate) const fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, lease: Exclusive::new(VecDeque::new()) }
+    pub(crate) const fn new(shared: Arc<Shared<T>>, tally: Tally) -> Self {
+        Self { shared, tally, lease: Exclusive::new(VecDeque::new()) }
     }
 
     /// Waits for the next item. `None` once the channel is closed and empty.
@@ -94,7 +96,7 @@ impl<T> Receiver<T> {
     /// Counts items taken of the lease, and lets those who wait for that know.
     #[inline]
     fn count(&self, items: usize) {
-        if self.shared.tally.take(items) {
+        if self.tally.take(items) {
             self.answer_the_call();
         }
     }

@@ -84,7 +84,7 @@ impl<T> Sender<T> {
     #[inline(never)]
     fn offer(&self, item: T) -> Result<Sent, SendError<T>> {
         let tag = self.shared.tag(&item);
-        self.shared.reported(self.shared.offer(item, tag))
+        self.shared.offer(item, tag)
     }
 
     /// Sends all of `items`, in order, as [`send`](Self::send) would one after the other, but under one lock for as many as
@@ -279,7 +279,7 @@ impl<T> Sink<T> for Sender<T> {
             this.slot = Slot::NONE;
             this.shared.fill(item, tag, 0)
         } else {
-            this.shared.offer(item, tag)
+            this.shared.offer_uncounted(item, tag)
         };
         match sent {
             Ok(_) => Ok(()),

@@ -11,7 +11,8 @@ use crate::budget::{keep, poll_budget};
 use crate::error::{SendError, Sent};
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
-use crate::shared::Shared;
+use crate::shared::{Inner, Shared};
+use crate::sync::MutexGuard;
 
 /// Sends one item. Made by [`Sender::send`](crate::Sender::send), which says what it promises.
 #[derive(Debug)]
@@ -51,7 +52,18 @@ impl<T> Future for Sending<'_, T> {
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let taken = ready!(poll_budget(cx));
-        let polled = self.get_mut().poll_send(cx);
+        let this = self.get_mut();
+        let item = this.item.take().expect("a finished send is not polled again");
+        let polled = match this.place {
+            Place::Nowhere => match this.shared.push(item) {
+                Ok(()) => {
+                    keep(taken);
+                    return Poll::Ready(Ok(this.shared.accepted));
+                }
+                Err((inner, item)) => this.poll_offer(inner, item, cx),
+            },
+            Place::Queued { .. } => this.poll_turn(item, cx),
+        };
         if polled.is_ready() {
             keep(taken);
         }
@@ -60,13 +72,14 @@ impl<T> Future for Sending<'_, T> {
 }
 
 impl<T> Sending<'_, T> {
-    #[inline(always)]
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
-        let item = self.item.take().expect("a finished send is not polled again");
-        if matches!(self.place, Place::Queued { .. }) {
-            return self.poll_turn(item, cx);
-        }
-        match self.shared.offer(item, self.tag) {
+    #[inline(never)]
+    fn poll_offer(
+        &mut self,
+        inner: MutexGuard<'_, Inner<T>>,
+        item: T,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sent, SendError<T>>> {
+        match self.shared.offer_closely(inner, item, self.tag) {
             Err(SendError::Full(item)) if waits(self.shared, self.tag) => self.poll_turn(item, cx),
             sent => Poll::Ready(self.shared.reported(sent)),
         }

@@ -15,7 +15,7 @@ use crate::demand::Demand;
 use crate::error::{SendError, Sent};
 use crate::lease::Lease;
 use crate::patience;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, lock};
 use crate::wait_queue::WaitQueue;
 
 #[derive(Debug)]
@@ -28,9 +28,10 @@ pub(crate) struct Shared<T> {
     when_full: WhenFull,
     /// Whether it matters what items weigh or how they rank.
     pub(crate) minds_tags: bool,
+    /// What a plain send answers. It is read as a whole: were it made on the spot, only its tag would be written, and whoever
+    /// awaits the answer would read more than that back at once, which takes a tenth of the time of a send.
+    pub(crate) accepted: Sent,
     pub(crate) senders: AtomicUsize,
-    /// The receiver's own count of what it takes of its lease.
-    pub(crate) tally: Tally,
 }
 
 #[derive(Debug)]
@@ -84,8 +85,8 @@ impl<T> Shared<T> {
             strategy: config.strategy(),
             when_full: WhenFull::of(config.strategy(), &hooks),
             minds_tags: config.max_weight().is_some() || hooks.is_ranking(),
+            accepted: Sent::Accepted,
             senders: AtomicUsize::new(1),
-            tally: recorder.tally(),
             inner: Mutex::new(Inner {
                 buffer,
                 waiters: WaitQueue::new(),
@@ -100,7 +101,12 @@ impl<T> Shared<T> {
     /// No user code runs under this lock, so no panic can have left anything half done.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.inner)
+    }
+
+    /// For the receiver, to count what it takes of its lease.
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().recorder.tally()
     }
 
     #[inline]
@@ -108,10 +114,63 @@ impl<T> Shared<T> {
         self.hooks.tag(item)
     }
 
-    /// Offers an item under the strategy. Nobody overtakes a producer that waits.
+    /// Puts an item into the queue, where that is all there is to an offer.
+    ///
+    /// # Errors
+    ///
+    /// The item, which is still [to be offered](Self::offer_closely), and the lock.
+    #[inline(always)]
+    pub(crate) fn push(&self, item: T) -> Result<(), (MutexGuard<'_, Inner<T>>, T)> {
+        self.push_under(self.lock(), item)
+    }
+
+    #[inline(always)]
+    fn push_under<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner<T>>,
+        item: T,
+    ) -> Result<(), (MutexGuard<'a, Inner<T>>, T)> {
+        match inner.push(item) {
+            Ok(receiver) => {
+                drop(inner);
+                if let Some(receiver) = receiver {
+                    receiver.wake();
+                }
+                Ok(())
+            }
+            Err(item) => Err((inner, item)),
+        }
+    }
+
+    /// Offers an item under the strategy, and counts it if it comes back. Nobody overtakes a producer that waits.
     #[inline(always)]
     pub(crate) fn offer(&self, mut item: T, tag: Tag) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
+        if inner.buffer.exchange(&mut item) {
+            return Ok(self.exchanged(inner, item));
+        }
+        match self.push_under(inner, item) {
+            Ok(()) => Ok(self.accepted),
+            Err((inner, item)) => self.reported(self.offer_closely(inner, item, tag)),
+        }
+    }
+
+    /// Offers an item under the strategy.
+    pub(crate) fn offer_uncounted(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
+        match self.push(item) {
+            Ok(()) => Ok(self.accepted),
+            Err((inner, item)) => self.offer_closely(inner, item, tag),
+        }
+    }
+
+    /// Offers an item where there is more to it than putting it into the queue.
+    #[inline(never)]
+    pub(crate) fn offer_closely(
+        &self,
+        mut inner: MutexGuard<'_, Inner<T>>,
+        mut item: T,
+        tag: Tag,
+    ) -> Result<Sent, SendError<T>> {
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
         }
@@ -281,6 +340,18 @@ impl<T> Shared<T> {
 }
 
 impl<T> Inner<T> {
+    /// Takes an item in where that is all: it changes no state, and nobody waits for room. Answers the waker of the receiver if
+    /// this is what it waits for.
+    #[inline]
+    fn push(&mut self, item: T) -> Result<Option<Waker>, T> {
+        if self.recorder.is_edge(self.buffer.held() + 1) || !self.waiters.is_empty() {
+            return Err(item);
+        }
+        self.buffer.push(item)?;
+        self.recorder.pushed_within(&self.buffer);
+        Ok(self.rouse())
+    }
+
     /// An item came in: wakes the receiver if this is what it waits for.
     #[inline(always)]
     pub(crate) fn arrived(&mut self, moved: Moved) -> After {

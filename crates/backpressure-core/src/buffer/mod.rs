@@ -13,6 +13,9 @@ use crate::state::State;
 use crate::strategy::{Oversize, Priority, Strategy};
 use store::Store;
 
+/// Most items that are lent by moving each of them.
+const MOVED: usize = 128;
+
 /// What a buffer needs to know of an item beside the item itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag {
@@ -324,8 +327,10 @@ impl<T> BoundedBuffer<T> {
         taken
     }
 
-    /// Moves up to `most` of the next items to `lease`, for a consumer that takes them from there by itself and
+    /// Moves up to `most` of the next items to the end of `lease`, for a consumer that takes them from there by itself and
     /// [counts](crate::Tally) them. They are held until that count is [settled](Self::settle_lent). Returns their number.
+    ///
+    /// All there is goes at once into an empty lease. Otherwise each item is moved, so they are few.
     ///
     /// Lends nothing where a lent item could still be evicted, weighs something or could be overtaken.
     pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
@@ -333,8 +338,13 @@ impl<T> BoundedBuffer<T> {
         if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
             return 0;
         }
-        let lent = most.min(queue.len());
-        lease.extend(queue.drain(..lent));
+        let mut lent = most.min(queue.len());
+        if lease.is_empty() && lent == queue.len() {
+            std::mem::swap(lease, queue);
+        } else {
+            lent = lent.min(MOVED);
+            lease.extend(queue.drain(..lent));
+        }
         self.queued -= lent;
         self.lent += lent;
         lent

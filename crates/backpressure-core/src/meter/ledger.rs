@@ -98,7 +98,7 @@ impl Ledger {
     #[inline]
     pub(super) fn discard(&self, reason: DropReason, items: u64) {
         let cell = &self.discarded[reason as usize];
-        cell.store(cell.load(Ordering::Relaxed).saturating_add(items), Ordering::Release);
+        cell.store(cell.load(Ordering::Relaxed).wrapping_add(items), Ordering::Release);
     }
 
     /// Runs several of the above as one.

@@ -192,3 +192,28 @@ fn d6_the_room_is_what_is_not_held() {
     assert_eq!(buffer.room(), 1, "what is lent is held");
     assert_eq!(built(bounded(usize::MAX, Strategy::block())).room(), usize::MAX);
 }
+
+#[test]
+fn o1_what_is_lent_is_in_order_whether_it_goes_at_once_or_one_by_one() {
+    let mut buffer = filled(9, Strategy::block());
+    let mut lease = VecDeque::new();
+    assert_eq!((buffer.lend(&mut lease, 4), buffer.lent(), buffer.len()), (4, 4, 5));
+    assert_eq!((buffer.lend(&mut lease, 9), buffer.lent(), buffer.len()), (5, 9, 0));
+    assert!(lease.drain(..).eq(0..9));
+    assert!(buffer.settle_lent(9));
+    assert!((9..12).all(|n| buffer.push(n).is_ok()));
+    assert_eq!((buffer.lend(&mut lease, 3), buffer.lent(), buffer.held()), (3, 3, 3));
+    assert!(lease.drain(..).eq(9..12));
+    assert!(buffer.settle_lent(12) && buffer.push(12).is_ok());
+    assert_eq!(buffer.pop(), Some(12));
+}
+
+#[test]
+fn d5_few_are_lent_where_each_has_to_be_moved() {
+    let mut buffer = filled(2_000, Strategy::block());
+    let mut lease = VecDeque::new();
+    let lent = buffer.lend(&mut lease, 1_999);
+    assert!(lent < 200 && lease.len() == lent, "{lent}");
+    lease.clear();
+    assert_eq!(buffer.lend(&mut lease, usize::MAX), 2_000 - lent);
+}
