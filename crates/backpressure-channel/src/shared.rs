@@ -8,14 +8,15 @@ use std::num::NonZeroUsize;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag, Tally,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag,
+    Tally, lock,
 };
 
 use crate::demand::Demand;
 use crate::error::{SendError, Sent};
 use crate::lease::Lease;
 use crate::patience;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, lock};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
 
 #[derive(Debug)]

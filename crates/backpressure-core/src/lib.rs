@@ -32,6 +32,7 @@ mod histogram;
 mod hooks;
 mod levels;
 pub mod limit;
+mod lock;
 mod machine;
 mod meter;
 mod offer;
@@ -54,9 +55,6 @@ pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
 #[cfg(feature = "stream")]
 pub use meter::Watch;
-/// For the shells of this workspace.
-#[doc(hidden)]
-pub use meter::thread_number;
 pub use meter::{
     Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Signal,
     Slots, Snapshot, Tally, Vitals,
@@ -68,3 +66,9 @@ pub use state::State;
 pub use strategy::{Oversize, Priority, Strategy};
 pub use watermarks::Watermarks;
 pub use weigh::Weigh;
+/// For the shells of this workspace.
+#[doc(hidden)]
+pub use {
+    lock::{lock, try_lock},
+    meter::thread_number,
+};

@@ -2,13 +2,13 @@
 
 #[cfg(not(backpressure_loom))]
 pub(crate) use std::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(backpressure_loom)]
 pub(crate) use loom::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
@@ -19,9 +19,4 @@ pub(crate) fn pause() {
     std::thread::yield_now();
     #[cfg(backpressure_loom)]
     loom::thread::yield_now();
-}
-
-/// Locks whatever a panicking holder left: no invariant here spans a call that can panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -9,10 +9,11 @@ use super::recorder::Clock;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::config::BackpressureConfig;
+use crate::lock::lock;
 use crate::offer::DropReason;
 use crate::state::State;
 use crate::strategy::Strategy;
-use crate::sync::{Mutex, Ordering, lock};
+use crate::sync::{Mutex, Ordering};
 
 /// Bounds calls in flight by one atomic word, and publishes what happens to them.
 ///

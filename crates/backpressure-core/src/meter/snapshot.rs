@@ -6,9 +6,10 @@ use super::counts::Counts;
 use super::reporter::FlushCells;
 use super::shared::Shared;
 use crate::batch::FlushReason;
+use crate::lock::lock;
 use crate::state::State;
 use crate::strategy::Strategy;
-use crate::sync::{Ordering, lock};
+use crate::sync::Ordering;
 
 /// What a [`Gauge`](crate::Gauge) says at one instant.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::task::{Context, Poll, Waker};
 
 use super::gauge::Gauge;
+use crate::lock::lock;
 use crate::state::State;
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence, lock};
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
 /// Tells watchers apart across all gauges.
 static NEXT: StdAtomicU64 = StdAtomicU64::new(0);
