@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::Hash;
 
-/// The different requests and, for every request, which of them it is.
-type United<Req> = (Vec<Req>, Vec<usize>);
+/// The different requests and, for every request, which of them it is; nothing if no two are equal.
+type United<Req> = (Vec<Req>, Option<Vec<usize>>);
 
 /// How requests are united, and how an answer is shared out among those who asked for it.
 pub(super) struct Dedup<Req, Resp> {
@@ -33,6 +33,9 @@ impl<Req, Resp> fmt::Debug for Dedup<Req, Resp> {
 }
 
 fn unite<Req: Hash + Eq>(mut requests: Vec<Req>) -> United<Req> {
+    if requests.len() < 2 {
+        return (requests, None);
+    }
     let mut places = Vec::with_capacity(requests.len());
     let mut known = HashMap::with_capacity(requests.len());
     for request in &requests {
@@ -42,14 +45,17 @@ fn unite<Req: Hash + Eq>(mut requests: Vec<Req>) -> United<Req> {
             Entry::Vacant(new) => *new.insert(next),
         });
     }
-    drop(known);
+    let different = known.len();
+    if different == requests.len() {
+        return (requests, None);
+    }
     let (mut place, mut kept) = (places.iter(), 0);
     requests.retain(|_| {
         let first = place.next() == Some(&kept);
         kept += usize::from(first);
         first
     });
-    (requests, places)
+    (requests, Some(places))
 }
 
 #[cfg(test)]
@@ -58,8 +64,9 @@ mod tests {
 
     #[test]
     fn o1_the_first_of_equals_stays_in_its_place() {
-        assert_eq!(unite(vec!['b', 'a', 'b', 'c', 'a']), (vec!['b', 'a', 'c'], vec![0, 1, 0, 2, 1]));
-        assert_eq!(unite(vec![1, 2, 3]), (vec![1, 2, 3], vec![0, 1, 2]));
-        assert_eq!(unite(Vec::<u8>::new()), (vec![], vec![]));
+        assert_eq!(unite(vec!['b', 'a', 'b', 'c', 'a']), (vec!['b', 'a', 'c'], Some(vec![0, 1, 0, 2, 1])));
+        assert_eq!(unite(vec![1, 2, 3]), (vec![1, 2, 3], None));
+        assert_eq!(unite(vec![1]), (vec![1], None));
+        assert_eq!(unite(Vec::<u8>::new()), (vec![], None));
     }
 }

@@ -145,8 +145,10 @@ fn s8_equal_requests_that_panic_when_compared_fail_their_batch() {
     let layer = backpressure_tower::BatchLayer::builder().deduplicate().build().unwrap();
     let (batch, worker) = backpressure_tower::Batch::pair(inner, &layer);
     let mut worker = crate::support::Task::new(worker);
-    let mut call = crate::support::Task::new(batch.oneshot(Touchy));
-    assert!(call.is_pending());
+    let mut calls = [batch.clone(), batch].map(|batch| crate::support::Task::new(batch.oneshot(Touchy)));
+    assert!(calls.iter_mut().all(|call| call.is_pending()));
     while worker.is_pending() && worker.is_woken() {}
-    assert!(matches!(call.output(), Err(BatchError::Panicked)));
+    for mut call in calls {
+        assert!(matches!(call.output(), Err(BatchError::Panicked)));
+    }
 }

@@ -114,7 +114,7 @@ where
         let (requests, places) = match self.hooks.dedup {
             None => (requests, None),
             Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
-                Ok((requests, places)) => (requests, Some(places)),
+                Ok(united) => united,
                 Err(_) => {
                     self.answers.extend(calls.into_iter().map(|call| (call, Err(BatchError::Panicked))));
                     self.answer(None);
