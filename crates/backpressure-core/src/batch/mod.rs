@@ -84,13 +84,12 @@ pub struct ClosedBatches<T> {
 }
 
 impl<T> ClosedBatches<T> {
-    #[inline]
-    fn new(first: Option<Batch<T>>, second: Option<Batch<T>>) -> Self {
-        let left = match (first, second) {
-            (Some(first), second) => Some((first, second)),
-            (None, second) => second.map(|batch| (batch, None)),
-        };
-        Self { left }
+    /// Adds a batch, of which there may be two.
+    fn add(&mut self, batch: Batch<T>) {
+        match &mut self.left {
+            None => self.left = Some((batch, None)),
+            Some((_, rest)) => *rest = Some(batch),
+        }
     }
 
     /// Whether no batch is left.

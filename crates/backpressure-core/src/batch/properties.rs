@@ -91,7 +91,11 @@ proptest! {
             let mut incoming = None;
             match step {
                 Step::Push(weight) => {
-                    out.extend(batches.push(pushed, weight));
+                    if pushed % 2 == 0 {
+                        out.extend(batches.push(pushed, weight));
+                    } else {
+                        batches.push_with(pushed, weight, |batch| out.push(batch));
+                    }
                     incoming = Some(weight);
                     pushed += 1;
                 }

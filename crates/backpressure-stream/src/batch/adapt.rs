@@ -30,6 +30,7 @@ impl Adapt {
         self.handed_over.is_some() && self.learn()
     }
 
+    #[cold]
     #[inline(never)]
     fn learn(&mut self) -> bool {
         let Some((since, items)) = self.handed_over.take() else { return false };

@@ -95,18 +95,20 @@ impl<G: Gather> Driver<G> {
     /// The source has nothing ready.
     #[inline]
     fn stop(&mut self, cx: &mut Context<'_>, stop: Stop) -> Poll<Option<G::Batch>> {
-        let is_pause = matches!(stop, Stop::Pause);
-        // While the alarm is set a batch is open, and not one that is eager to go.
-        if self.alarm.will_wake(cx) && !self.gather.is_unseen() && is_pause && self.glance.pass(self.gather.count()) {
-            return Poll::Pending;
-        }
         match stop {
+            // While the alarm is set a batch is open, and not one that is eager to go.
+            Stop::Pause
+                if self.alarm.will_wake(cx) && !self.gather.is_unseen() && self.glance.pass(self.gather.count()) =>
+            {
+                Poll::Pending
+            }
             Stop::Pause => self.pause(cx),
             Stop::End => self.end(),
         }
     }
 
     /// Unless a batch is due, sees to it that the task is woken when one is.
+    #[cold]
     #[inline(never)]
     fn pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<G::Batch>> {
         if self.gather.is_empty() {
@@ -133,6 +135,7 @@ impl<G: Gather> Driver<G> {
     }
 
     /// The source has ended.
+    #[cold]
     #[inline(never)]
     fn end(&mut self) -> Poll<Option<G::Batch>> {
         self.cut();
@@ -141,12 +144,14 @@ impl<G: Gather> Driver<G> {
     }
 
     /// The timer has fired.
+    #[cold]
     #[inline(never)]
     fn ring(&mut self) {
         self.alarm.acknowledge();
         self.look();
     }
 
+    #[cold]
     #[inline(never)]
     fn look(&mut self) {
         let now = clock::now();
@@ -167,6 +172,7 @@ impl<G: Gather> Driver<G> {
     }
 
     /// The consumer goes to work: the timer is no longer needed, and the clock sees what stays behind.
+    #[cold]
     #[inline(never)]
     fn hand_over(&mut self) -> Poll<Option<G::Batch>> {
         let batch = self.setting_back(G::closed);

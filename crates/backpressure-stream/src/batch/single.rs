@@ -4,7 +4,7 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, ClosedBatches, FlushPacer, Weigher};
+use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer, Weigher};
 
 use super::adapt::Adapt;
 use super::driver::{Driver, with_linger};
@@ -18,11 +18,24 @@ pub(crate) struct Single<T> {
     open: BatchAccumulator<T>,
     /// With how many items the open batch has something that the clock has to see.
     unseen_from: usize,
-    closed: Option<Vec<T>>,
-    /// Closed after that one: an item can close the batch before it and then its own, or a glance at the clock the next.
-    closed_after: Option<Vec<T>>,
+    closed: Closed<T>,
     weigh: Option<Weigher<T>>,
     adapt: Adapt,
+}
+
+/// Batches that wait to be asked for. There may be two: an item can close the batch before it and then its own, or a glance at
+/// the clock the next.
+struct Closed<T> {
+    next: Option<Vec<T>>,
+    after: Option<Vec<T>>,
+}
+
+impl<T> Closed<T> {
+    #[inline]
+    fn add(&mut self, batch: Batch<T>) {
+        let place = if self.next.is_none() { &mut self.next } else { &mut self.after };
+        *place = Some(batch.items);
+    }
 }
 
 impl<T> Batches<T> {
@@ -32,8 +45,7 @@ impl<T> Batches<T> {
             config: lingering,
             open: BatchAccumulator::new(lingering),
             unseen_from: 0,
-            closed: None,
-            closed_after: None,
+            closed: Closed { next: None, after: None },
             weigh: None,
             adapt: Adapt::default(),
         };
@@ -70,7 +82,7 @@ impl<T> Batches<T> {
 
     /// Whether nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.gather.open.is_empty() && self.gather.closed.is_none()
+        self.gather.open.is_empty() && self.gather.closed.next.is_none()
     }
 
     /// Items in the open batch.
@@ -80,16 +92,16 @@ impl<T> Batches<T> {
 
     /// Everything that is held, in order.
     pub(crate) fn into_remainder(self) -> Vec<T> {
-        let Single { mut open, closed, closed_after, .. } = self.gather;
+        let Single { mut open, closed, .. } = self.gather;
         let open = open.end().map(|batch| batch.items);
-        [closed, closed_after, open].into_iter().flatten().flatten().collect()
+        [closed.next, closed.after, open].into_iter().flatten().flatten().collect()
     }
 
     /// How many batches are still to come when `(lower, upper)` items are.
     pub(crate) fn size_hint(&self, (lower, upper): (usize, Option<usize>)) -> (usize, Option<usize>) {
-        let Single { config, open, closed, closed_after, adapt, .. } = &self.gather;
+        let Single { config, open, closed, adapt, .. } = &self.gather;
         let largest = if adapt.sizer.is_some() { usize::MAX } else { config.max_items() };
-        let closed = usize::from(closed.is_some()) + usize::from(closed_after.is_some());
+        let closed = usize::from(closed.next.is_some()) + usize::from(closed.after.is_some());
         let batches = lower.saturating_add(open.len()).div_ceil(largest);
         let most = closed + usize::from(!open.is_empty());
         (closed.saturating_add(batches), upper.and_then(|upper| upper.checked_add(most)))
@@ -97,20 +109,6 @@ impl<T> Batches<T> {
 }
 
 impl<T> Single<T> {
-    /// Keeps a batch until it is asked for.
-    #[inline]
-    fn keep(&mut self, batch: Batch<T>) {
-        let place = if self.closed.is_none() { &mut self.closed } else { &mut self.closed_after };
-        *place = Some(batch.items);
-    }
-
-    /// The open batch was closed by its size or weight; its last item may have opened another.
-    #[inline(never)]
-    fn turn_over(&mut self, closed: ClosedBatches<T>) {
-        self.unseen_from = 0;
-        closed.for_each(|batch| self.keep(batch));
-    }
-
     /// Puts what was learned into force, for the batches that open from now on.
     fn apply(&mut self) {
         if let Some(linger) = self.adapt.linger().filter(|_| self.open.is_empty()) {
@@ -139,10 +137,10 @@ impl<T> Gather for Single<T> {
             let item = next()?;
             let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
             let count = self.open.len() + 1;
-            let closed = self.open.push(item, weight);
-            if !closed.is_empty() {
+            self.open.push_with(item, weight, |batch| self.closed.add(batch));
+            if self.closed.next.is_some() {
                 *halt -= count - self.open.len();
-                self.turn_over(closed);
+                self.unseen_from = 0;
                 break;
             }
         }
@@ -155,9 +153,9 @@ impl<T> Gather for Single<T> {
     }
 
     fn observe(&mut self, now: Instant) {
-        if self.closed_after.is_none() {
+        if self.closed.after.is_none() {
             if let Some(due) = self.open.observe(now) {
-                self.keep(due);
+                self.closed.add(due);
             }
             self.unseen_from = match self.config.quiet() {
                 _ if self.open.is_empty() => 0,
@@ -168,9 +166,9 @@ impl<T> Gather for Single<T> {
     }
 
     fn cut(&mut self) {
-        if self.closed_after.is_none() {
+        if self.closed.after.is_none() {
             if let Some(last) = self.open.end() {
-                self.keep(last);
+                self.closed.add(last);
             }
             self.unseen_from = 0;
         }
@@ -178,12 +176,12 @@ impl<T> Gather for Single<T> {
 
     #[inline]
     fn has_closed(&self) -> bool {
-        self.closed.is_some()
+        self.closed.next.is_some()
     }
 
     fn closed(&mut self) -> Option<Vec<T>> {
-        let next = self.closed.take()?;
-        self.closed = self.closed_after.take();
+        let next = self.closed.next.take()?;
+        self.closed.next = self.closed.after.take();
         self.adapt.hand_over(next.len());
         Some(next)
     }

@@ -42,6 +42,14 @@ fn b1_one_push_can_close_two_batches() {
     assert_eq!(closing.next().map(|batch| batch.reason), Some(FlushReason::Weight));
     assert_eq!(closing.next().map(|batch| batch.reason), Some(FlushReason::Full));
     assert!(closing.is_empty());
+
+    assert!(batches.is_empty());
+    batches.set_max_items(2);
+    batches.push_with('c', 9, |batch| panic!("{batch:?} is not closed"));
+    batches.set_max_items(1);
+    let mut kept = Vec::new();
+    batches.push_with('d', 2, |batch| kept.push(batch));
+    assert_eq!(closed(kept), [(vec!['c'], 9, FlushReason::Weight), (vec!['d'], 2, FlushReason::Full)]);
 }
 
 #[test]
