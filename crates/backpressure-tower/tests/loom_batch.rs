@@ -297,6 +297,28 @@ fn w2_callers_in_a_crowd_are_all_answered() {
     });
 }
 
+/// A page has two calls here, so whoever leaves the second one at the door leads.
+#[test]
+fn w2_a_caller_that_leads_for_a_door_meets_one_that_comes() {
+    for slowly in [false, true] {
+        model(move || {
+            let layer = BatchLayer::builder().capacity(16).max_items(2).build().expect("a sound layer");
+            let (mut batch, worker) = Batch::pair(Double { slowly }, &layer);
+            let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), worker.led_by_callers());
+            let second = thread::spawn(move || {
+                let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
+                calls.map(|call| block_on(call).expect("an answer"))
+            });
+            let third = start(&mut batch, 4).expect("a place");
+            drop(batch);
+            block_on(worker);
+            assert!(matches!(block_on(third), Ok(8)));
+            assert_eq!(second.join().expect("answers"), [2, 4, 6]);
+            assert_over(&gauge, 4);
+        });
+    }
+}
+
 #[test]
 fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
     model(|| {

@@ -39,8 +39,13 @@ struct Mat<Req, Resp, E> {
     page: Option<Arc<Page<Req, Resp, E>>>,
     key: usize,
     used: usize,
+    /// How many calls are worth a batch of their own.
+    quota: usize,
     calls: Vec<(Ticket<Req>, Waker)>,
 }
+
+/// A door is opened for at least so many calls, if there is room.
+const LEAST: usize = if CALLS < 8 { CALLS } else { 8 };
 
 /// Where and when a handle left its last call.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +60,8 @@ pub(super) struct Left<Req, Resp, E> {
     pub(super) page: Arc<Page<Req, Resp, E>>,
     pub(super) call: usize,
     pub(super) pledge: Pledge,
+    /// Whether no more can be left.
+    pub(super) is_last: bool,
 }
 
 impl<Req, Resp, E> Doors<Req, Resp, E> {
@@ -114,10 +121,15 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
         door.lying.store(mat.calls.len(), Ordering::Release);
         door.room.store(room, Ordering::Release);
         *trace = Some(Trace { door: number, emptied: door.emptied.load(Ordering::Relaxed) });
-        Ok(Left { page, call, pledge })
+        Ok(Left { page, call, pledge, is_last: room == 0 })
     }
 
-    /// Opens a door for so many calls more, or as many as its page has room for. `page` makes a page if there is none with
+    /// Whether the page of a door has no room.
+    pub(super) fn is_full(&self, door: usize) -> bool {
+        lock(&self.doors[door].0.mat).used == CALLS
+    }
+
+    /// Opens a door for so many calls more, for its quota, or for as many as its page has room for. `page` makes a page if there is none with
     /// room, `place` takes places for those who come.
     pub(super) fn open(
         &self,
@@ -135,7 +147,7 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
             let (key, page) = page();
             (mat.key, mat.page, mat.used) = (key, Some(page), 0);
         }
-        let room = room.min(CALLS - mat.used).saturating_sub(mat.calls.len());
+        let room = room.saturating_sub(mat.calls.len()).min(CALLS - mat.used).min(mat.quota);
         door.room.store(room, Ordering::Relaxed);
         let wanted = room.saturating_sub(door.places.load(Ordering::Relaxed));
         if wanted > 0 && place(wanted) {
@@ -157,14 +169,22 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
             if shut {
                 door.room.store(0, Ordering::Relaxed);
             }
-            if !mat.calls.is_empty() {
-                let key = mat.key;
-                fetched(key, &mut mat.calls);
-                door.lying.store(0, Ordering::Relaxed);
-                let emptied = door.emptied.load(Ordering::Relaxed).wrapping_add(1);
-                door.emptied.store(emptied, Ordering::Release);
-            }
+            door.hand_out(&mut mat, &mut fetched);
         }
+    }
+
+    /// The same at one door, whose thread has come: so many calls are worth a batch of their own from now on. One bad time
+    /// does not count for much.
+    ///
+    /// Only under the lock of the desk.
+    pub(super) fn empty_one(&self, door: usize, fetched: impl FnOnce(usize, &mut Vec<(Ticket<Req>, Waker)>)) {
+        let door = &self.doors[door].0;
+        if door.lying.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut mat = lock(&door.mat);
+        mat.quota = mat.calls.len().max(mat.quota - mat.quota / 4).clamp(LEAST, CALLS);
+        door.hand_out(&mut mat, fetched);
     }
 
     /// Forgets the pages: nobody will come any more.
@@ -173,9 +193,21 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
     }
 }
 
+impl<Req, Resp, E> Door<Req, Resp, E> {
+    /// Under the lock of the mat.
+    fn hand_out(&self, mat: &mut Mat<Req, Resp, E>, fetched: impl FnOnce(usize, &mut Vec<(Ticket<Req>, Waker)>)) {
+        if !mat.calls.is_empty() {
+            fetched(mat.key, &mut mat.calls);
+            self.lying.store(0, Ordering::Relaxed);
+            let emptied = self.emptied.load(Ordering::Relaxed).wrapping_add(1);
+            self.emptied.store(emptied, Ordering::Release);
+        }
+    }
+}
+
 impl<Req, Resp, E> Default for Door<Req, Resp, E> {
     fn default() -> Self {
-        let mat = Mat { page: None, key: 0, used: 0, calls: Vec::new() };
+        let mat = Mat { page: None, key: 0, used: 0, quota: CALLS, calls: Vec::new() };
         Self {
             lying: AtomicUsize::new(0),
             room: AtomicUsize::new(0),

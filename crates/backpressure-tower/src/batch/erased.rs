@@ -1,7 +1,7 @@
 //! The engine, where callers may run it.
 
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 
@@ -27,6 +27,12 @@ impl ErasedEngine {
     pub(super) fn lead(&mut self, cx: &mut Context<'_>) -> Led {
         let _runtime = self.runtime.as_ref().map(Handle::enter);
         self.engine.lead(cx)
+    }
+
+    /// Runs it as a caller, for others.
+    pub(super) fn lead_crowd(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool {
+        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        self.engine.lead_crowd(cx, wakers)
     }
 }
 

@@ -30,7 +30,8 @@ use super::worker::BatchWorker;
 ///   call in the same moment, those of different handles may change places. The response future need not be polled for a
 ///   request to be sent.
 /// * A caller that is alone [leads](super::BatchWorker::led_by_callers): it calls the inner service in `call`, and polls what
-///   it gets with the response future, so that it waits no longer than without a batcher.
+///   it gets with the response future, so that it waits no longer than without a batcher. Where several threads call at once,
+///   a caller may do so for others that call on its thread.
 ///
 /// # Cancel safety
 ///
@@ -171,7 +172,12 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
         match doors.mine().filter(|&door| doors.is_open(door, self.trace)) {
             None => self.enter(ticket, waker),
             Some(door) => match doors.leave(door, &mut self.trace, ticket, waker) {
-                Ok(Left { page, call, pledge }) => BatchFuture::waiting(page, call, pledge, false),
+                Ok(Left { page, call, pledge, is_last }) => {
+                    if is_last {
+                        self.shared.lead_crowd(door, &page, call);
+                    }
+                    BatchFuture::waiting(page, call, pledge, false)
+                }
                 Err((ticket, waker)) => self.enter(ticket, waker),
             },
         }

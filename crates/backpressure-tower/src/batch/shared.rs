@@ -142,6 +142,22 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         led == Led::InFlight
     }
 
+    /// Runs the engine for the calls at a door, of which this was the last. Callers are woken once the next may run it.
+    #[inline(never)]
+    pub(super) fn lead_crowd(self: &Arc<Self>, door: usize, page: &Arc<Page<Req, Resp, E>>, call: usize) {
+        let taken = self.lock_inside().take_crowd_lead(door, page, call, self);
+        let Some((mut engine, waker)) = taken else { return };
+        let mut wakers = Vec::new();
+        let done = engine.lead_crowd(&mut Context::from_waker(&waker), &mut wakers);
+        let mut desk = self.lock_inside();
+        let unused = desk.register(page, call, waker);
+        let (after, refused) = desk.end_crowd_lead(engine, done, self);
+        drop(desk);
+        drop((unused, refused));
+        after.carry_out(&self.reporter);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Runs the engine for a call, if that leads. Answers whether it still does.
     pub(super) fn lead_on(&self, call: usize, cx: &mut Context<'_>) -> bool {
         let Some(mut engine) = self.lock().lead_on(call) else { return false };

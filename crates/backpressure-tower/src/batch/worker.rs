@@ -70,6 +70,9 @@ where
     /// through the worker all the same, if the service answers without ever being pending: a caller that never waits would not
     /// let others call.
     ///
+    /// Where several threads call at once, a caller that completes a batch of its thread's calls calls the inner service
+    /// for all of them in `call`, too. What is not answered at once the worker takes over.
+    ///
     /// If this is called in a tokio runtime, the inner service runs in the context of that runtime, whoever calls it.
     pub fn led_by_callers(mut self) -> Self
     where
@@ -98,15 +101,19 @@ where
             return engine.work(cx);
         }
         let waker = cx.waker().clone();
-        let turn = self.shared.lock().take_turn(waker);
+        let turn = self.shared.lock_inside().take_turn(waker);
         match turn {
             Turn::Run(mut engine, _unused) => {
                 let worked = engine.work(cx);
                 if worked.is_pending() {
-                    let refused = self.shared.lock().put_back_engine(engine);
+                    let refused = self.shared.lock_inside().put_back_engine(engine);
                     drop(refused);
                 }
                 worked
+            }
+            Turn::Later(waker) => {
+                waker.wake();
+                Poll::Pending
             }
             Turn::Wait(_replaced) => Poll::Pending,
             Turn::Over(_unused) => Poll::Ready(()),

@@ -7,12 +7,19 @@
 //!        │ nothing to do                │ anybody else comes, drains or goes; the service is not ready
 //!        └───────── worker runs ◀───────┘
 //! ```
+//!
+//! In a crowd, and while the worker is bound to come, whoever is the last to leave a call at a door leads as well, for all who
+//! left theirs there: so callers that run on one thread are answered there. The worker stays away as long as that goes on.
 
+use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::{After, Desk, Phase};
 use crate::batch::engine::Led;
 use crate::batch::erased::ErasedEngine;
+use crate::batch::page::Page;
+use crate::batch::shared::Shared;
 
 /// Who runs the engine, where callers may.
 #[derive(Debug, Default)]
@@ -29,17 +36,26 @@ pub(super) struct Turns {
     pub(super) joined: bool,
     /// Calls since the worker last ran that were over before their callers could wait for anything.
     rushed: u32,
+    /// Whether a caller led for a door since the worker last came.
+    is_crowd_led: bool,
+    /// How often in a row the worker has stayed away because of that.
+    stayed_away: u32,
 }
 
 /// After so many such calls in a row the worker has its turn, and with it whoever else may want to call: a caller
 /// that never waits would otherwise never see that it is not alone.
 const RUSH: u32 = 16;
 
+/// After so many visits in vain the worker has its turn, whoever leads: some may have left their calls where nobody does.
+const PATIENCE: u32 = 4;
+
 /// What the worker is to do.
 #[derive(Debug)]
 pub(in crate::batch) enum Turn {
     /// Run it. The waker is to be dropped outside the lock.
     Run(ErasedEngine, Waker),
+    /// Come again after others have had their turn: callers lead.
+    Later(Waker),
     /// Wait for a caller, and drop what the waker replaced.
     Wait(Option<Waker>),
     Over(Waker),
@@ -48,6 +64,9 @@ pub(in crate::batch) enum Turn {
 impl<Req, Resp, E> Desk<Req, Resp, E> {
     /// The worker comes to run the engine.
     pub(in crate::batch) fn take_turn(&mut self, waker: Waker) -> Turn {
+        if self.stays_away() {
+            return Turn::Later(waker);
+        }
         let is_led = self.turns.leader.take().is_some() || self.turns.engine.is_none();
         self.turns.joined |= is_led && self.queued > 0;
         self.turns.rushed = 0;
@@ -60,6 +79,14 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         self.turns.summoned = true;
         self.turns.is_free = false;
         Turn::Wait(self.worker.replace(waker))
+    }
+
+    /// Whether the worker leaves its turn to the callers that lead.
+    fn stays_away(&mut self) -> bool {
+        let is_led = mem::take(&mut self.turns.is_crowd_led) && self.turns.stayed_away < PATIENCE;
+        let may_wait = is_led && self.gone.is_empty() && !self.is_ending();
+        self.turns.stayed_away = if may_wait { self.turns.stayed_away + 1 } else { 0 };
+        may_wait
     }
 
     /// The engine is not run any more. If everything is over, it is handed out to be dropped.
@@ -98,11 +125,49 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         led: Led,
         at_once: bool,
     ) -> (After, Option<ErasedEngine>) {
-        let summoned = std::mem::take(&mut self.turns.summoned);
+        let summoned = mem::take(&mut self.turns.summoned);
         self.turns.rushed += u32::from(at_once && led == Led::Done);
         let wakes = summoned || led == Led::Stuck || self.turns.rushed >= RUSH;
         self.turns.leader = (led == Led::InFlight && !wakes).then_some(call);
         let worker = if wakes { self.worker.take() } else { None };
         (After { worker, ..After::default() }, self.put_back_engine(engine))
+    }
+
+    /// A call that has just been left at a door, the last there, takes the engine and its own waker to lead for all of them, if
+    /// it is there. If somebody else runs it, the door is opened again.
+    ///
+    /// Only while the worker is bound to come, so that nobody depends on the caller.
+    pub(in crate::batch) fn take_crowd_lead(
+        &mut self,
+        door: usize,
+        page: &Arc<Page<Req, Resp, E>>,
+        call: usize,
+        shared: &Arc<Shared<Req, Resp, E>>,
+    ) -> Option<(ErasedEngine, Waker)> {
+        let is_free = self.turns.engine.is_some() && self.turns.leader.is_none();
+        let leads = is_free && self.worker.is_none() && !self.is_ending();
+        if leads || shared.doors.is_full(door) {
+            self.look_at(door, &shared.doors);
+        }
+        if !leads {
+            self.open_door(shared);
+            return None;
+        }
+        let waker = self.pages.find(page, call)?.waker.take()?;
+        self.turns.engine.take().map(|engine| (engine, waker))
+    }
+
+    /// A caller has run the engine for a door, which is opened again. If it was not `done`, the worker goes on.
+    pub(in crate::batch) fn end_crowd_lead(
+        &mut self,
+        engine: ErasedEngine,
+        done: bool,
+        shared: &Arc<Shared<Req, Resp, E>>,
+    ) -> (After, Option<ErasedEngine>) {
+        self.turns.is_crowd_led = done;
+        let worker = if mem::take(&mut self.turns.summoned) { self.worker.take() } else { None };
+        let refused = self.put_back_engine(engine);
+        self.open_door(shared);
+        (After { worker, ..After::default() }, refused)
     }
 }

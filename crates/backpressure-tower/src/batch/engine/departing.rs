@@ -35,7 +35,7 @@ where
         if self.flights.len() >= self.gate.limit() {
             return Step::Busy;
         }
-        if !is_whole && !self.travelled && !self.lonely && self.is_eager() {
+        if !is_whole && !self.travelled && !self.lonely && !self.is_for_a_door && self.is_eager() {
             self.travelled = true;
             return Step::Yield;
         }
@@ -132,6 +132,7 @@ where
         let after = self.shared.lock_inside().take(self.max_items, self.max_weight, &mut loaded);
         after.carry_out(&self.shared.reporter);
         let Loaded { calls, requests, pages } = loaded;
+        self.news.queued.0 = self.news.queued.0.saturating_sub(calls.len());
         self.pages.learn(pages.into_iter());
         (!calls.is_empty()).then_some((calls, requests, reason))
     }

@@ -67,6 +67,8 @@ where
     curious: bool,
     /// Whether the batch that leaves next has been through the scheduler, so that others could join.
     travelled: bool,
+    /// Whether a caller runs it for those at its door: what lies at others is theirs, and it wakes whoever is answered.
+    is_for_a_door: bool,
     /// Whether the last batch was of one call: then the next does not wait for others to join.
     lonely: bool,
     timer: Timer,
@@ -141,6 +143,7 @@ where
             curious: hooks.sorting.is_some() || hooks.deadline.is_some() || limits.quiet.is_some(),
             hooks,
             travelled: false,
+            is_for_a_door: false,
             lonely: false,
             timer: Timer::default(),
             news: News::default(),
@@ -186,7 +189,12 @@ where
 
     /// Learns of calls that came and callers that went. False if everything is over.
     fn hear(&mut self, now: Instant) -> bool {
-        let goes_on = self.shared.lock().news(&mut self.news, self.sorted);
+        let mut desk = self.shared.lock_inside();
+        if !self.is_for_a_door {
+            desk.look_around(&self.shared);
+        }
+        let goes_on = desk.news(&mut self.news, self.sorted);
+        drop(desk);
         if mem::take(&mut self.news.changed) {
             self.shared.reporter.notify();
         }
@@ -271,7 +279,9 @@ where
         if changed {
             self.shared.reporter.notify();
         }
-        self.wakers.drain(..).for_each(Waker::wake);
+        if !self.is_for_a_door {
+            self.wakers.drain(..).for_each(Waker::wake);
+        }
         self.answered.clear();
         self.answers.clear();
     }

@@ -1,6 +1,6 @@
 //! How an engine is run: by its worker or, for as long as a call takes that is alone, by the caller.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tower_service::Service;
 
@@ -14,6 +14,10 @@ pub(in crate::batch) trait Run {
 
     /// Works for one call, as its task.
     fn lead(&mut self, cx: &mut Context<'_>) -> Led;
+
+    /// Sends the calls that are in the inbox, in one go, as one of those who made them. Whom to wake is added to `wakers`. False
+    /// if the worker has to take over.
+    fn lead_crowd(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool;
 }
 
 /// How far a caller got.
@@ -54,6 +58,7 @@ where
         self.flights.register(cx);
         for _ in 0..TURNS {
             let is_done = match self.step(cx) {
+                Step::Again if self.is_for_a_door && self.news.queued.0 > 0 => false,
                 Step::Again => self.flights.len() == 0 && !self.asked && !self.batches.has_waiting(),
                 Step::Idle | Step::Busy if self.flights.len() > 0 => return Led::InFlight,
                 Step::Idle => true,
@@ -65,5 +70,16 @@ where
             }
         }
         Led::Stuck
+    }
+
+    fn lead_crowd(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool {
+        if self.sorted {
+            return false;
+        }
+        self.is_for_a_door = true;
+        let led = self.lead(cx);
+        self.is_for_a_door = false;
+        wakers.append(&mut self.wakers);
+        led == Led::Done
     }
 }

@@ -1,11 +1,13 @@
 //! The desk, when many threads call at once: calls are left at the [doors](Doors) then.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use backpressure_core::Moved;
 
 use super::Desk;
 use crate::batch::doors::Doors;
+use crate::batch::lanes::Ticket;
 use crate::batch::page::CALLS;
 use crate::batch::shared::Shared;
 
@@ -64,6 +66,17 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         }
     }
 
+    /// The same, for the worker, which has its turn when its thread has nothing else to do: the door of that is opened for as many
+    /// calls as lie there.
+    pub(in crate::batch) fn look_around(&mut self, shared: &Arc<Shared<Req, Resp, E>>) {
+        if self.crowd.is_outside {
+            if shared.doors.mine().is_some_and(|door| self.look_at(door, &shared.doors)) {
+                self.open_door(shared);
+            }
+            self.fetch(&shared.doors, false);
+        }
+    }
+
     /// Fetches the calls that lie outside, and no more may be left there.
     pub(super) fn shut_doors(&mut self, doors: &Doors<Req, Resp, E>) {
         if self.crowd.is_outside {
@@ -72,14 +85,28 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         }
     }
 
+    /// The thread of a door comes to the desk: fetches the calls that lie there. Whether there are any.
+    pub(super) fn look_at(&mut self, door: usize, doors: &Doors<Req, Resp, E>) -> bool {
+        let before = self.queued;
+        doors.empty_one(door, |key, calls| self.absorb(key, calls));
+        self.count_since(before)
+    }
+
     #[inline(never)]
     fn fetch(&mut self, doors: &Doors<Req, Resp, E>, shut: bool) {
         let before = self.queued;
-        doors.empty(shut, |key, calls| {
-            self.queued += calls.len();
-            self.inbox_weight += calls.iter().map(|(ticket, _)| ticket.weight as u128).sum::<u128>();
-            self.pages.absorb(key, calls.drain(..));
-        });
+        doors.empty(shut, |key, calls| self.absorb(key, calls));
+        self.count_since(before);
+    }
+
+    fn absorb(&mut self, key: usize, calls: &mut Vec<(Ticket<Req>, Waker)>) {
+        self.queued += calls.len();
+        self.inbox_weight += calls.iter().map(|(ticket, _)| ticket.weight as u128).sum::<u128>();
+        self.pages.absorb(key, calls.drain(..));
+    }
+
+    /// Counts the calls that were fetched since so many were queued. Whether there are any.
+    fn count_since(&mut self, before: usize) -> bool {
         let came = self.queued - before;
         if came > 0 {
             self.pending += came;
@@ -90,6 +117,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
             let has_changed = self.publish(Moved::NOTHING);
             self.crowd.note_change(has_changed);
         }
+        came > 0
     }
 
     /// Opens the door of this thread, if the worker is bound to come, for as many calls as do not change the state: near an

@@ -41,6 +41,36 @@ fn crowded(capacity: usize) -> (Handle, Worker) {
     (handle, worker)
 }
 
+/// The same, with callers that lead.
+fn crowded_and_led<F>(
+    capacity: usize,
+    inner: fn(Vec<usize>) -> F,
+) -> (Handle, BatchWorker<ServiceFn<fn(Vec<usize>) -> F>, usize, usize>)
+where
+    F: Future<Output = Result<Vec<usize>, Infallible>> + Send + 'static,
+{
+    let layer = BatchLayer::builder().capacity(capacity).build().expect("a sound layer");
+    let (handle, worker) = Batch::pair(service_fn(inner), &layer);
+    let mut worker = worker.led_by_callers();
+    assert!(poll(&mut worker, Waker::noop()).is_pending());
+    handle.shared.lock().expect_crowd();
+    (handle, worker)
+}
+
+/// Calls until somebody has led, if somebody does.
+fn call_until_led(handle: &mut Handle) -> Vec<Call> {
+    let answered = |handle: &Handle| handle.gauge().snapshot().counts.delivered;
+    let (before, mut calls) = (answered(handle), Vec::new());
+    while calls.len() < 2 * CALLS && answered(handle) == before {
+        calls.push(call(handle, calls.len()));
+    }
+    calls
+}
+
+fn all_are_answered(calls: &mut [Call]) -> bool {
+    calls.iter_mut().all(|call| matches!(poll(call, Waker::noop()), Poll::Ready(Ok(_))))
+}
+
 fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
@@ -264,4 +294,111 @@ fn a_full_page_is_not_replaced_before_its_calls_are_fetched() {
     doors.open(0, CALLS, || page(8), |_| false);
     assert!(doors.is_open(0, None));
     doors.forget();
+}
+
+#[test]
+fn w2_whoever_leaves_the_last_call_at_a_door_leads_for_all_of_them() {
+    let (mut handle, mut worker) = crowded_and_led(1024, |batch| ready(Ok(batch)));
+    for _ in 0..3 {
+        let mut calls = call_until_led(&mut handle);
+        assert!(calls.len() <= CALLS + 1 && all_are_answered(&mut calls), "without the worker");
+    }
+    let mut last = call(&mut handle, 7);
+    let wakes = Arc::new(Wakes::default());
+    assert!(poll(&mut worker, &Arc::clone(&wakes).into()).is_pending());
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "it comes again: somebody has led");
+    assert!(poll(&mut last, Waker::noop()).is_pending());
+    run(&mut worker);
+    assert!(matches!(poll(&mut last, Waker::noop()), Poll::Ready(Ok(7))));
+    let counts = handle.gauge().snapshot().counts;
+    assert!(counts.balances() && counts.queued + counts.in_flight == 0, "{counts:?}");
+}
+
+#[test]
+fn w3_a_caller_that_leads_is_not_woken_for_its_own_answer() {
+    let (mut handle, _worker) = crowded_and_led(1024, |batch| ready(Ok(batch)));
+    let mut calls = Vec::new();
+    let tokens: Vec<_> = (0..=CALLS).map(|_| Arc::new(Wakes::default())).collect();
+    while handle.gauge().snapshot().counts.delivered == 0 {
+        calls.push(call_as(&mut handle, calls.len(), &Arc::clone(&tokens[calls.len()]).into()));
+    }
+    let (leader, others) = tokens[..calls.len()].split_last().expect("somebody");
+    assert!(others.iter().all(|token| token.0.load(Ordering::SeqCst) == 1));
+    assert_eq!(leader.0.load(Ordering::SeqCst), 0);
+    assert!(all_are_answered(&mut calls));
+    assert!(tokens.iter().all(|token| Arc::strong_count(token) == 1), "no waker is left behind");
+}
+
+#[test]
+fn s6_a_call_at_a_door_where_nobody_leads_is_answered_whoever_leads_elsewhere() {
+    let (mut handle, mut worker) = crowded_and_led(1024, |batch| ready(Ok(batch)));
+    let mut led = call_until_led(&mut handle);
+    let mut other = handle.clone();
+    let token = Arc::new(Wakes::default());
+    let waker = Arc::clone(&token).into();
+    let _lonely = elsewhere(&mut other, |other| [call(other, 1), call_as(other, 2, &waker)]);
+    let mut visits = 0;
+    while token.0.load(Ordering::SeqCst) == 0 {
+        led.extend(call_until_led(&mut handle));
+        assert!(poll(&mut worker, Waker::noop()).is_pending());
+        visits += 1;
+        assert!(visits < 10, "the worker stays away");
+    }
+    assert!(visits > 1 && all_are_answered(&mut led), "{visits}");
+}
+
+#[test]
+fn a_door_is_opened_again_while_somebody_else_leads() {
+    let (mut handle, mut worker) = crowded_and_led(1024, |batch| ready(Ok(batch)));
+    let _first = call(&mut handle, 0);
+    let engine = handle.shared.lock_inside().take_out_engine().expect("an engine");
+    let mut calls: Vec<Call> = (1..3 * CALLS).map(|request| call(&mut handle, request)).collect();
+    assert!(handle.shared.lock_inside().put_back_engine(engine).is_none());
+    assert!(at_the_desk(&handle) > CALLS && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
+    calls.extend(call_until_led(&mut handle));
+    assert!(all_are_answered(&mut calls), "the next that leads answers everyone who came before");
+    run(&mut worker);
+}
+
+#[test]
+fn s6_the_worker_takes_over_what_is_not_answered_at_once() {
+    let (mut handle, mut worker) = crowded_and_led(1024, |batch| {
+        let mut waits = true;
+        std::future::poll_fn(move |cx| {
+            if std::mem::take(&mut waits) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(batch.clone()))
+        })
+    });
+    let mut calls = call_until_led(&mut handle);
+    assert!(calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
+    (0..8).for_each(|_| assert!(poll(&mut worker, Waker::noop()).is_pending()));
+    assert!(all_are_answered(&mut calls));
+}
+
+#[test]
+fn s8_a_panic_in_the_batch_of_one_who_leads_fails_that_batch_only() {
+    let (mut handle, _worker) = crowded_and_led(1024, |batch| {
+        assert!(batch.iter().all(|n| *n != 3), "as told");
+        ready(Ok(batch))
+    });
+    let mut calls: Vec<Call> = (0..=CALLS).map(|request| call(&mut handle, request)).collect();
+    let panicked = |call: &mut Call| matches!(poll(call, Waker::noop()), Poll::Ready(Err(BatchError::Panicked)));
+    let failed = calls.iter_mut().filter_map(|call| panicked(call).then_some(())).count();
+    assert!(failed > 3, "{failed}");
+    let mut calls: Vec<Call> = (0..3 * CALLS).map(|_| call(&mut handle, 0)).collect();
+    assert!(calls.iter_mut().any(|call| matches!(poll(call, Waker::noop()), Poll::Ready(Ok(0)))));
+}
+
+#[test]
+fn t6_the_end_meets_one_who_would_lead() {
+    let (mut handle, worker) = crowded_and_led(1024, |batch| ready(Ok(batch)));
+    let mut calls = vec![call(&mut handle, 0), call(&mut handle, 1)];
+    let mut ready: Vec<Handle> = vec![handle.clone(); CALLS];
+    assert!(ready.iter_mut().all(is_ready));
+    drop(worker);
+    calls.extend(ready.iter_mut().map(|handle| handle.call(2)));
+    assert!(calls.iter_mut().all(|call| matches!(poll(call, Waker::noop()), Poll::Ready(Err(BatchError::Closed)))));
 }
