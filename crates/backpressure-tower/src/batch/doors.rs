@@ -129,8 +129,8 @@ impl<Req, Resp, E> Doors<Req, Resp, E> {
         lock(&self.doors[door].0.mat).used == CALLS
     }
 
-    /// Opens a door for so many calls more, for its quota, or for as many as its page has room for. `page` makes a page if there is none with
-    /// room, `place` takes places for those who come.
+    /// Opens a door for so many calls in all, but for no more than its quota or than its page has room for. `page` makes a page
+    /// if there is none with room, `place` takes places for those who come.
     pub(super) fn open(
         &self,
         door: usize,

@@ -17,9 +17,9 @@
 //! [door](doors::Doors) instead, one for each of a few threads, and are fetched by whoever opens the desk next.
 //!
 //! One task at a time runs the [engine](engine::Engine): the worker or, as long as there is no more than one call, that call's
-//! own task, which then leads. So does, at a door, the task that leaves the last call there before it is shut: it answers
-//! those who called on its thread, where they are woken, so that threads have little to do with each other. When it is not run it lies at the desk, and it is taken from there and put back under
-//! the lock that says who is to be woken.
+//! own task, which then leads. So does the task that leaves the last call for which a door is open: it sees to those who
+//! called on its thread, which is where they are woken, so that threads have little to do with each other. While the engine
+//! is not run it lies at the desk. It is taken from there and put back under the lock that says who is to be woken.
 
 mod answers;
 mod batches;

@@ -66,8 +66,8 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         }
     }
 
-    /// The same, for the worker, which has its turn when its thread has nothing else to do: the door of that is opened for as many
-    /// calls as lie there.
+    /// The same, for the worker, which has its turn when its thread has nothing else to do: what lies at the door of that thread is
+    /// all that is to be expected there at a time.
     pub(in crate::batch) fn look_around(&mut self, shared: &Arc<Shared<Req, Resp, E>>) {
         if self.crowd.is_outside {
             if shared.doors.mine().is_some_and(|door| self.look_at(door, &shared.doors)) {
