@@ -57,6 +57,7 @@ mod error;
 mod exclusive;
 mod lease;
 mod many;
+mod offers;
 mod patience;
 mod permit;
 mod place;

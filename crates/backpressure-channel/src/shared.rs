@@ -1,20 +1,19 @@
-//! What both ends share, and every operation on it.
+//! What both ends share, and how it is kept in order.
 //!
 //! One short critical section an operation. What runs user code happens after the lock is released: wakers are woken and
 //! dropped, watchers notified, lost items disposed of. [`After`] collects what is left to do.
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy, Tag,
-    Tally, lock,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Strategy, Tag, Tally, lock,
 };
 
 use crate::demand::Demand;
-use crate::error::{SendError, Sent};
+use crate::error::Sent;
 use crate::lease::Lease;
+use crate::offers::WhenFull;
 use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
@@ -26,7 +25,7 @@ pub(crate) struct Shared<T> {
     pub(crate) reporter: Reporter,
     pub(crate) gauge: Gauge,
     pub(crate) strategy: Strategy,
-    when_full: WhenFull,
+    pub(crate) when_full: WhenFull,
     /// Whether it matters what items weigh or how they rank.
     pub(crate) minds_tags: bool,
     /// What a plain send answers. It is read as a whole: were it made on the spot, only its tag would be written, and whoever
@@ -53,28 +52,6 @@ pub(crate) struct After {
     producer: Option<Waker>,
     /// Whether another producer may be served.
     more: bool,
-}
-
-/// What comes of an offer to a channel that is full.
-#[derive(Debug)]
-enum WhenFull {
-    HandBack,
-    Discard,
-    /// One of the two, but there are hooks that want to know.
-    Tell,
-    /// That is for the buffer to say.
-    Ask,
-}
-
-impl WhenFull {
-    const fn of<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
-        match strategy {
-            Strategy::Block { .. } | Strategy::Reject if hooks.is_empty() => Self::HandBack,
-            Strategy::DropNewest if hooks.is_empty() => Self::Discard,
-            Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest => Self::Tell,
-            _ => Self::Ask,
-        }
-    }
 }
 
 impl<T> Shared<T> {
@@ -113,175 +90,6 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn tag(&self, item: &T) -> Tag {
         self.hooks.tag(item)
-    }
-
-    /// Puts an item into the queue, where that is all there is to an offer.
-    ///
-    /// # Errors
-    ///
-    /// The item, which is still [to be offered](Self::offer_closely), and the lock.
-    #[inline(always)]
-    pub(crate) fn push(&self, item: T) -> Result<(), (MutexGuard<'_, Inner<T>>, T)> {
-        self.push_under(self.lock(), item)
-    }
-
-    #[inline(always)]
-    fn push_under<'a>(
-        &'a self,
-        mut inner: MutexGuard<'a, Inner<T>>,
-        item: T,
-    ) -> Result<(), (MutexGuard<'a, Inner<T>>, T)> {
-        match inner.push(item) {
-            Ok(receiver) => {
-                drop(inner);
-                if let Some(receiver) = receiver {
-                    receiver.wake();
-                }
-                Ok(())
-            }
-            Err(item) => Err((inner, item)),
-        }
-    }
-
-    /// Offers an item under the strategy, and counts it if it comes back. Nobody overtakes a producer that waits.
-    #[inline(always)]
-    pub(crate) fn offer(&self, mut item: T, tag: Tag) -> Result<Sent, SendError<T>> {
-        let mut inner = self.lock();
-        if inner.buffer.exchange(&mut item) {
-            return Ok(self.exchanged(inner, item));
-        }
-        match self.push_under(inner, item) {
-            Ok(()) => Ok(self.accepted),
-            Err((inner, item)) => self.reported(self.offer_closely(inner, item, tag)),
-        }
-    }
-
-    /// Offers an item under the strategy.
-    pub(crate) fn offer_uncounted(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
-        match self.push(item) {
-            Ok(()) => Ok(self.accepted),
-            Err((inner, item)) => self.offer_closely(inner, item, tag),
-        }
-    }
-
-    /// Offers an item where there is more to it than putting it into the queue.
-    #[inline(never)]
-    pub(crate) fn offer_closely(
-        &self,
-        mut inner: MutexGuard<'_, Inner<T>>,
-        mut item: T,
-        tag: Tag,
-    ) -> Result<Sent, SendError<T>> {
-        if inner.buffer.exchange(&mut item) {
-            return Ok(self.exchanged(inner, item));
-        }
-        inner.look_before_an_edge();
-        let offer = if inner.waiters.is_empty() || inner.buffer.is_closed() {
-            inner.buffer.offer(item, tag)
-        } else {
-            Offer::Full(item)
-        };
-        self.conclude(inner, offer)
-    }
-
-    /// Whether it is known without the lock that there is no room, and the strategy makes none: the offer of an item,
-    /// whatever its weight and rank, comes to [this](Self::turn_away).
-    #[inline]
-    pub(crate) fn turns_away(&self) -> bool {
-        !matches!(self.when_full, WhenFull::Ask) && self.reporter.is_full()
-    }
-
-    /// Answers an offer without the lock, and counts it.
-    #[inline]
-    pub(crate) fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
-        match self.when_full {
-            WhenFull::HandBack => {
-                self.reporter.rejected();
-                Err(SendError::Full(item))
-            }
-            WhenFull::Discard => {
-                self.reporter.refused(DropReason::Overflow);
-                Ok(Sent::Dropped(DropReason::Overflow))
-            }
-            WhenFull::Tell | WhenFull::Ask => self.turn_away_and_tell(item),
-        }
-    }
-
-    #[inline(never)]
-    fn turn_away_and_tell(&self, item: T) -> Result<Sent, SendError<T>> {
-        // Whoever weighs and ranks is shown every item that is offered.
-        self.tag(&item);
-        match self.strategy {
-            Strategy::DropNewest => Ok(self.refuse(item, DropReason::Overflow)),
-            _ => self.reported(Err(SendError::Full(item))),
-        }
-    }
-
-    /// Counts an item that comes back to its producer.
-    #[inline]
-    pub(crate) fn reported(&self, sent: Result<Sent, SendError<T>>) -> Result<Sent, SendError<T>> {
-        if sent.is_err() {
-            self.reporter.rejected();
-        }
-        sent
-    }
-
-    /// Uses up a reserved slot.
-    pub(crate) fn fill(&self, item: T, tag: Tag, reserved_weight: usize) -> Result<Sent, SendError<T>> {
-        let mut inner = self.lock();
-        let offer = inner.buffer.fill(item, tag, reserved_weight);
-        let after = inner.rearranged();
-        drop(inner);
-        self.carry_out(after);
-        match offer {
-            Offer::Full(item) => Err(SendError::Full(item)),
-            Offer::Closed(item) => Err(SendError::Closed(item)),
-            Offer::Accepted | Offer::AcceptedEvicting(_) | Offer::Dropped(..) => Ok(Sent::Accepted),
-        }
-    }
-
-    /// As many are queued as before, so nobody has anything to do.
-    #[inline]
-    fn exchanged(&self, mut inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
-        let Inner { recorder, buffer, .. } = &mut *inner;
-        recorder.exchanged(buffer);
-        drop(inner);
-        self.hooks.dispose([oldest], DropReason::Evicted);
-        Sent::Evicting(NonZeroUsize::MIN)
-    }
-
-    #[inline(always)]
-    fn conclude(&self, mut inner: MutexGuard<'_, Inner<T>>, offer: Offer<T>) -> Result<Sent, SendError<T>> {
-        match offer {
-            Offer::Accepted => {
-                let after = inner.arrived(Moved::NOTHING);
-                drop(inner);
-                self.carry_out(after);
-                Ok(Sent::Accepted)
-            }
-            Offer::AcceptedEvicting(evicted) => {
-                let count = evicted.count();
-                let after = inner.arrived(Moved::discarded(DropReason::Evicted, count));
-                drop(inner);
-                self.carry_out(after);
-                self.hooks.dispose(evicted, DropReason::Evicted);
-                Ok(count.try_into().map_or(Sent::Accepted, Sent::Evicting))
-            }
-            Offer::Dropped(item, reason) => {
-                drop(inner);
-                Ok(self.refuse(item, reason))
-            }
-            Offer::Full(item) => Err(SendError::Full(item)),
-            Offer::Closed(item) => Err(SendError::Closed(item)),
-        }
-    }
-
-    /// Discards an item that did not enter.
-    #[inline]
-    fn refuse(&self, item: T, reason: DropReason) -> Sent {
-        self.reporter.refused(reason);
-        self.hooks.dispose([item], reason);
-        Sent::Dropped(reason)
     }
 
     /// Closes the intake and wakes everyone. What is queued stays.
@@ -344,7 +152,7 @@ impl<T> Inner<T> {
     /// Takes an item in where that is all: it changes no state, and nobody waits for room. Answers the waker of the receiver if
     /// this is what it waits for.
     #[inline]
-    fn push(&mut self, item: T) -> Result<Option<Waker>, T> {
+    pub(crate) fn push(&mut self, item: T) -> Result<Option<Waker>, T> {
         if self.recorder.is_edge(self.buffer.held() + 1) || !self.waiters.is_empty() {
             return Err(item);
         }
