@@ -319,6 +319,23 @@ fn w2_a_caller_that_leads_for_a_door_meets_one_that_comes() {
     }
 }
 
+/// Nobody else would wake the one that waits.
+#[test]
+fn w2_a_caller_that_leads_for_a_door_wakes_one_that_waits() {
+    model(|| {
+        let layer = BatchLayer::builder().capacity(16).max_items(2).build().expect("a sound layer");
+        let (mut batch, worker) = Batch::pair(Double { slowly: false }, &layer);
+        let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), worker.led_by_callers());
+        let first = thread::spawn(move || block_on(start(&mut other, 1).expect("a place")).expect("an answer"));
+        let calls = [2, 3, 4].map(|request| start(&mut batch, request).expect("a place"));
+        drop(batch);
+        block_on(worker);
+        assert_eq!(first.join().expect("an answer"), 2);
+        assert_eq!(calls.map(|call| block_on(call).expect("an answer")), [4, 6, 8]);
+        assert_over(&gauge, 4);
+    });
+}
+
 #[test]
 fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
     model(|| {
