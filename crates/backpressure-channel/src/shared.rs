@@ -157,7 +157,8 @@ impl<T> Inner<T> {
             return Err(item);
         }
         self.buffer.push(item)?;
-        self.recorder.pushed_within(&self.buffer);
+        let changed = self.recorder.pushed(&self.buffer);
+        debug_assert!(!changed, "there was no edge");
         Ok(self.rouse())
     }
 

@@ -135,16 +135,9 @@ impl Recorder {
     #[inline]
     #[must_use = "a change of state has to be notified"]
     pub fn pushed<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
-        self.pushed_within(buffer);
-        self.is_edge(buffer.held()) && self.look(buffer)
-    }
-
-    /// The same for an item that was known not to change the state: there was no [edge](Self::is_edge) at what is held now.
-    #[inline]
-    pub fn pushed_within<T>(&mut self, buffer: &BoundedBuffer<T>) {
         self.accepted = buffer.accepted();
         self.shared.ledger.accept(self.accepted);
-        self.shared.level.hold(buffer.held_before_taken());
+        self.hold(buffer)
     }
 
     /// Publishes that the consumer took an item that was [popped](BoundedBuffer::pop). Nothing else has happened, unless
