@@ -19,28 +19,45 @@ pub(crate) struct Reading {
 /// The database, and the one connection that writes to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
+    file: Arc<Scratch>,
+}
+
+/// A database file, which goes with the last who use it.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn remove(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = self.0.clone().into_os_string();
+            file.push(suffix);
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.remove();
+    }
 }
 
 impl Store {
-    /// An empty database in the directory for temporary files.
+    /// An empty database in the directory for temporary files, until the last clone of this is dropped.
     pub(crate) fn fresh(name: &str) -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("backpressure-{name}-{}.db", std::process::id()));
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(suffix);
-            let _ = std::fs::remove_file(PathBuf::from(file));
-        }
-        let connection = open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = Scratch(path);
+        file.remove();
+        let connection = open(&file.0).with_context(|| format!("cannot open {}", file.0.display()))?;
         connection.execute_batch(
             "CREATE TABLE reading (device TEXT NOT NULL, at_ms INTEGER NOT NULL, value REAL NOT NULL)",
         )?;
-        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), file: Arc::new(file) })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.file.0
     }
 
     /// Writes all readings or none.
@@ -63,7 +80,7 @@ impl Store {
     }
 
     pub(crate) fn count(&self) -> anyhow::Result<u64> {
-        let rows: i64 = open(&self.path)?.query_row("SELECT count(*) FROM reading", [], |row| row.get(0))?;
+        let rows: i64 = open(self.path())?.query_row("SELECT count(*) FROM reading", [], |row| row.get(0))?;
         Ok(rows.unsigned_abs())
     }
 
@@ -73,10 +90,10 @@ impl Store {
         after: Duration,
         lasting: Duration,
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
-        let path = Arc::clone(&self.path);
+        let file = Arc::clone(&self.file);
         async move {
             tokio::time::sleep(after).await;
-            let other = open(&path)?;
+            let other = open(&file.0)?;
             let lock = move || other.execute_batch("BEGIN IMMEDIATE").map(|()| other);
             let other = tokio::task::spawn_blocking(lock).await??;
             tokio::time::sleep(lasting).await;
