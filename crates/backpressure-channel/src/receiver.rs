@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
 use futures_core::{FusedStream, Stream};
 
-use crate::budget::budgeted;
+use crate::budget::Share;
 use crate::demand::Demand;
 use crate::exclusive::Exclusive;
 use crate::recv::{Recv, RecvMany};
@@ -23,6 +23,7 @@ pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
     /// What it takes of its lease. Here, since what is shared lies where producers write.
     tally: Tally,
+    share: Share,
     /// The next items, taken out already but still in the books.
     lease: Exclusive<VecDeque<T>>,
 }
@@ -48,7 +49,7 @@ pub struct Backlog {
 
 impl<T> Receiver<T> {
     pub(crate) const fn new(shared: Arc<Shared<T>>, tally: Tally) -> Self {
-        Self { shared, tally, lease: Exclusive::new(VecDeque::new()) }
+        Self { shared, tally, share: Share::new(), lease: Exclusive::new(VecDeque::new()) }
     }
 
     /// Waits for the next item. `None` once the channel is closed and empty.
@@ -138,6 +139,17 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// The same, with a share of the task's budget.
+    #[inline]
+    pub(crate) fn poll_recv_budgeted(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let taken = std::task::ready!(self.share.poll(cx));
+        let polled = self.poll_recv(cx);
+        if polled.is_ready() {
+            self.share.keep(taken);
+        }
+        polled
+    }
+
     #[inline(never)]
     fn poll_recv_locked(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if let Some(item) = self.try_recv_locked() {
@@ -222,7 +234,7 @@ impl<T> Stream for Receiver<T> {
     type Item = T;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        budgeted(cx, |cx| self.get_mut().poll_recv(cx))
+        self.get_mut().poll_recv_budgeted(cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -19,7 +19,7 @@ impl<T> Future for Recv<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        budgeted(cx, |cx| self.receiver.poll_recv(cx))
+        self.receiver.poll_recv_budgeted(cx)
     }
 }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use backpressure_core::{DropReason, Gauge, Strategy, Tag};
 use futures_sink::Sink;
 
+use crate::budget::Share;
 use crate::error::{SendError, Sent, SentMany, SinkError};
 use crate::exclusive::Exclusive;
 use crate::permit::{Permit, Reserve};
@@ -25,6 +26,7 @@ use crate::sync::{Arc, Ordering};
 pub struct Sender<T> {
     pub(crate) shared: Arc<Shared<T>>,
     slot: Slot,
+    share: Share,
     /// An item that was started as a sink and is too heavy for the room left: it enters as soon as there is enough.
     heavy: Exclusive<Option<(T, Tag)>>,
 }
@@ -47,7 +49,7 @@ impl Slot {
 
 impl<T> Sender<T> {
     pub(crate) const fn new(shared: Arc<Shared<T>>) -> Self {
-        Self { shared, slot: Slot::NONE, heavy: Exclusive::new(None) }
+        Self { shared, share: Share::new(), slot: Slot::NONE, heavy: Exclusive::new(None) }
     }
 
     /// Sends an item, waiting for room if the strategy is [`Strategy::Block`]; the other strategies answer at once.
@@ -67,7 +69,7 @@ impl<T> Sender<T> {
     /// Inside a tokio runtime without time enabled, when it has to wait and the longest wait is not [`Duration::MAX`](std::time::Duration::MAX).
     #[inline]
     pub fn send(&self, item: T) -> Sending<'_, T> {
-        Sending::new(&self.shared, item)
+        Sending::new(&self.shared, &self.share, item)
     }
 
     /// Sends an item if the channel takes it at once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backpressure_core::{Strategy, Tag};
 
-use crate::budget::{keep, poll_budget};
+use crate::budget::Share;
 use crate::error::{SendError, Sent};
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
@@ -19,6 +19,7 @@ use crate::sync::MutexGuard;
 #[must_use = "nothing is sent unless this is awaited"]
 pub struct Sending<'a, T> {
     shared: &'a Shared<T>,
+    share: &'a Share,
     item: Option<T>,
     tag: Tag,
     place: Place,
@@ -36,9 +37,9 @@ impl<T> Drop for Sending<'_, T> {
 
 impl<'a, T> Sending<'a, T> {
     #[inline]
-    pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
+    pub(crate) fn new(shared: &'a Shared<T>, share: &'a Share, item: T) -> Self {
         let tag = shared.tag(&item);
-        Self { shared, item: Some(item), tag, place: Place::Nowhere, patience: Patience::NEW }
+        Self { shared, share, item: Some(item), tag, place: Place::Nowhere, patience: Patience::NEW }
     }
 }
 
@@ -51,13 +52,13 @@ impl<T> Future for Sending<'_, T> {
     // In line, or the answer would be written to memory and read back by whoever awaits it: a sixth of the whole.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let taken = ready!(poll_budget(cx));
         let this = self.get_mut();
+        let taken = ready!(this.share.poll(cx));
         let item = this.item.take().expect("a finished send is not polled again");
         let polled = match this.place {
             Place::Nowhere => match this.shared.push(item) {
                 Ok(()) => {
-                    keep(taken);
+                    this.share.keep(taken);
                     return Poll::Ready(Ok(this.shared.accepted));
                 }
                 Err((inner, item)) => this.poll_offer(inner, item, cx),
@@ -65,7 +66,7 @@ impl<T> Future for Sending<'_, T> {
             Place::Queued { .. } => this.poll_turn(item, cx),
         };
         if polled.is_ready() {
-            keep(taken);
+            this.share.keep(taken);
         }
         polled
     }

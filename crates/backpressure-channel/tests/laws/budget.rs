@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use backpressure_channel::Sent;
 use backpressure_core::Strategy;
@@ -42,7 +43,7 @@ async fn d5_without_budget_everything_yields_with_its_waker_woken_and_changes_no
 
 #[tokio::test]
 async fn d5_others_have_their_turn_beside_one_that_never_has_to_wait() {
-    const MANY: usize = 1000;
+    const MANY: usize = 4000;
     let turns = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&turns);
     let other = tokio::spawn(async move {
@@ -67,4 +68,39 @@ async fn d5_others_have_their_turn_beside_one_that_never_has_to_wait() {
     }
     assert!(had_turns(), "beside a stream");
     other.abort();
+}
+
+#[tokio::test]
+async fn d5_a_few_sends_and_a_few_receives_share_a_unit_of_budget() {
+    let (tx, mut rx) = open(1000, Strategy::DropOldest);
+    let budget = poll_fn(|cx| Poll::Ready(spend(cx, usize::MAX))).await;
+    for (units, operations) in [(1, 4), (2, 8), (3, 12)] {
+        tokio::task::yield_now().await;
+        let sent = poll_fn(|cx| {
+            spend(cx, budget - units);
+            Poll::Ready((0..).take_while(|&n| Task::new(tx.send(n)).poll().is_ready()).count())
+        });
+        assert_eq!(sent.await, operations);
+        tokio::task::yield_now().await;
+        let received = poll_fn(|cx| {
+            spend(cx, budget - units);
+            Poll::Ready((0..).take_while(|_| Task::new(rx.recv()).poll().is_ready()).count())
+        });
+        assert_eq!(received.await, operations);
+    }
+}
+
+#[tokio::test]
+async fn d5_waiting_uses_up_no_budget() {
+    let (tx, mut rx) = open(1, Strategy::Block { max_wait: Duration::MAX });
+    fill(&tx, [1]);
+    let budget = poll_fn(|cx| Poll::Ready(spend(cx, usize::MAX))).await;
+    tokio::task::yield_now().await;
+    let left = poll_fn(|cx| {
+        assert!(Task::new(tx.send(2)).poll().is_pending());
+        assert_eq!(rx.try_recv(), Some(1));
+        assert!(Task::new(rx.recv()).poll().is_pending());
+        Poll::Ready(spend(cx, usize::MAX))
+    });
+    assert_eq!(left.await, budget);
 }
