@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
-#[cfg(feature = "tokio")]
 use pin_project_lite::pin_project;
 
 /// Tokio's clock where tokio is, so that a paused clock is followed; the system's elsewhere.
@@ -24,11 +23,11 @@ pub(crate) fn now() -> Instant {
 #[derive(Debug)]
 pub(crate) struct Patience {
     /// Boxed, so that a send that need not wait stays small.
-    timer: Option<(Instant, Pin<Box<Timer>>)>,
+    alarm: Option<Pin<Box<Alarm>>>,
 }
 
 impl Patience {
-    pub(crate) const NEW: Self = Self { timer: None };
+    pub(crate) const NEW: Self = Self { alarm: None };
 
     /// Ready once this much time has passed since the first poll. A wait too long for the clock never ends.
     pub(crate) fn poll(&mut self, max_wait: Duration, cx: &mut Context<'_>) -> Poll<()> {
@@ -36,15 +35,38 @@ impl Patience {
             return Poll::Pending;
         }
         let now = now();
-        if self.timer.is_none() {
+        if self.alarm.is_none() {
             let Some(deadline) = now.checked_add(max_wait) else { return Poll::Pending };
-            self.timer = Some((deadline, Box::pin(timer(deadline, max_wait))));
+            self.alarm = Some(Box::pin(Alarm { deadline, timer: timer(deadline, max_wait) }));
         }
-        match &mut self.timer {
-            Some((deadline, _)) if *deadline <= now => Poll::Ready(()),
-            Some((_, timer)) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
+        let Some(alarm) = &mut self.alarm else { return Poll::Pending };
+        let alarm = alarm.as_mut().project();
+        if *alarm.deadline <= now { Poll::Ready(()) } else { alarm.timer.poll(cx) }
+    }
+}
+
+impl Drop for Patience {
+    /// In line for all those who did not have to wait.
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
+            retire(alarm);
         }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn retire(alarm: Pin<Box<Alarm>>) {
+    drop(alarm);
+}
+
+pin_project! {
+    #[derive(Debug)]
+    struct Alarm {
+        deadline: Instant,
+        #[pin]
+        timer: Timer,
     }
 }
 
