@@ -76,54 +76,73 @@ where
 {
     type Output = Result<R::Response, R::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            match this.stage.as_mut().project() {
-                StageProjection::Running { future, permit } => {
-                    if let Some(permit) = permit {
-                        permit.began();
-                    }
-                    let unless_it_panics = FreeOnDrop(permit);
-                    let polled = future.poll(cx);
-                    std::mem::forget(unless_it_panics);
-                    let Poll::Ready(result) = polled else { return Poll::Pending };
-                    let Some(call) = this.call.take() else { return Poll::Pending };
-                    let judged = permit.take().map(|permit| (this.respond.outcome(&result), permit));
-                    // In this order: the next call finds what this one has used.
-                    this.stage.set(Stage::Done);
-                    let mut state = State::Normal;
-                    let permit = judged.and_then(|(outcome, mut permit)| {
-                        if !R::HOLDS {
-                            permit.finish(outcome);
-                            return None;
-                        }
-                        permit.answered(outcome);
-                        state = permit.state();
-                        Some(permit)
-                    });
-                    return Poll::Ready(this.respond.answer(call, result, permit, state));
+            let mut this = self.as_mut().project();
+            let StageProjection::Running { future, permit } = this.stage.as_mut().project() else {
+                match ready!(self.as_mut().poll_unmade(cx)) {
+                    Some(answer) => return Poll::Ready(answer),
+                    None => continue,
                 }
-                StageProjection::Shed { overloaded } => {
-                    let overloaded = *overloaded;
-                    let Some(call) = this.call.take() else { return Poll::Pending };
-                    return Poll::Ready(this.respond.shed(call, overloaded));
-                }
-                StageProjection::Parked { parked } => {
-                    let admitted = match parked.as_mut() {
-                        Some(parked) => ready!(parked.poll(cx)),
-                        None => return Poll::Pending,
-                    };
-                    let Some(waited) = parked.take() else { return Poll::Pending };
-                    let next = match admitted {
-                        Ok(()) => waited.call(),
-                        Err(Unmade::Shed(overloaded)) => Stage::shed(overloaded),
-                        Err(Unmade::Failed(error)) => return Poll::Ready(Err(this.respond.failed(error))),
-                    };
-                    this.stage.set(next);
-                }
-                StageProjection::Done => return Poll::Pending,
+            };
+            if let Some(permit) = permit {
+                permit.began();
             }
+            let unless_it_panics = FreeOnDrop(permit);
+            let polled = future.poll(cx);
+            std::mem::forget(unless_it_panics);
+            let Poll::Ready(result) = polled else { return Poll::Pending };
+            let Some(call) = this.call.take() else { return Poll::Pending };
+            let judged = permit.take().map(|permit| (this.respond.outcome(&result), permit));
+            // In this order: the next call finds what this one has used.
+            this.stage.set(Stage::Done);
+            let mut state = State::Normal;
+            let permit = judged.and_then(|(outcome, mut permit)| {
+                if !R::HOLDS {
+                    permit.finish(outcome);
+                    return None;
+                }
+                permit.answered(outcome);
+                state = permit.state();
+                Some(permit)
+            });
+            return Poll::Ready(this.respond.answer(call, result, permit, state));
+        }
+    }
+}
+
+impl<S, Req, R> ShedFuture<S, Req, R>
+where
+    S: Service<Req>,
+    R: Responder<Req, S::Response, S::Error>,
+{
+    /// Ready with an answer for a call that is not made, or with `None` once it is.
+    #[inline(never)]
+    fn poll_unmade(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response, R::Error>>> {
+        let mut this = self.project();
+        match this.stage.as_mut().project() {
+            StageProjection::Running { .. } => Poll::Ready(None),
+            StageProjection::Shed { overloaded } => {
+                let overloaded = *overloaded;
+                let Some(call) = this.call.take() else { return Poll::Pending };
+                Poll::Ready(Some(this.respond.shed(call, overloaded)))
+            }
+            StageProjection::Parked { parked } => {
+                let admitted = match parked.as_mut() {
+                    Some(parked) => ready!(parked.poll(cx)),
+                    None => return Poll::Pending,
+                };
+                let Some(waited) = parked.take() else { return Poll::Pending };
+                let next = match admitted {
+                    Ok(()) => waited.call(),
+                    Err(Unmade::Shed(overloaded)) => Stage::shed(overloaded),
+                    Err(Unmade::Failed(error)) => return Poll::Ready(Some(Err(this.respond.failed(error)))),
+                };
+                this.stage.set(next);
+                Poll::Ready(None)
+            }
+            StageProjection::Done => Poll::Pending,
         }
     }
 }

@@ -74,7 +74,7 @@ impl<S, C, R> Shed<S, C, R> {
     }
 
     /// Ready once the service has a slot, or needs none.
-    #[inline]
+    #[inline(never)]
     fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_first = self.slot.is_none() && matches!(self.turn, Turn::Nothing);
         if is_first && self.gate.watch.is_idle() && !self.gate.is_shadow() {
@@ -87,6 +87,7 @@ impl<S, C, R> Shed<S, C, R> {
     }
 
     /// Waits until nothing that is watched holds calls back, and then for a slot.
+    #[inline(never)]
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.gate.is_shadow() || self.gate.limiter.state() == State::Draining {

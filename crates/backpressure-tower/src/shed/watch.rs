@@ -110,6 +110,7 @@ impl Watch {
     }
 
     /// Whether nearly all calls are shed.
+    #[inline(never)]
     pub(super) fn sheds(&self) -> bool {
         self.action(self.state()).sheds()
     }
