@@ -55,6 +55,12 @@ impl<Req> Batch<Req> {
         self.calls.len()
     }
 
+    /// Room for the calls of another one.
+    pub(super) fn into_spare(mut self) -> Vec<usize> {
+        self.calls.clear();
+        self.calls
+    }
+
     /// The calls whose callers are still there.
     pub(super) fn calls(&self) -> impl Iterator<Item = usize> + '_ {
         self.calls.iter().copied().filter(|&call| call != GONE)

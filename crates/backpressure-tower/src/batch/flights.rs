@@ -17,6 +17,8 @@ pub(super) struct Flights<F> {
     slots: Vec<Slot<F>>,
     len: usize,
     woken: Arc<Woken>,
+    /// Whether there may be a task to be woken.
+    is_registered: bool,
 }
 
 struct Slot<F> {
@@ -40,14 +42,14 @@ struct Alarm {
 
 impl<F> Flights<F> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), len: 0, woken: Arc::default() }
+        Self { slots: Vec::new(), len: 0, woken: Arc::default(), is_registered: false }
     }
 
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Takes in a future, which counts as woken. The task is not: whoever pushes polls.
+    /// Takes in a future, which is to be [polled](Self::poll) at once.
     pub(super) fn push(&mut self, batch: usize, future: F) {
         while self.slots.len() <= batch {
             let slot = self.slots.len();
@@ -56,9 +58,6 @@ impl<F> Flights<F> {
         }
         self.slots[batch].future.set(Some(future));
         self.len += 1;
-        if !self.slots[batch].alarm.is_queued.swap(true, Ordering::AcqRel) {
-            self.woken.lock().0.push_back(batch);
-        }
     }
 
     /// Drops a future, if it is there. Tells whether it was.
@@ -69,20 +68,36 @@ impl<F> Flights<F> {
         true
     }
 
-    /// From now on this task is woken, once, when a future is.
-    pub(super) fn register(&self, cx: &Context<'_>) {
-        if self.woken.lock().1.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+    /// From now on this task is woken, once, when a future is; at once if one has been. Without any future, no task is.
+    pub(super) fn register(&mut self, cx: &Context<'_>) {
+        if self.len == 0 {
+            return self.unregister();
+        }
+        self.is_registered = true;
+        let woken = self.woken.lock();
+        if !woken.0.is_empty() {
+            drop(woken);
+            return cx.waker().wake_by_ref();
+        }
+        if woken.1.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             return;
         }
+        drop(woken);
         let task = cx.waker().clone();
-        let replaced = self.woken.lock().1.replace(task);
+        let mut woken = self.woken.lock();
+        let replaced = woken.1.replace(task);
+        let task = if woken.0.is_empty() { None } else { woken.1.take() };
+        drop(woken);
         drop(replaced);
+        task.into_iter().for_each(Waker::wake);
     }
 
     /// From now on no task is woken.
-    pub(super) fn unregister(&self) {
-        let task = self.woken.lock().1.take();
-        drop(task);
+    pub(super) fn unregister(&mut self) {
+        if std::mem::take(&mut self.is_registered) {
+            let task = self.woken.lock().1.take();
+            drop(task);
+        }
     }
 }
 
@@ -95,19 +110,26 @@ impl<F: Future> Flights<F> {
         let woken = self.woken.lock().0.len();
         for _ in 0..woken {
             let batch = self.woken.lock().0.pop_front()?;
-            let slot = &mut self.slots[batch];
-            slot.alarm.is_queued.swap(false, Ordering::AcqRel);
-            let Some(future) = slot.future.as_mut().as_pin_mut() else { continue };
-            let polled = catch_unwind(AssertUnwindSafe(|| future.poll(&mut Context::from_waker(&slot.waker))));
-            let outcome = match polled {
-                Ok(Poll::Pending) => continue,
-                Ok(Poll::Ready(output)) => Ok(output),
-                Err(panic) => Err(panic),
-            };
-            self.abort(batch);
-            return Some((batch, outcome));
+            self.slots[batch].alarm.is_queued.swap(false, Ordering::AcqRel);
+            if let Some(outcome) = self.poll(batch) {
+                return Some((batch, outcome));
+            }
         }
         None
+    }
+
+    /// Polls one, if it is there. When it is ready, or has panicked, it is gone.
+    pub(super) fn poll(&mut self, batch: usize) -> Option<Result<F::Output, Panic>> {
+        let slot = self.slots.get_mut(batch)?;
+        let future = slot.future.as_mut().as_pin_mut()?;
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(&mut Context::from_waker(&slot.waker))));
+        let outcome = match polled {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panic) => Err(panic),
+        };
+        self.abort(batch);
+        Some(outcome)
     }
 }
 
@@ -158,10 +180,15 @@ mod tests {
         }
     }
 
-    fn registered<F>(flights: &Flights<F>) -> Arc<Task> {
+    fn registered<F>(flights: &mut Flights<F>) -> Arc<Task> {
         let task = Arc::new(Task::default());
         flights.register(&Context::from_waker(&Arc::clone(&task).into()));
         task
+    }
+
+    fn launch<F: Future>(flights: &mut Flights<F>, batch: usize, future: F) -> Option<Result<F::Output, Panic>> {
+        flights.push(batch, future);
+        flights.poll(batch)
     }
 
     type Wakers = Arc<Mutex<Vec<Waker>>>;
@@ -178,9 +205,8 @@ mod tests {
     #[test]
     fn w2_many_futures_wake_the_task_once_between_two_looks() {
         let (wakers, mut flights) = (Wakers::default(), Flights::new());
-        (0..10).for_each(|batch| flights.push(batch, shy(&wakers)));
-        assert!(flights.poll_next().is_none());
-        let task = registered(&flights);
+        (0..10).for_each(|batch| assert!(launch(&mut flights, batch, shy(&wakers)).is_none()));
+        let task = registered(&mut flights);
         for waker in wakers.lock().unwrap().split_off(0) {
             waker.wake_by_ref();
             waker.wake();
@@ -191,55 +217,84 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_used_again_and_a_late_wake_of_its_last_future_is_harmless() {
+    fn w6_a_task_that_registers_after_a_future_was_woken_is_woken_at_once() {
         let (wakers, mut flights) = (Wakers::default(), Flights::new());
-        flights.push(0, shy(&wakers));
+        assert!(launch(&mut flights, 0, shy(&wakers)).is_none());
+        wakers.lock().unwrap().pop().unwrap().wake();
+        let task = registered(&mut flights);
+        assert_eq!(task.0.load(Ordering::SeqCst), 1);
         assert!(flights.poll_next().is_none());
+        assert_eq!(Arc::strong_count(&task), 1, "it is not woken twice");
+    }
+
+    #[test]
+    fn w1_the_latest_task_is_woken_and_none_when_nothing_is_in_flight() {
+        let (wakers, mut flights) = (Wakers::default(), Flights::new());
+        assert!(launch(&mut flights, 0, shy(&wakers)).is_none());
+        let (before, latest) = (registered(&mut flights), registered(&mut flights));
+        wakers.lock().unwrap().pop().unwrap().wake();
+        assert_eq!([before, latest].map(|task| task.0.load(Ordering::SeqCst)), [0, 1]);
+        assert!(flights.poll_next().is_none());
+        let idle = registered(&mut flights);
+        flights.abort(0);
+        flights.register(&Context::from_waker(&Arc::clone(&idle).into()));
+        assert_eq!(Arc::strong_count(&idle), 1);
+        wakers.lock().unwrap().pop().unwrap().wake();
+        assert_eq!(idle.0.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_slot_is_used_again_and_a_late_wake_of_its_last_future_costs_a_poll() {
+        let (wakers, mut flights) = (Wakers::default(), Flights::new());
+        assert!(launch(&mut flights, 0, shy(&wakers)).is_none());
         assert!(flights.abort(0));
         assert!(!flights.abort(0));
         assert_eq!(flights.len(), 0);
         wakers.lock().unwrap().pop().unwrap().wake();
         assert!(flights.poll_next().is_none(), "nobody is there");
-        flights.push(0, shy(&wakers));
+        assert!(launch(&mut flights, 0, shy(&wakers)).is_none());
+        let task = registered(&mut flights);
+        assert_eq!(task.0.load(Ordering::SeqCst), 1);
         assert!(flights.poll_next().is_none());
-        assert_eq!((flights.len(), flights.slots.len(), wakers.lock().unwrap().len()), (1, 1, 1));
+        assert_eq!((flights.len(), flights.slots.len(), wakers.lock().unwrap().len()), (1, 1, 2));
+        let task = registered(&mut flights);
+        wakers.lock().unwrap().pop().unwrap().wake();
+        assert_eq!(task.0.load(Ordering::SeqCst), 1, "its own wake is not taken for the late one");
     }
 
     #[test]
     fn d5_a_future_that_wakes_itself_is_polled_once_a_look() {
-        let mut polls = 0;
+        let polls = AtomicUsize::new(0);
         let mut flights = Flights::new();
-        flights.push(
-            0,
-            poll_fn(|cx| {
-                polls += 1;
-                cx.waker().wake_by_ref();
-                Poll::<()>::Pending
-            }),
-        );
-        assert!(flights.poll_next().is_none());
-        drop(flights);
-        assert_eq!(polls, 1);
+        let restless = poll_fn(|cx| {
+            polls.fetch_add(1, Ordering::SeqCst);
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert!(launch(&mut flights, 0, restless).is_none());
+        for looks in 1..4 {
+            assert_eq!(polls.load(Ordering::SeqCst), looks);
+            let task = registered(&mut flights);
+            assert_eq!(task.0.load(Ordering::SeqCst), 1);
+            assert!(flights.poll_next().is_none());
+        }
     }
 
     #[test]
     fn s8_a_future_that_panics_is_gone_and_the_others_stay() {
         let mut flights: Flights<Pin<Box<dyn Future<Output = u8>>>> = Flights::new();
-        flights.push(0, Box::pin(async { panic!("as told") }));
-        flights.push(1, Box::pin(async { 7 }));
-        flights.push(2, Box::pin(pending()));
-        assert!(matches!(flights.poll_next(), Some((0, Err(_)))));
-        assert!(matches!(flights.poll_next(), Some((1, Ok(7)))));
-        assert!(flights.poll_next().is_none());
+        assert!(matches!(launch(&mut flights, 0, Box::pin(async { panic!("as told") })), Some(Err(_))));
+        assert!(matches!(launch(&mut flights, 1, Box::pin(async { 7 })), Some(Ok(7))));
+        assert!(launch(&mut flights, 2, Box::pin(pending())).is_none());
+        assert!(flights.poll_next().is_none() && flights.poll(0).is_none());
         assert_eq!(flights.len(), 1);
     }
 
     #[test]
     fn t6_a_waker_that_outlives_everything_holds_no_task() {
         let (wakers, mut flights) = (Wakers::default(), Flights::new());
-        flights.push(0, shy(&wakers));
-        let task = registered(&flights);
-        assert!(flights.poll_next().is_none());
+        assert!(launch(&mut flights, 0, shy(&wakers)).is_none());
+        let task = registered(&mut flights);
         drop(flights);
         assert_eq!(Arc::strong_count(&task), 1);
         wakers.lock().unwrap().pop().unwrap().wake();

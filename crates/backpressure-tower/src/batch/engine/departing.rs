@@ -59,6 +59,9 @@ where
                 Some(future) => {
                     self.flights.push(batch, future);
                     self.gate.depart(now, self.flights.len());
+                    if let Some(outcome) = self.flights.poll(batch) {
+                        self.land(batch, outcome);
+                    }
                 }
                 None => self.fail(batch, BatchError::Panicked),
             }
@@ -128,12 +131,14 @@ where
     fn take_of_inbox(&mut self) -> Option<(Vec<usize>, Vec<Req>, FlushReason)> {
         let usual = if self.news.ending { FlushReason::End } else { FlushReason::Linger };
         let reason = self.fullness().flatten().unwrap_or(usual);
-        let mut loaded = Loaded { calls: Vec::new(), requests: Vec::new(), pages: Vec::new() };
+        let (calls, pages) = (mem::take(&mut self.spare), mem::take(&mut self.news.pages));
+        let mut loaded = Loaded { calls, requests: Vec::new(), pages };
         let after = self.shared.lock_inside().take(self.max_items, self.max_weight, &mut loaded);
         after.carry_out(&self.shared.reporter);
         let Loaded { calls, requests, pages } = loaded;
         self.news.queued.0 = self.news.queued.0.saturating_sub(calls.len());
-        self.pages.learn(pages.into_iter());
+        self.news.pages = pages;
+        self.pages.learn(self.news.pages.drain(..));
         (!calls.is_empty()).then_some((calls, requests, reason))
     }
 

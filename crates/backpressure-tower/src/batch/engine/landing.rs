@@ -35,7 +35,10 @@ where
             Err(_) => Err(BatchError::Panicked),
         };
         match told {
-            Ok(()) => self.answer(None),
+            Ok(()) => {
+                self.answer(None);
+                self.spare = batch.into_spare();
+            }
             Err(error) => {
                 self.answers.clear();
                 self.fall_back(batch, error);

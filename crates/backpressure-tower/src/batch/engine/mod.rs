@@ -79,6 +79,8 @@ where
     answers: Vec<(usize, Answer<Resp, S::Error>)>,
     /// Calls that got theirs, of those.
     answered: Vec<usize>,
+    /// Room for the calls of a batch.
+    spare: Vec<usize>,
     wakers: Vec<Waker>,
 }
 
@@ -150,6 +152,7 @@ where
             pages: Directory::new(),
             answers: Vec::new(),
             answered: Vec::new(),
+            spare: Vec::new(),
             wakers: Vec::new(),
         }
     }

@@ -37,7 +37,6 @@ where
     S::Response: Answers<Resp, S::Error>,
 {
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.flights.register(cx);
         for _ in 0..TURNS {
             let is_idle = match self.step(cx) {
                 Step::Again => continue,
@@ -47,6 +46,7 @@ where
                 Step::Busy => false,
             };
             if self.rest(is_idle, cx) {
+                self.flights.register(cx);
                 return Poll::Pending;
             }
         }
@@ -55,12 +55,14 @@ where
     }
 
     fn lead(&mut self, cx: &mut Context<'_>) -> Led {
-        self.flights.register(cx);
         for _ in 0..TURNS {
             let is_done = match self.step(cx) {
                 Step::Again if self.is_for_a_door && self.news.queued.0 > 0 => false,
                 Step::Again => self.flights.len() == 0 && !self.asked && !self.batches.has_waiting(),
-                Step::Idle | Step::Busy if self.flights.len() > 0 => return Led::InFlight,
+                Step::Idle | Step::Busy if self.flights.len() > 0 => {
+                    self.flights.register(cx);
+                    return Led::InFlight;
+                }
                 Step::Idle => true,
                 Step::Busy | Step::Yield | Step::Over => break,
             };

@@ -360,9 +360,9 @@ fn a_door_is_opened_again_while_somebody_else_leads() {
 #[test]
 fn s6_the_worker_takes_over_what_is_not_answered_at_once() {
     let (mut handle, mut worker) = crowded_and_led(1024, |batch| {
-        let mut waits = true;
+        let mut pauses = 0..4;
         std::future::poll_fn(move |cx| {
-            if std::mem::take(&mut waits) {
+            if pauses.next().is_some() {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
