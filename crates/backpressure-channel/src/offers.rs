@@ -30,14 +30,28 @@ impl WhenFull {
     }
 }
 
+/// There is more to an offer than putting its item into the queue.
+#[derive(Debug)]
+pub(crate) struct Unsent;
+
+/// The item of an offer, which takes it once.
+///
+/// # Panics
+///
+/// If it was taken before.
+#[inline]
+pub(crate) fn taken<T>(item: &mut Option<T>) -> T {
+    item.take().expect("an offer has one item")
+}
+
 impl<T> Shared<T> {
-    /// Puts an item into the queue, where that is all there is to an offer.
+    /// Puts the item into the queue, where that is all there is to an offer. It is moved there from where it is, once.
     ///
     /// # Errors
     ///
-    /// The item, which is still [to be offered](Self::offer_closely), and the lock.
+    /// The lock. The item is still where it was, and [to be offered](Self::offer_closely).
     #[inline(always)]
-    pub(crate) fn push(&self, item: T) -> Result<(), (MutexGuard<'_, Inner<T>>, T)> {
+    pub(crate) fn push(&self, item: &mut Option<T>) -> Result<(), MutexGuard<'_, Inner<T>>> {
         self.push_under(self.lock(), item)
     }
 
@@ -45,8 +59,8 @@ impl<T> Shared<T> {
     fn push_under<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner<T>>,
-        item: T,
-    ) -> Result<(), (MutexGuard<'a, Inner<T>>, T)> {
+        item: &mut Option<T>,
+    ) -> Result<(), MutexGuard<'a, Inner<T>>> {
         match inner.push(item) {
             Ok(receiver) => {
                 drop(inner);
@@ -55,7 +69,7 @@ impl<T> Shared<T> {
                 }
                 Ok(())
             }
-            Err(item) => Err((inner, item)),
+            Err(Unsent) => Err(inner),
         }
     }
 
@@ -66,17 +80,19 @@ impl<T> Shared<T> {
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
         }
-        match self.push_under(inner, item) {
+        let mut item = Some(item);
+        match self.push_under(inner, &mut item) {
             Ok(()) => Ok(self.accepted),
-            Err((inner, item)) => self.reported(self.offer_closely(inner, item, tag)),
+            Err(inner) => self.reported(self.offer_closely(inner, taken(&mut item), tag)),
         }
     }
 
     /// Offers an item under the strategy.
     pub(crate) fn offer_uncounted(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
-        match self.push(item) {
+        let mut item = Some(item);
+        match self.push(&mut item) {
             Ok(()) => Ok(self.accepted),
-            Err((inner, item)) => self.offer_closely(inner, item, tag),
+            Err(inner) => self.offer_closely(inner, taken(&mut item), tag),
         }
     }
 

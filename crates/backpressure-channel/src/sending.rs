@@ -9,6 +9,7 @@ use backpressure_core::{Strategy, Tag};
 
 use crate::budget::Share;
 use crate::error::{SendError, Sent};
+use crate::offers::taken;
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
 use crate::shared::{Inner, Shared};
@@ -53,20 +54,20 @@ impl<T> Future for Sending<'_, T> {
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let taken = ready!(this.share.poll(cx));
-        let item = this.item.take().expect("a finished send is not polled again");
+        let unit = ready!(this.share.poll(cx));
+        assert!(this.item.is_some(), "a finished send is not polled again");
         let polled = match this.place {
-            Place::Nowhere => match this.shared.push(item) {
+            Place::Nowhere => match this.shared.push(&mut this.item) {
                 Ok(()) => {
-                    this.share.keep(taken);
+                    this.share.keep(unit);
                     return Poll::Ready(Ok(this.shared.accepted));
                 }
-                Err((inner, item)) => this.poll_offer(inner, item, cx),
+                Err(inner) => this.poll_offer(inner, cx),
             },
-            Place::Queued { .. } => this.poll_turn(item, cx),
+            Place::Queued { .. } => this.poll_turn(cx),
         };
         if polled.is_ready() {
-            this.share.keep(taken);
+            this.share.keep(unit);
         }
         polled
     }
@@ -77,18 +78,22 @@ impl<T> Sending<'_, T> {
     fn poll_offer(
         &mut self,
         inner: MutexGuard<'_, Inner<T>>,
-        item: T,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent, SendError<T>>> {
+        let item = taken(&mut self.item);
         match self.shared.offer_closely(inner, item, self.tag) {
-            Err(SendError::Full(item)) if waits(self.shared, self.tag) => self.poll_turn(item, cx),
+            Err(SendError::Full(item)) if waits(self.shared, self.tag) => {
+                self.item = Some(item);
+                self.poll_turn(cx)
+            }
             sent => Poll::Ready(self.shared.reported(sent)),
         }
     }
 
     /// Waits for room.
     #[cold]
-    fn poll_turn(&mut self, item: T, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
+        let item = taken(&mut self.item);
         match self.shared.poll_turn(&mut self.place, self.tag.weight, cx.waker()) {
             Poll::Ready(Ok(())) => Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, self.tag.weight))),
             Poll::Ready(Err(Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),

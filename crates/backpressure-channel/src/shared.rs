@@ -13,7 +13,7 @@ use backpressure_core::{
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
-use crate::offers::WhenFull;
+use crate::offers::{Unsent, WhenFull, taken};
 use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
@@ -149,14 +149,16 @@ impl<T> Shared<T> {
 }
 
 impl<T> Inner<T> {
-    /// Takes an item in where that is all: it changes no state, and nobody waits for room. Answers the waker of the receiver if
+    /// Takes the item in where that is all: it changes no state, and nobody waits for room. Answers the waker of the receiver if
     /// this is what it waits for.
     #[inline]
-    pub(crate) fn push(&mut self, item: T) -> Result<Option<Waker>, T> {
+    pub(crate) fn push(&mut self, item: &mut Option<T>) -> Result<Option<Waker>, Unsent> {
         if self.recorder.is_edge(self.buffer.held() + 1) || !self.waiters.is_empty() {
-            return Err(item);
+            return Err(Unsent);
         }
-        self.buffer.push(item)?;
+        if !self.buffer.push_with(|| taken(item)) {
+            return Err(Unsent);
+        }
         let changed = self.recorder.pushed(&self.buffer);
         debug_assert!(!changed, "there was no edge");
         Ok(self.rouse())

@@ -188,15 +188,26 @@ impl<T> BoundedBuffer<T> {
     /// The item, if it is not so: it is still to be offered.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), T> {
-        let Store::Fifo(queue) = &mut self.store else { return Err(item) };
+        let mut item = Some(item);
+        self.push_with(|| item.take().expect("it is asked for once"));
+        item.map_or(Ok(()), Err)
+    }
+
+    /// The same for what `item` gives. It is asked only where the answer is taken in, so that a large item is moved straight
+    /// from where it is. Returns whether it was.
+    ///
+    /// Should `item` panic, nothing has happened.
+    #[inline]
+    pub fn push_with(&mut self, item: impl FnOnce() -> T) -> bool {
+        let Store::Fifo(queue) = &mut self.store else { return false };
         let held = self.queued + self.reserved + self.lent;
         if held >= self.capacity || self.closed || matches!(self.strategy, Strategy::Sample { .. }) {
-            return Err(item);
+            return false;
         }
-        queue.push_back(item);
+        queue.push_back(item());
         self.queued += 1;
         self.accepted += 1;
-        Ok(())
+        true
     }
 
     /// Admits `item` in exchange for what `victim` picks, if `items` victims of `weight` together could make the room.
