@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::{Arc, Mutex};
+use std::future::{Ready, poll_fn, ready};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
+use std::thread;
 
 use backpressure_tower::{Batch, BatchLayer};
 use tokio::task::JoinSet;
@@ -50,11 +52,34 @@ async fn caller(mut batch: Batch<Request, Request, Infallible>, caller: u32) -> 
     (made, answered)
 }
 
-fn crowd(capacity: usize) {
+/// The same, woken by another thread for its answer.
+fn in_turn_and_late()
+-> impl Service<Vec<Request>, Response = Vec<Request>, Error = Infallible, Future: Send> + Clone + Send + 'static {
+    let (wakers, woken) = mpsc::channel::<Waker>();
+    thread::spawn(move || woken.into_iter().for_each(Waker::wake));
+    let mut inner = in_turn();
+    service_fn(move |batch| {
+        let answer = inner.call(batch);
+        let mut wakers = Some(wakers.clone());
+        async move {
+            poll_fn(|cx| match wakers.take() {
+                Some(wakers) => wakers.send(cx.waker().clone()).map_or(Poll::Ready(()), |()| Poll::Pending),
+                None => Poll::Ready(()),
+            })
+            .await;
+            answer.await
+        }
+    })
+}
+
+fn crowd<S>(capacity: usize, concurrency: usize, service: S)
+where
+    S: Service<Vec<Request>, Response = Vec<Request>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
     runtime.block_on(async {
-        let layer = BatchLayer::builder().capacity(capacity).max_items(16).build().unwrap();
-        let batch = layer.layer(in_turn());
+        let layer = BatchLayer::builder().capacity(capacity).max_items(16).concurrency(concurrency).build().unwrap();
+        let batch = layer.layer(service);
         let gauge = batch.gauge();
         let mut callers: JoinSet<_> = (0..CALLERS).map(|number| caller(batch.clone(), number)).collect();
         let (mut made, mut answered) = (0, 0);
@@ -75,10 +100,26 @@ fn crowd(capacity: usize) {
 
 #[test]
 fn o1_c1_everyone_in_a_crowd_is_answered_in_turn_and_counted() {
-    crowd(4096);
+    crowd(4096, 1, in_turn());
 }
 
 #[test]
 fn o4_c1_everyone_in_a_crowd_gets_a_place_where_there_are_few() {
-    crowd(32);
+    crowd(32, 1, in_turn());
+}
+
+#[test]
+fn w6_everyone_in_a_crowd_is_answered_by_a_service_that_another_thread_wakes() {
+    crowd(4096, 1, in_turn_and_late());
+    crowd(32, 3, in_turn_and_late());
+}
+
+#[test]
+fn w6_a_caller_that_is_alone_is_answered_by_a_service_that_another_thread_wakes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let batch = BatchLayer::builder().build().unwrap().layer(in_turn_and_late());
+        let (made, answered) = tokio::spawn(caller(batch.clone(), 0)).await.unwrap();
+        assert_eq!((made, answered), (u64::from(3 * ROUNDS), u64::from(2 * ROUNDS)));
+    });
 }
