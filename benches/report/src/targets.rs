@@ -103,19 +103,18 @@ const ACC: &str = "tower-acc";
 const RESERVE_MANY: &str = "tokio mpsc reserve_many, recv_many";
 const CHUNKS: &str = "tokio-stream chunks_timeout";
 
-const BY_LOCK: &str = "the two locked instructions of a send's lock, the one by which a receive is counted, and asking for the \
-                       task's budget, twice, are three quarters of it; strategies that evict, weights and priorities need \
-                       the lock";
-const BY_TURN: &str = "every fiftieth item finds the channel full: its producer stands in line, with a timer and two looks at the \
-                       clock, and is woken";
+const BY_LOCK: &str = "the two locked instructions of a send's lock are half of a send, and the one by which a receive is counted \
+                       most of a receive; strategies that evict, weights and priorities need the lock, and who waits for room \
+                       needs the count";
+const BY_TURN: &str = "a producer that finds the channel full stands in line, with a timer and two looks at the clock, and is woken";
 const BY_CALL: &str = "eight locked instructions a call (a place, the waker, a lock each for the call and its answer, a share of \
                        the allocation), and those of the runtime, which wakes and runs a task for each answer";
 const BY_PAUSE: &str = "the runtime moves callers from thread to thread, and every call that was made on the other one is a few \
                         cache lines to fetch; while one thread makes a batch the other may run out of callers and fall asleep";
 const BY_COUNT: &str = "every call takes a slot and gives it back, and shares the layer with its response: four locked \
                         instructions";
-const BY_TASK: &str = "the bare service, which lets the others have a turn, takes a third of that or more by itself; on top come \
-                       the four locked instructions of every call";
+const BY_TASK: &str = "the bare service, which lets the others have a turn, takes a third to a half of the peer's time by itself; on \
+                       top come the four locked instructions of every call";
 
 const TARGETS: &[Target] = {
     use Bound::{Nanos, Over, Times};
@@ -135,7 +134,7 @@ const TARGETS: &[Target] = {
         Target::new("micro-batch", "always ready", Times(CHUNKS, 0.75))
             .because("both are about what a push costs; how the code happens to lie moves either by a quarter"),
         Target::new("micro-batch", "pending after each item", Over("the bare stream", 8.0))
-            .because("batches without a timer cost 4 to 5; the rest is whether the timer has rung, whether it would wake this task, \
+            .because("batches without a timer cost 2 to 5; the rest is whether the timer has rung, whether it would wake this task, \
                       and for each batch a look at the clock and an allocation"),
         Target::new("micro-batch", "from a channel, one thread", Times("tokio mpsc, chunks_timeout", 0.45))
             .because("it is the cost of the sends, one by one"),

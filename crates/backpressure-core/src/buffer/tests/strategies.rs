@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
 
 #[test]
@@ -165,6 +167,17 @@ fn c5_d3_a_push_is_an_offer_that_finds_room() {
         assert_eq!((buffer.len(), buffer.held(), buffer.accepted(), buffer.oldest()), (2, 3, 2, 0));
         assert_eq!(contents(&mut buffer), [0, 1]);
     }
+}
+
+#[test]
+fn c5_an_item_is_asked_for_only_if_there_is_room_and_may_be_refused_by_a_panic() {
+    let mut buffer = built(bounded(1, Strategy::block()));
+    let panicked = catch_unwind(AssertUnwindSafe(|| buffer.push_with(|| panic!("no item"))));
+    assert!(panicked.is_err());
+    assert_eq!((buffer.len(), buffer.held(), buffer.accepted()), (0, 0, 0));
+    assert!(buffer.push_with(|| 1));
+    assert!(!buffer.push_with(|| panic!("it is not asked for")));
+    assert_eq!((contents(&mut buffer), buffer.accepted()), (vec![1], 1));
 }
 
 #[test]
