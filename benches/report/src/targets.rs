@@ -106,7 +106,8 @@ const CHUNKS: &str = "tokio-stream chunks_timeout";
 const BY_LOCK: &str = "the two locked instructions of a send's lock are half of a send, and the one by which a receive is counted \
                        most of a receive; strategies that evict, weights and priorities need the lock, and who waits for room \
                        needs the count";
-const BY_TURN: &str = "a producer that finds the channel full stands in line, with a timer and two looks at the clock, and is woken";
+const BY_TURN: &str =
+    "a producer that finds the channel full stands in line, with a timer and two looks at the clock, and is woken";
 const BY_CALL: &str = "eight locked instructions a call (a place, the waker, a lock each for the call and its answer, a share of \
                        the allocation), and those of the runtime, which wakes and runs a task for each answer";
 const BY_PAUSE: &str = "the runtime moves callers from thread to thread, and every call that was made on the other one is a few \

@@ -43,12 +43,12 @@ impl<T: Send + 'static> Spawned<T> {
         St: Stream<Item = T> + Send + 'static,
     {
         let config = patient(config);
-        let waits = !config.strategy().is_lossy();
+        let way = Way { waits: !config.strategy().is_lossy(), reserves: config.max_weight().is_some() };
         let (sender, receiver) = Builder::new(config).hooks(hooks.clone()).build();
         let lost = hooks.clone();
         let task = tokio::spawn(async move {
-            if let Err(SinkError::Closed(item)) = pump(upstream, sender, waits).await {
-                lost.dispose(item, DropReason::Closed);
+            if let Err(error) = pump(upstream, sender, way).await {
+                lost.dispose(error.into_inner(), DropReason::Closed);
             }
         });
         Self { read_ahead: read_ahead.into_iter(), receiver, task: Some(task), lost: hooks }
@@ -70,19 +70,28 @@ impl<T> Spawned<T> {
     }
 }
 
+/// How items go into the channel.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// Whether there has to be room before an item is read.
+    waits: bool,
+    /// Whether room for one item may be too little for the next.
+    reserves: bool,
+}
+
 /// Moves items from the upstream into the channel, until either end is gone. Hands back an item that came too late.
 ///
 /// No item is in hand while anything is awaited: a task that is aborted loses none.
 async fn pump<St: Stream>(
     upstream: Upstream<St>,
     mut sender: Sender<St::Item>,
-    waits: bool,
+    way: Way,
 ) -> Result<(), SinkError<St::Item>> {
     let gauge = sender.gauge();
     let mut upstream = pin!(upstream);
     loop {
         poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx)).await?;
-        if waits {
+        if way.waits {
             // Room that was seen stays: nobody else sends.
             while gauge.state() == State::Blocked {
                 gauge.changed_from(State::Blocked).await;
@@ -90,10 +99,10 @@ async fn pump<St: Stream>(
         }
         consume_budget().await;
         let Some(item) = poll_fn(|cx| upstream.as_mut().poll_next(cx)).await else { return Ok(()) };
-        match poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx)).await {
-            Ok(()) => Pin::new(&mut sender).start_send(item)?,
-            Err(_) => return Err(SinkError::Closed(Some(item))),
+        if way.reserves && poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx)).await.is_err() {
+            return Err(SinkError::Closed(Some(item)));
         }
+        Pin::new(&mut sender).start_send(item)?;
     }
 }
 
