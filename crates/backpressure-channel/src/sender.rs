@@ -54,6 +54,8 @@ impl<T> Sender<T> {
 
     /// Sends an item, waiting for room if the strategy is [`Strategy::Block`]; the other strategies answer at once.
     ///
+    /// Inside a tokio task four sends through one sender take one unit of the task's cooperative budget.
+    ///
     /// # Errors
     ///
     /// Hands the item back: [`Full`](SendError::Full) under [`Strategy::Reject`], [`TimedOut`](SendError::TimedOut) after
