@@ -99,8 +99,9 @@ async fn pump<St: Stream>(
         }
         consume_budget().await;
         let Some(item) = poll_fn(|cx| upstream.as_mut().poll_next(cx)).await else { return Ok(()) };
-        if way.reserves && poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx)).await.is_err() {
-            return Err(SinkError::Closed(Some(item)));
+        if way.reserves {
+            // Should the channel be closed, the item is refused, and counted, like any other.
+            let _ = poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx)).await;
         }
         Pin::new(&mut sender).start_send(item)?;
     }

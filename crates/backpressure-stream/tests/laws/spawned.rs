@@ -106,6 +106,33 @@ async fn c3_every_lost_item_goes_to_the_hook_once() {
 }
 
 #[tokio::test]
+async fn c1_c3_an_item_that_comes_after_the_end_goes_to_the_hook_and_is_counted() {
+    for max_weight in [None, Some(10)] {
+        let (lost, end) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(None)));
+        let (hook, ends) = (Arc::clone(&lost), Arc::clone(&end));
+        let upstream = stream::poll_fn(move |_| {
+            drop(ends.lock().unwrap().take());
+            Poll::Ready(Some(7))
+        });
+        let config = config(|config| match max_weight {
+            Some(max_weight) => config.max_weight(max_weight),
+            None => config,
+        });
+        let stream = upstream
+            .backpressure(config)
+            .on_drop(move |item, reason| hook.lock().unwrap().push((item, reason)))
+            .spawn();
+        let gauge = stream.gauge();
+        *end.lock().unwrap() = Some(stream);
+        settle().await;
+        assert_eq!(*lost.lock().unwrap(), [(7, DropReason::Closed)], "{max_weight:?}");
+        let counts = gauge.snapshot().counts;
+        assert!(counts.balances());
+        assert_eq!((counts.received, counts.rejected), (1, 1), "{max_weight:?}");
+    }
+}
+
+#[tokio::test]
 async fn c3_an_item_too_heavy_to_have_entered_is_not_forgotten() {
     let lost = Arc::new(Mutex::new(Vec::new()));
     let hook = Arc::clone(&lost);

@@ -118,6 +118,7 @@ where
     R: Responder<Req, S::Response, S::Error>,
 {
     /// Ready with an answer for a call that is not made, or with `None` once it is.
+    // Out of line, or every call that is made at once would save the registers that this needs.
     #[inline(never)]
     fn poll_unmade(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<R::Response, R::Error>>> {
         let mut this = self.project();
