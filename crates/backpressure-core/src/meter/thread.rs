@@ -42,6 +42,7 @@ mod number {
         static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A number for the calling thread of the model.
     pub fn thread_number() -> usize {
         MINE.with(|number| *number)
     }
