@@ -117,7 +117,7 @@ mod tests {
         let producer = producer(Strategy::block(), Duration::ZERO);
         let input = format!("{LINE}\nnot json\n\n \n{LINE}\n{{}}\n{LINE}");
         producer.read(input.as_bytes(), "x").await.unwrap();
-        producer.controller.flush().await;
+        producer.controller.flush().await.unwrap();
         let intake = producer.tally.intake();
         assert_eq!((intake.lines, intake.events, intake.blank, intake.bad), (7, 3, 2, 2));
         assert_eq!(intake.bad_lines.keys().map(|(_, number)| *number).collect::<Vec<_>>(), [2, 6]);
@@ -128,7 +128,7 @@ mod tests {
     async fn under_block_an_event_that_waited_too_long_is_offered_until_it_is_taken() {
         let producer = producer(Strategy::Block { max_wait: MAX_WAIT }, 10 * MAX_WAIT);
         producer.read(format!("{LINE}\n").repeat(6).as_bytes(), "x").await.unwrap();
-        producer.controller.flush().await;
+        producer.controller.flush().await.unwrap();
         let (intake, counts) = (producer.tally.intake(), producer.controller.snapshot().counts);
         assert_eq!((counts.delivered, intake.given_up), (6, 0));
         assert!(intake.offered_again > 0);

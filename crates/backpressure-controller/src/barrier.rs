@@ -1,21 +1,32 @@
 //! Flush barriers: everything accepted before the call has a fate.
 
-use std::mem;
+use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
+/// How many waiters are kept before the first look at who has left.
+const FIRST_SWEEP: usize = 32;
+
 /// Those who wait for a flush.
+///
+/// Positions and batch numbers only grow, so both queues are in order, and a turn looks at those who are answered and at one
+/// more. Waiters that left are swept out whenever their number may have doubled: a call that is given up costs a constant.
 #[derive(Debug, Default)]
 pub(crate) struct Barriers {
-    waiting: Vec<Barrier>,
+    /// Those with items in the buffer, by the arrival number that all their items are below.
+    queued: VecDeque<Waiter>,
+    /// Those whose items have all left the buffer, by the number of the first batch that is not theirs.
+    flying: VecDeque<Waiter>,
+    /// Items below this arrival number are flushed without waiting for the interval, even if who asked has left.
+    hurry_to: u64,
+    /// The arrival number of the oldest queued item, as of the last turn.
+    oldest: u64,
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
-struct Barrier {
-    /// Everything with a lower arrival number was accepted before the call.
-    accepted: u64,
-    /// Once all that has left the buffer: the last batch it may be in.
-    batch: Option<u64>,
+struct Waiter {
+    position: u64,
     done: oneshot::Sender<()>,
 }
 
@@ -33,31 +44,37 @@ pub(crate) struct Progress {
 impl Barriers {
     /// Waits for everything with an arrival number below `accepted`.
     pub(crate) fn add(&mut self, accepted: u64, done: oneshot::Sender<()>) {
-        self.waiting.push(Barrier { accepted, batch: None, done });
+        if self.queued.len() + self.flying.len() >= self.sweep_at {
+            self.queued.retain(|waiter| !waiter.done.is_closed());
+            self.flying.retain(|waiter| !waiter.done.is_closed());
+            self.sweep_at = FIRST_SWEEP.max(2 * (self.queued.len() + self.flying.len()));
+        }
+        self.hurry_to = self.hurry_to.max(accepted);
+        self.queued.push_back(Waiter { position: accepted, done });
     }
 
-    /// Whether somebody waits for queued items.
+    /// Whether somebody asked for queued items.
     pub(crate) fn hurry(&self) -> bool {
-        self.waiting.iter().any(|barrier| barrier.batch.is_none())
+        self.hurry_to > self.oldest
     }
 
     /// Answers those whose items all have a fate.
     pub(crate) fn advance(&mut self, progress: Progress) {
-        for barrier in &mut self.waiting {
-            if barrier.batch.is_none() && progress.oldest >= barrier.accepted {
-                barrier.batch = Some(progress.next_batch);
-            }
+        self.oldest = progress.oldest;
+        let Progress { oldest, next_batch, oldest_batch } = progress;
+        while let Some(waiter) = pop_if(&mut self.queued, |position| position <= oldest) {
+            self.flying.push_back(Waiter { position: next_batch, ..waiter });
         }
-        let settled = |barrier: &Barrier| {
-            barrier.batch.is_some_and(|batch| progress.oldest_batch.is_none_or(|oldest| oldest >= batch))
-        };
-        let (met, waiting): (Vec<_>, Vec<_>) = mem::take(&mut self.waiting).into_iter().partition(settled);
-        self.waiting = waiting;
-        for barrier in met {
+        let is_settled = |batch| oldest_batch.is_none_or(|oldest| oldest >= batch);
+        while let Some(waiter) = pop_if(&mut self.flying, is_settled) {
             // Nobody left to hear it is fine.
-            let _ = barrier.done.send(());
+            let _ = waiter.done.send(());
         }
     }
+}
+
+fn pop_if(waiters: &mut VecDeque<Waiter>, is_met: impl FnOnce(u64) -> bool) -> Option<Waiter> {
+    waiters.front().is_some_and(|first| is_met(first.position)).then(|| waiters.pop_front()).flatten()
 }
 
 #[cfg(test)]
@@ -80,5 +97,25 @@ mod tests {
 
         barriers.advance(Progress { oldest: 50, next_batch: 6, oldest_batch: Some(2) });
         assert_eq!(answer.try_recv(), Ok(()), "batch 2 was taken after the barrier was met");
+    }
+
+    #[test]
+    fn t6_waiters_that_left_are_not_kept_and_those_who_stay_are_answered() {
+        let mut barriers = Barriers::default();
+        let stalled = Progress { oldest: 10, next_batch: 2, oldest_batch: Some(1) };
+        let mut stay = Vec::new();
+        for call in 0..100_000 {
+            let (done, answer) = oneshot::channel();
+            barriers.add(10 + call / 50_000, done);
+            if call % 10_000 == 0 {
+                stay.push(answer);
+            }
+            barriers.advance(stalled);
+            assert!(barriers.queued.len() + barriers.flying.len() <= 2 * FIRST_SWEEP, "after {call} calls");
+        }
+        assert!(barriers.hurry(), "item 10 was asked for");
+        barriers.advance(Progress { oldest: 11, next_batch: 3, oldest_batch: None });
+        assert!(stay.iter_mut().all(|answer| answer.try_recv() == Ok(())));
+        assert!(!barriers.hurry());
     }
 }

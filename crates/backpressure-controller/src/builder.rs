@@ -200,9 +200,10 @@ where
         let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
             .concurrency(self.concurrency)
             .hooks(self.on_drop, self.on_failed);
+        let ending = Arc::clone(&worker.ending);
         // It bounds its turns itself. Tokio's budget would hide answers from it that are there when a deadline passes.
         tokio::spawn(unconstrained(worker));
-        Ok(BackpressureController::new(sender, commands))
+        Ok(BackpressureController::new(sender, commands, ending))
     }
 }
 

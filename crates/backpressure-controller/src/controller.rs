@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,11 @@ use backpressure_channel::{SendError, Sender, Sending, Sent, SinkError};
 use backpressure_core::{BackpressureConfig, Gauge, Snapshot};
 use futures_sink::Sink;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{timeout, timeout_at};
 
 use crate::builder::ControllerBuilder;
-use crate::drain::{DrainReport, Parcel};
+use crate::drain::{DrainReport, Ending, Parcel, Unflushed};
+use crate::worker::STOPPING;
 
 /// Many producers in front of one flush target. See the [crate] for the whole picture.
 ///
@@ -20,6 +23,7 @@ use crate::drain::{DrainReport, Parcel};
 pub struct BackpressureController<T> {
     sender: Sender<T>,
     commands: mpsc::UnboundedSender<Command<T>>,
+    ending: Arc<OnceLock<Ending>>,
 }
 
 /// What a handle may ask of the worker.
@@ -34,8 +38,12 @@ impl<T> BackpressureController<T> {
         ControllerBuilder::new(config)
     }
 
-    pub(crate) const fn new(sender: Sender<T>, commands: mpsc::UnboundedSender<Command<T>>) -> Self {
-        Self { sender, commands }
+    pub(crate) const fn new(
+        sender: Sender<T>,
+        commands: mpsc::UnboundedSender<Command<T>>,
+        ending: Arc<OnceLock<Ending>>,
+    ) -> Self {
+        Self { sender, commands, ending }
     }
 
     /// Accepts an item for the next batch. Under `Strategy::Block` it waits for room, at most as long as the strategy
@@ -62,38 +70,78 @@ impl<T> BackpressureController<T> {
     }
 
     /// A barrier: flushes what is queued without waiting for the interval, and resolves once everything that was accepted
-    /// before the call has a fate (delivered, failed for good, evicted or abandoned by a drain).
+    /// before the call was delivered, has failed for good, or was evicted.
+    ///
+    /// # Errors
+    ///
+    /// [`Unflushed`] if the worker ended before that and left items behind: a drain ran into its deadline, or the runtime
+    /// ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it resolves, the flush goes on all the same.
-    pub async fn flush(&self) {
+    /// Dropped before it resolves, the flush goes on all the same, and nothing is kept of the call.
+    pub async fn flush(&self) -> Result<(), Unflushed> {
         let (done, answer) = oneshot::channel();
-        // A worker that is gone has left nothing without a fate.
-        if self.commands.send(Command::Flush(done)).is_ok() {
-            let _ = answer.await;
+        if self.commands.send(Command::Flush(done)).is_ok() && answer.await.is_ok() {
+            return Ok(());
+        }
+        match self.ending().undelivered() {
+            0 => Ok(()),
+            items => Err(Unflushed { items }),
         }
     }
 
-    /// Stops the intake, delivers what was accepted and reports. Returns by the deadline, counted from the call, even if
-    /// the flush target never answers: what was not delivered by then is handed back in the report and counted as
-    /// dropped for `DropReason::DrainDeadline`. [`Duration::MAX`] waits as long as it takes.
+    /// Stops the intake, delivers what was accepted and reports. What was not delivered by the deadline, counted from the
+    /// call, is handed back in the report and counted as dropped for `DropReason::DrainDeadline`. [`Duration::MAX`] waits as
+    /// long as it takes.
+    ///
+    /// Returns by the deadline even if the flush target never answers, or 50 ms later if flushes have to be stopped and do
+    /// not stop at once; the report says how many [still run](DrainReport::still_running). If the flush target blocks the
+    /// thread of the worker, the report says how many items are [unanswered](DrainReport::unanswered), and once the thread
+    /// is free again they go to the `on_drop` hook. (Where that thread is the caller's own, as on a `current_thread`
+    /// runtime, nothing can return before it is free.)
     ///
     /// Producers get their items back as closed from the call on. If several handles drain, the earliest deadline counts.
+    /// The first of them gets the items; the others, and those that drain later, are told that they are
+    /// [lost](DrainReport::lost) to them.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it resolves, the drain goes on, and what it abandons goes to the next that asked for a report or to
     /// the `on_drop` hook.
     pub async fn drain(&self, deadline: Duration) -> DrainReport<T> {
-        let began = now();
+        let (began, before) = (now(), self.snapshot().counts);
         let (done, answer) = oneshot::channel();
-        let command = Command::Drain { began, deadline: began.checked_add(deadline), done };
-        if self.commands.send(command).is_err() {
-            return DrainReport::nothing_left();
+        let deadline = began.checked_add(deadline);
+        if self.commands.send(Command::Drain { began, deadline, done }).is_err() {
+            return self.ending().report();
         }
         self.sender.close_channel();
-        answer.await.map_or(DrainReport::nothing_left(), Parcel::open)
+        match by(deadline, answer).await {
+            Some(Ok(parcel)) => parcel.open(),
+            Some(Err(_)) => self.ending().report(),
+            None => {
+                let counts = self.snapshot().counts;
+                DrainReport {
+                    delivered: counts.delivered - before.delivered,
+                    failed: counts.failed() - before.failed(),
+                    elapsed: now().saturating_duration_since(began),
+                    ..self.outstanding().report()
+                }
+            }
+        }
+    }
+
+    /// What the worker left undone when it ended.
+    fn ending(&self) -> Ending {
+        self.ending.get().copied().unwrap_or_else(|| self.outstanding())
+    }
+
+    /// What has no fate yet, as the ledger tells while the worker cannot.
+    fn outstanding(&self) -> Ending {
+        let counts = self.snapshot().counts;
+        let unanswered = usize::try_from(counts.queued + counts.in_flight).unwrap_or(usize::MAX);
+        Ending { unanswered, ..Ending::default() }
     }
 
     /// Whether the intake is closed: a drain has begun, or the flush target is gone.
@@ -133,6 +181,17 @@ impl<T> Sink<T> for BackpressureController<T> {
     }
 }
 
+/// Waits for an answer, at most until the deadline and then twice as long as the worker waits for what it has to stop;
+/// `None` if the worker had nothing to say by then. The second wait begins when the first is over: if the clock jumps, the
+/// worker still has its turn.
+async fn by<F: Future + Unpin>(deadline: Option<Instant>, mut answer: F) -> Option<F::Output> {
+    let Some(deadline) = deadline else { return Some(answer.await) };
+    match timeout_at(deadline.into(), &mut answer).await {
+        Ok(answer) => Some(answer),
+        Err(_) => timeout(2 * STOPPING, answer).await.ok(),
+    }
+}
+
 /// Tokio's clock, so that a paused one is followed.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -140,7 +199,7 @@ pub(crate) fn now() -> Instant {
 
 impl<T> Clone for BackpressureController<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), commands: self.commands.clone() }
+        Self { sender: self.sender.clone(), commands: self.commands.clone(), ending: Arc::clone(&self.ending) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Draining: stop intake, deliver what was accepted, report.
 
+use std::error::Error;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use backpressure_core::DropReason;
@@ -23,20 +25,73 @@ pub struct DrainReport<T> {
     /// Items that were in a flush that had not answered by the deadline, and of which no copy was kept. Whether they
     /// arrived is not known.
     pub unanswered: usize,
+    /// Items that were accepted, have neither been delivered nor failed, and are not handed back here: another report or
+    /// the `on_drop` hook got them, or the runtime of the worker ended before the drain did.
+    pub lost: u64,
+    /// Flushes that went on when the drain returned although they had been told to stop, for they block their thread.
+    pub still_running: usize,
     /// How long the drain took.
     pub elapsed: Duration,
 }
 
 impl<T> DrainReport<T> {
-    /// Whether everything accepted was delivered or has failed by the deadline.
+    /// Whether everything accepted was delivered or has failed by the deadline, and no flush goes on.
     pub fn is_complete(&self) -> bool {
-        self.abandoned.is_empty() && self.unanswered == 0
+        self.abandoned.is_empty() && self.unanswered == 0 && self.lost == 0 && self.still_running == 0
     }
 
     pub(crate) const fn nothing_left() -> Self {
-        Self { delivered: 0, failed: 0, abandoned: Vec::new(), unanswered: 0, elapsed: Duration::ZERO }
+        Self {
+            delivered: 0,
+            failed: 0,
+            abandoned: Vec::new(),
+            unanswered: 0,
+            lost: 0,
+            still_running: 0,
+            elapsed: Duration::ZERO,
+        }
     }
 }
+
+/// What a controller left undone when its worker ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ending {
+    /// Items that were handed back, to a report or to the hook.
+    pub(crate) lost: u64,
+    /// Items in flushes that had not answered, and of which no copy was kept.
+    pub(crate) unanswered: usize,
+    /// Flushes that could not be stopped.
+    pub(crate) still_running: usize,
+}
+
+impl Ending {
+    /// What is said to somebody who asks after the end.
+    pub(crate) fn report<T>(self) -> DrainReport<T> {
+        let Self { lost, unanswered, still_running } = self;
+        DrainReport { lost, unanswered, still_running, ..DrainReport::nothing_left() }
+    }
+
+    pub(crate) const fn undelivered(self) -> u64 {
+        self.lost + self.unanswered as u64
+    }
+}
+
+/// Not everything that was accepted before a [flush](crate::BackpressureController::flush) was delivered or has failed: the
+/// worker ended before that, because a drain ran into its deadline or the runtime ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unflushed {
+    /// How many items the worker left undelivered when it ended, whenever they were accepted.
+    pub items: u64,
+}
+
+impl fmt::Display for Unflushed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the controller ended with {} accepted items undelivered", self.items)
+    }
+}
+
+impl Error for Unflushed {}
 
 /// A report on its way to who asked for it. If nobody opens it, what it hands back goes to the hook.
 pub(crate) struct Parcel<T> {
@@ -64,11 +119,12 @@ impl<T> Drop for Parcel<T> {
 /// Those who wait for the drain.
 pub(crate) struct Drains<T> {
     waiting: Vec<Drain<T>>,
+    /// The earliest deadline anybody set, even if who did has left.
+    deadline: Option<Instant>,
 }
 
 struct Drain<T> {
     began: Instant,
-    deadline: Option<Instant>,
     delivered: u64,
     failed: u64,
     done: oneshot::Sender<Parcel<T>>,
@@ -83,7 +139,7 @@ pub(crate) struct Totals {
 
 impl<T> Drains<T> {
     pub(crate) const fn new() -> Self {
-        Self { waiting: Vec::new() }
+        Self { waiting: Vec::new(), deadline: None }
     }
 
     pub(crate) fn add(
@@ -93,12 +149,17 @@ impl<T> Drains<T> {
         totals: Totals,
         done: oneshot::Sender<Parcel<T>>,
     ) {
-        self.waiting.push(Drain { began: now, deadline, delivered: totals.delivered, failed: totals.failed, done });
+        self.deadline = [self.deadline, deadline].into_iter().flatten().min();
+        if self.waiting.len() == self.waiting.capacity() {
+            // Those who left are not kept: a drain that is given up again and again costs a constant.
+            self.waiting.retain(|drain| !drain.done.is_closed());
+        }
+        self.waiting.push(Drain { began: now, delivered: totals.delivered, failed: totals.failed, done });
     }
 
     /// The earliest deadline anybody set.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.waiting.iter().filter_map(|drain| drain.deadline).min()
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Everything is over: hands the report to all who wait, and what was abandoned to the first of them that is still
@@ -108,18 +169,20 @@ impl<T> Drains<T> {
         now: Instant,
         totals: Totals,
         abandoned: Vec<T>,
-        unanswered: usize,
+        ending: Ending,
         on_drop: &Option<OnDrop<T>>,
     ) {
         let parcel = |report| Parcel { report, on_drop: on_drop.clone() };
         let mut left = parcel(DrainReport { abandoned, ..DrainReport::nothing_left() });
         for drain in self.waiting.drain(..) {
+            let abandoned = left.open().abandoned;
             let report = DrainReport {
                 delivered: totals.delivered - drain.delivered,
                 failed: totals.failed - drain.failed,
-                abandoned: left.open().abandoned,
-                unanswered,
+                lost: ending.lost - abandoned.len() as u64,
+                abandoned,
                 elapsed: now.saturating_duration_since(drain.began),
+                ..ending.report()
             };
             left = match drain.done.send(parcel(report)) {
                 Ok(()) => parcel(DrainReport::nothing_left()),

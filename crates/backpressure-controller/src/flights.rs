@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::task::{Id, JoinSet};
 
@@ -47,7 +47,20 @@ impl<T, O: 'static> Flights<T, O> {
     }
 }
 
+impl<T, O: 'static> Flights<T, O> {
+    /// Ready once no task is left. What they answer is not heard any more.
+    pub(crate) fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(_gone) = ready!(self.tasks.poll_join_next(cx)) {}
+        Poll::Ready(())
+    }
+}
+
 impl<T, O> Flights<T, O> {
+    /// How many tasks have not ended, as far as is known.
+    pub(crate) fn running(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.flights.len()
     }

@@ -6,6 +6,7 @@ use backpressure_core::{DropReason, Flushed};
 use tower_service::Service;
 
 use crate::attempt::{Attempt, Flight, Verdict, guarded};
+use crate::drain::Ending;
 use crate::outcome::{Answer, FlushError, FlushOutcome};
 use crate::worker::Worker;
 
@@ -115,19 +116,20 @@ where
         self.tell_failed(items, FlushError::Unavailable(error));
     }
 
-    /// The deadline of the drain has passed: hands back what can be handed back.
-    pub(crate) fn abandon(&mut self, now: Instant) {
+    /// The deadline of the drain has passed: stops what is in flight and takes out what can be handed back.
+    pub(crate) fn abandon(&mut self) -> Remains<T> {
         self.flights.abort();
-        let mut remains = self.remains();
+        let mut remains = self.remains(DropReason::DrainDeadline);
         self.unsettled.clear();
-        self.reporter.lost(DropReason::DrainDeadline, remains.count);
         remains.items.extend(self.receiver.evacuate(DropReason::DrainDeadline));
-        self.report(now, remains.items, remains.unanswered);
+        remains
     }
 
-    /// Tells everyone who waits for the drain, and the hook what nobody waits for.
-    pub(crate) fn report(&mut self, now: Instant, abandoned: Vec<T>, unanswered: usize) {
-        self.drains.report(now, self.totals, abandoned, unanswered, &self.on_drop);
+    /// Everything is over: tells those who wait for the drain, those who will ask later, and the hook what nobody waits for.
+    pub(crate) fn end(&mut self, now: Instant, remains: Remains<T>) {
+        let ending = Ending { still_running: self.flights.running(), ..remains.ending() };
+        let _ = self.ending.set(ending);
+        self.drains.report(now, self.totals, remains.items, ending, &self.on_drop);
     }
 
     fn count_failed(&mut self, items: usize) {
@@ -142,13 +144,29 @@ where
     }
 }
 
-/// What has left the buffer and has no fate yet.
+/// What was accepted and has neither been delivered nor failed.
 pub(crate) struct Remains<T> {
-    pub(crate) count: usize,
     /// As far as they are not in flight, or copies of them were kept; oldest first.
     pub(crate) items: Vec<T>,
     /// How many are in flight without a copy.
-    pub(crate) unanswered: usize,
+    unanswered: usize,
+}
+
+impl<T> Remains<T> {
+    pub(crate) fn append(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.unanswered += other.unanswered;
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        Ending { lost: self.items.len() as u64, unanswered: self.unanswered, still_running: 0 }
+    }
+}
+
+impl<T> Default for Remains<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), unanswered: 0 }
+    }
 }
 
 impl<T, S: Service<Vec<T>>> Worker<T, S> {
@@ -160,16 +178,16 @@ impl<T, S: Service<Vec<T>>> Worker<T, S> {
         attempts
     }
 
-    /// Takes everything out that left the buffer and has no fate.
-    pub(crate) fn remains(&mut self) -> Remains<T> {
+    /// Takes everything out that left the buffer and has no fate, and counts it as lost for `reason`.
+    pub(crate) fn remains(&mut self, reason: DropReason) -> Remains<T> {
         let unstarted = self.unstarted().into_iter();
         let unstarted = unstarted.map(|it| (it.batch, it.offset, it.items.len(), Some(it.items)));
         let flying = self.flights.forget().map(|it| (it.batch, it.offset, it.count, it.copy));
         let mut parts: Vec<_> = unstarted.chain(flying).collect();
         parts.sort_by_key(|&(batch, offset, ..)| (batch, offset));
-        let mut remains = Remains { count: 0, items: Vec::new(), unanswered: 0 };
+        let mut remains = Remains::default();
         for (_, _, count, items) in parts {
-            remains.count += count;
+            self.reporter.lost(reason, count);
             match items {
                 Some(items) => remains.items.extend(items),
                 None => remains.unanswered += count,

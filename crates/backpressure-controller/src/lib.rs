@@ -64,6 +64,6 @@ mod worker;
 
 pub use builder::{ControllerBuilder, FlushBuilder};
 pub use controller::BackpressureController;
-pub use drain::DrainReport;
+pub use drain::{DrainReport, Unflushed};
 pub use flush_fn::FlushFn;
 pub use outcome::{FlushError, FlushOutcome};

@@ -9,8 +9,9 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backpressure_channel::Receiver;
 use backpressure_core::{DropReason, Reporter};
@@ -22,10 +23,14 @@ use crate::attempt::{Attempt, Policy, guarded};
 use crate::barrier::{Barriers, Progress};
 use crate::builder::{OnDrop, OnFailed};
 use crate::controller::{Command, now};
-use crate::drain::{Drains, Totals};
+use crate::drain::{Drains, Ending, Totals};
 use crate::flights::Flights;
+use crate::landing::Remains;
 use crate::outcome::{Answer, FlushOutcome};
 use crate::schedule::{Depth, Next, Schedule};
+
+/// How long a drain waits, beyond its deadline, for the flushes that it aborted.
+pub(crate) const STOPPING: Duration = Duration::from_millis(50);
 
 /// Turns before the worker lets other tasks run.
 const TURNS: usize = 32;
@@ -53,6 +58,10 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) barriers: Barriers,
     pub(crate) drains: Drains<T>,
     pub(crate) totals: Totals,
+    /// What a drain abandoned, while its aborted flushes end, and how long they may take.
+    leaving: Option<(Remains<T>, Instant)>,
+    /// How things stood at the end, for those who ask later.
+    pub(crate) ending: Arc<OnceLock<Ending>>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -99,6 +108,8 @@ where
             barriers: Barriers::default(),
             drains: Drains::new(),
             totals: Totals { delivered: 0, failed: 0 },
+            leaving: None,
+            ending: Arc::default(),
             timer: None,
         }
     }
@@ -117,12 +128,15 @@ where
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
         let now = now();
         self.take_orders(now, cx);
+        if let Some((remains, until)) = self.leaving.take() {
+            return self.leave(now, remains, until, cx);
+        }
         while let Poll::Ready((flight, answer)) = self.flights.poll_landed(cx) {
             self.land(now, flight, answer);
         }
         if self.drains.deadline().is_some_and(|deadline| deadline <= now) {
-            self.abandon(now);
-            return Turn::Over;
+            let remains = self.abandon();
+            return self.leave(now, remains, now + STOPPING, cx);
         }
         self.recall(now);
         let turn = self.start(now, cx);
@@ -133,10 +147,20 @@ where
             oldest_batch: self.unsettled.first_key_value().map(|(&batch, _)| batch),
         });
         if backlog.closed && backlog.items == 0 && self.unsettled.is_empty() {
-            self.report(now, Vec::new(), 0);
+            self.end(now, Remains::default());
             return Turn::Over;
         }
         turn
+    }
+
+    /// Waits until the flushes that were aborted are gone, but not for long: one that blocks its thread cannot be stopped.
+    fn leave(&mut self, now: Instant, remains: Remains<T>, until: Instant, cx: &mut Context<'_>) -> Turn {
+        if self.flights.poll_stopped(cx).is_pending() && now < until {
+            self.leaving = Some((remains, until));
+            return Turn::Wait(Some(until));
+        }
+        self.end(now, remains);
+        Turn::Over
     }
 
     fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) {
@@ -285,13 +309,21 @@ impl<T, S: Service<Vec<T>>> Unpin for Worker<T, S> {}
 impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
     /// After a regular end nothing is left. When the runtime drops the worker, what it holds is lost, but not silently.
     fn drop(&mut self) {
-        let remains = self.remains();
-        self.reporter.lost(DropReason::Closed, remains.count);
+        if self.ending.get().is_some() {
+            return;
+        }
+        self.receiver.close();
+        let mut remains = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
+        remains.append(self.remains(DropReason::Closed));
+        remains.items.extend(self.receiver.evacuate(DropReason::Closed));
+        let ending = Ending { still_running: self.flights.running(), ..remains.ending() };
+        let _ = self.ending.set(ending);
         if let Some(on_drop) = &self.on_drop {
             for item in remains.items {
                 guarded(|| on_drop(item, DropReason::Closed));
             }
         }
+        self.drains.report(now(), self.totals, Vec::new(), ending, &self.on_drop);
     }
 }
 

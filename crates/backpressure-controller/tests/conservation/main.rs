@@ -151,7 +151,7 @@ async fn perform(
             let (controller, target, fates) = (controller.clone(), target.clone(), fates.clone());
             tokio::spawn(async move {
                 let accepted = fates.accepted();
-                controller.flush().await;
+                controller.flush().await.unwrap();
                 if !controller.is_closed() {
                     fates.expect_settled(&accepted, &target, copies);
                 }

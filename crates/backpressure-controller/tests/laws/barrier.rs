@@ -78,7 +78,7 @@ async fn a_barrier_does_not_hurry_what_came_later() {
     let target = Target::always(Act::Deliver);
     let controller = controller(&target, 1);
     push_all(&controller, 0..3);
-    controller.flush().await;
+    controller.flush().await.unwrap();
     push_all(&controller, 3..6);
     advance(INTERVAL - MS).await;
     assert_eq!(target.batches(), [[0, 1, 2]]);
@@ -124,7 +124,7 @@ async fn what_is_bisected_has_a_fate_when_its_last_half_has() {
             .spawn()
             .unwrap();
         push_all(&controller, 0..20);
-        controller.flush().await;
+        controller.flush().await.unwrap();
         let counts = controller.snapshot().counts;
         assert_eq!((counts.delivered, counts.failed(), counts.in_flight), (19, 1, 0));
     }
@@ -180,7 +180,7 @@ async fn every_barrier_among_concurrent_pushes_covers_what_was_accepted_before_i
                     let item = producer * 1_000 + item;
                     controller.push(item).await.unwrap();
                     if item % 13 == 0 {
-                        controller.flush().await;
+                        controller.flush().await.unwrap();
                         assert!(target.delivered().contains(&item));
                     }
                 }
@@ -190,7 +190,7 @@ async fn every_barrier_among_concurrent_pushes_covers_what_was_accepted_before_i
     for producer in producers {
         producer.await.unwrap();
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(target.delivered().len(), 300);
 }
 
@@ -211,7 +211,7 @@ async fn x2_a_barrier_dropped_at_any_point_loses_nothing_and_the_flush_goes_on()
         advance(MS).await;
         let expected = if polls == 0 { 10 } else { 13 };
         assert_eq!(target.delivered(), Vec::from_iter(0..expected), "dropped after {polls} polls");
-        controller.flush().await;
+        controller.flush().await.unwrap();
         assert_eq!(target.delivered(), Vec::from_iter(0..13));
     }
 }

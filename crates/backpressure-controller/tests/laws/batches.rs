@@ -170,7 +170,7 @@ async fn b6_the_batches_concatenated_are_the_input() {
             advance(item % 5 * 30 * MS).await;
         }
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(target.batches().concat(), Vec::from_iter(0..2_000));
     assert!(target.batches().iter().all(|batch| (1..=10).contains(&batch.len())));
 }

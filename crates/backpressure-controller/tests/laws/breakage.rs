@@ -54,7 +54,7 @@ async fn t3_w4_a_target_that_fails_to_become_ready_closes_the_intake_and_every_i
     let mut drain = pin!(controller.drain(Duration::MAX));
     assert!(drain.as_mut().now_or_never().is_none());
     target.answer(1, Act::Deliver);
-    flush.await;
+    flush.await.unwrap();
     let report = drain.await;
     assert_eq!((report.delivered, report.failed, report.is_complete()), (2, 0, true), "since it began");
     let counts = controller.snapshot().counts;
@@ -69,7 +69,7 @@ async fn a_target_that_panics_while_it_becomes_ready_is_gone_too() {
     target.panic_in_readiness();
     target.answer(0, Act::Deliver);
     target.answer(1, Act::Deliver);
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(failed.take(), [(vec![4, 5, 6, 7], FlushError::Unavailable(None))]);
     assert_eq!(controller.try_push(9), Err(SendError::Closed(9)));
 }
@@ -87,7 +87,7 @@ async fn what_waits_for_a_retry_fails_when_the_target_is_gone() {
     assert_eq!(failed.take(), [(vec![0, 1, 4, 5, 6, 7], FlushError::Unavailable(Some("gone")))]);
 
     target.answer(1, Act::Fail("busy"));
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(failed.take(), [(vec![2, 3], FlushError::Unavailable(None))], "the error was told the first time");
     let counts = controller.snapshot().counts;
     assert_eq!((counts.delivered, counts.failed(), counts.balances()), (0, 8, true));
@@ -109,7 +109,7 @@ async fn c4_a_panic_in_the_hook_for_failures_costs_nothing_but_the_call() {
         .spawn()
         .unwrap();
     (0..40).for_each(|item| assert!(controller.try_push(item).is_ok()));
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(told.take(), [FlushError::Batch("no"), FlushError::Batch("no")]);
     let counts = controller.snapshot().counts;
     assert_eq!((counts.delivered, counts.failed(), counts.balances()), (20, 20, true));
@@ -139,7 +139,7 @@ async fn c3_c4_a_panic_in_the_hook_for_losses_goes_to_the_producer_that_caused_t
     assert!(catch_unwind(AssertUnwindSafe(|| controller.try_push(4))).is_err());
     assert_eq!(lost.take(), [(0, DropReason::Evicted)]);
     target.ready();
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(target.batches(), [[1, 2, 3, 4]], "the item that came in stayed in");
     assert_eq!(controller.drain(MS).await.failed, 0);
 }
@@ -161,8 +161,8 @@ async fn c4_w5_hooks_may_push_and_look() {
         .unwrap();
     give.send(controller.clone()).unwrap();
     (0..10).for_each(|item| assert!(controller.try_push(item).is_ok()));
-    controller.flush().await;
-    controller.flush().await;
+    controller.flush().await.unwrap();
+    controller.flush().await.unwrap();
     assert_eq!(target.delivered(), Vec::from_iter(0..10));
 }
 
@@ -189,7 +189,7 @@ async fn s8_a_panic_in_the_conversion_of_an_answer_costs_its_own_batch() {
         .unwrap();
     for batch in 0..3 {
         (0..10).for_each(|item| assert!(controller.try_push(batch * 10 + item).is_ok()));
-        controller.flush().await;
+        controller.flush().await.unwrap();
         assert_eq!(failed.take(), [(Vec::from_iter(batch * 10..batch * 10 + 10), FlushError::Panicked)]);
     }
     let counts = controller.snapshot().counts;
@@ -221,7 +221,7 @@ async fn s8_a_panic_in_the_copying_of_a_batch_costs_its_copy() {
         .spawn()
         .unwrap();
     (0..10).for_each(|item| assert!(controller.try_push(Precious(item)).is_ok()));
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(delivered.take(), Vec::from_iter(0..10));
     assert_eq!(controller.snapshot().counts.delivered, 10);
 }
@@ -239,7 +239,7 @@ async fn s8_a_panic_in_a_sequence_of_delays_is_its_end() {
         .spawn()
         .unwrap();
     (0..20).for_each(|item| assert!(controller.try_push(item).is_ok()));
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(target.calls().len(), 6);
     let batch = |items| (Vec::from_iter(items), FlushError::Batch("no"));
     assert_eq!(failed.take(), [batch(0..10), batch(10..20)]);

@@ -25,7 +25,7 @@ async fn d1_s1_the_target_is_asked_before_each_call_and_called_once_per_readines
     for item in 0..250 {
         controller.push(item).await.unwrap();
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     let calls = target.calls().len();
     assert!(calls > 25, "some were retried");
     // Every accessor of the target checks that no call came without readiness.
@@ -56,7 +56,7 @@ async fn the_target_is_not_asked_while_there_is_nothing_to_flush() {
     let controller =
         BackpressureController::builder(config(100, 10).build().unwrap()).flush(target.service()).spawn().unwrap();
     advance(100 * INTERVAL).await;
-    controller.flush().await;
+    controller.flush().await.unwrap();
     (0..9).for_each(|item| assert!(controller.try_push(item).is_ok()));
     advance(INTERVAL - MS).await;
     assert_eq!(target.readiness(), (0, 0), "a partial batch that may wait takes no readiness");
@@ -137,7 +137,7 @@ async fn d3_what_is_queued_and_what_is_out_never_exceed_their_bounds_retries_inc
     for item in 0..200 {
         controller.push(item).await.unwrap();
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     observer.abort();
     let observed = observed.take();
     assert_eq!(observed.iter().map(|&(queued, ..)| queued).max(), Some(20));
@@ -178,7 +178,7 @@ async fn o1_a_single_place_keeps_the_order_through_retries_and_bisection() {
     for item in 0..500 {
         controller.push(item).await.unwrap();
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     let delivered = target.delivered();
     assert!(delivered.is_sorted() && !delivered.is_empty());
     assert_eq!(delivered.len() as u64, controller.snapshot().counts.delivered);

@@ -214,6 +214,49 @@ async fn of_several_drains_the_earliest_deadline_counts_and_the_first_gets_the_i
     assert_eq!((patient.elapsed, hasty.elapsed), (2 * SECOND, SECOND));
 }
 
+#[tokio::test(start_paused = true)]
+async fn t7_c2_every_report_is_incomplete_once_items_were_abandoned_and_one_hands_them_out() {
+    let target = Target::always(Act::Never);
+    target.ready_for(0);
+    let controller = controller(&target, 1);
+    push_all(&controller, 0..20);
+    settle().await;
+    let (first, second) = futures_util::future::join(controller.drain(SECOND), controller.drain(2 * SECOND)).await;
+    assert_eq!((first.abandoned, first.lost), (Vec::from_iter(0..20), 0));
+    let third = controller.drain(SECOND).await;
+    for other in [&second, &third] {
+        assert_eq!((other.abandoned.len(), other.lost, other.is_complete()), (0, 20, false));
+    }
+    assert_eq!(controller.flush().await.unwrap_err().items, 20);
+    assert_eq!(controller.snapshot().counts.lost(DropReason::DrainDeadline), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t7_a_drain_after_one_that_was_dropped_tells_what_that_one_cost() {
+    let target = Target::always(Act::Never);
+    target.ready_for(0);
+    let controller = controller(&target, 1);
+    push_all(&controller, 0..20);
+    assert!(controller.drain(SECOND).now_or_never().is_none());
+    advance(2 * SECOND).await;
+    let report = controller.drain(SECOND).await;
+    assert_eq!((report.abandoned.len(), report.lost, report.is_complete()), (0, 20, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t6_drains_that_are_given_up_leave_nothing_but_their_deadline() {
+    let target = Target::always(Act::Never);
+    let controller = controller(&target, 1);
+    push_all(&controller, 0..15);
+    settle().await;
+    for call in 1..=1_000 {
+        assert!(controller.drain(SECOND / call).now_or_never().is_none());
+        settle().await;
+    }
+    let report = controller.drain(SECOND).await;
+    assert_eq!((report.abandoned, report.elapsed), (Vec::from_iter(10..15), MS));
+}
+
 /// A drain that somebody begins and drops, and where the five items that are queued go then.
 async fn after_dropping_a_drain(polled_until: Duration, heir: Option<Duration>) -> (Vec<u32>, Vec<(u32, DropReason)>) {
     let (target, lost) = (Target::always(Act::Never), Log::new());

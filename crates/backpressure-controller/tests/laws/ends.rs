@@ -59,7 +59,7 @@ async fn a_stream_can_be_forwarded_into_it() {
     controller.send(95).await.unwrap();
     controller.close().await.unwrap();
     assert!(controller.is_closed(), "the last one is");
-    BackpressureController::flush(&controller).await;
+    BackpressureController::flush(&controller).await.unwrap();
     assert_eq!(target.delivered(), Vec::from_iter(0..96));
     assert_eq!(controller.try_push(96), Err(SendError::Closed(96)));
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
@@ -172,10 +172,41 @@ fn w4_those_who_wait_are_woken_when_the_runtime_goes() {
         settle().await;
         drop_elsewhere(there);
         assert_eq!(pushing.await.unwrap().unwrap_err().into_inner(), 20);
-        flushing.await.unwrap();
-        assert_eq!(draining.await.unwrap().delivered, 0);
+        let error = flushing.await.unwrap().unwrap_err();
+        assert_eq!(error.items, 20);
+        let report = draining.await.unwrap();
+        assert_eq!((report.delivered, report.unanswered, report.lost), (0, 10, 10), "t7: the report is right");
+        assert!(!report.is_complete());
     });
     assert!(controller.snapshot().counts.balances());
+}
+
+#[test]
+fn t7_c2_a_drain_and_a_flush_after_the_end_of_the_runtime_tell_what_was_lost() {
+    let (there, lost) = (runtime(), Log::new());
+    let controller = there.block_on(async {
+        BackpressureController::builder(config(100, 50).build().unwrap())
+            .on_drop({
+                let lost = lost.clone();
+                move |item, reason| lost.push((item, reason))
+            })
+            .flush(Target::always(Act::Deliver).service())
+            .spawn()
+            .unwrap()
+    });
+    (0..20).for_each(|item| assert!(controller.try_push(item).unwrap().is_accepted()));
+    drop(there);
+    assert_eq!(lost.take(), Vec::from_iter((0..20).map(|item| (item, DropReason::Closed))));
+    runtime().block_on(async {
+        let error = controller.flush().await.unwrap_err();
+        assert_eq!(error.to_string(), "the controller ended with 20 accepted items undelivered");
+        for _ in 0..2 {
+            let report = controller.drain(INTERVAL).await;
+            assert_eq!((report.lost, report.delivered, report.is_complete()), (20, 0, false));
+        }
+    });
+    let counts = controller.snapshot().counts;
+    assert_eq!((counts.lost(DropReason::Closed), counts.balances()), (20, true));
 }
 
 /// A runtime may not be dropped inside another one.

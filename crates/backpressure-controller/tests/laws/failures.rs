@@ -23,7 +23,7 @@ macro_rules! spawn {
 
 async fn flush_all(controller: &BackpressureController<u32>, items: u32) {
     (0..items).for_each(|item| assert!(controller.try_push(item).unwrap().is_accepted()));
-    controller.flush().await;
+    controller.flush().await.unwrap();
 }
 
 fn counts(controller: &BackpressureController<u32>) -> (u64, u64) {

@@ -11,6 +11,7 @@ mod drain;
 mod ends;
 mod failures;
 mod pacing;
+mod stuck;
 mod tower_layers;
 mod types;
 mod wakes;

@@ -34,7 +34,7 @@ async fn the_interval_follows_a_trace_worked_out_by_hand() {
     assert_eq!(controller.snapshot().flush.interval, INTERVAL, "it starts at the floor");
     for (step, (latency, interval)) in trace.into_iter().enumerate() {
         controller.try_push(0).unwrap();
-        controller.flush().await;
+        controller.flush().await.unwrap();
         let flush = controller.snapshot().flush;
         assert_eq!((flush.last, flush.interval), (Some(latency), interval), "step {step}");
     }
@@ -46,7 +46,7 @@ async fn b2_a_partial_batch_leaves_after_the_interval_that_is_visible() {
     let controller =
         BackpressureController::builder(config(100, 10).build().unwrap()).flush(target.service()).spawn().unwrap();
     controller.try_push(0).unwrap();
-    controller.flush().await;
+    controller.flush().await.unwrap();
     let interval = controller.snapshot().flush.interval;
     assert_eq!(interval, 150 * MS);
 
@@ -71,7 +71,7 @@ async fn the_batch_size_climbs_while_full_batches_are_fast_and_halves_when_one_i
         let size = controller.snapshot().flush.batch_items;
         (0..size as u32).for_each(|item| assert!(controller.try_push(item).is_ok()));
         sizes.push(size);
-        controller.flush().await;
+        controller.flush().await.unwrap();
     }
     assert_eq!(sizes, [4, 5, 6, 6, 4], "fast, in time, a little late, slow: half of 6 is below the floor");
     assert_eq!(target.batches().iter().map(Vec::len).collect::<Vec<_>>(), sizes);

@@ -60,7 +60,7 @@ where
     for item in 0..100 {
         controller.push(item).await.unwrap();
     }
-    controller.flush().await;
+    controller.flush().await.unwrap();
     (controller, failed)
 }
 

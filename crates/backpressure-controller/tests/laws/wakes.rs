@@ -109,7 +109,7 @@ fn w3_nothing_ticks_at_rest_whatever_went_before() {
             push(1);
             settle().await;
             if let Some(controller) = &controller {
-                controller.flush().await;
+                controller.flush().await.unwrap();
             }
             let after_a_barrier = naps_in_an_hour().await;
 
@@ -147,6 +147,6 @@ async fn d6_the_longest_interval_and_the_longest_latency_neither_tick_nor_end() 
     controller.try_push(0).unwrap();
     assert!(naps_in_an_hour().await < 10);
     assert!(target.calls().is_empty());
-    controller.flush().await;
+    controller.flush().await.unwrap();
     assert_eq!(target.batches(), [[0]]);
 }
