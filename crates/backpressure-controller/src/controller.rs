@@ -1,20 +1,26 @@
 //! The handle that producers hold.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use backpressure_channel::{SendError, Sender, Sending, Sent, SinkError};
-use backpressure_core::{BackpressureConfig, Gauge, Snapshot};
+use backpressure_core::{BackpressureConfig, Counts, DropReason, Gauge, Snapshot};
 use futures_sink::Sink;
+use futures_timer::Delay;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{timeout, timeout_at};
 
 use crate::builder::ControllerBuilder;
 use crate::drain::{DrainReport, Ending, Parcel, Unflushed};
 use crate::worker::STOPPING;
+
+/// Thirty years: as good as never, and not beyond the end of time.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Many producers in front of one flush target. See the [crate] for the whole picture.
 ///
@@ -85,7 +91,7 @@ impl<T> BackpressureController<T> {
         if self.commands.send(Command::Flush(done)).is_ok() && answer.await.is_ok() {
             return Ok(());
         }
-        match self.ending().undelivered() {
+        match self.ending(&Counts::default()).undelivered() {
             0 => Ok(()),
             items => Err(Unflushed { items }),
         }
@@ -98,8 +104,9 @@ impl<T> BackpressureController<T> {
     /// Returns by the deadline even if the flush target never answers, or 50 ms later if flushes have to be stopped and do
     /// not stop at once; the report says how many [still run](DrainReport::still_running). If the flush target blocks the
     /// thread of the worker, the report says how many items are [unanswered](DrainReport::unanswered), and once the thread
-    /// is free again they go to the `on_drop` hook. (Where that thread is the caller's own, as on a `current_thread`
-    /// runtime, nothing can return before it is free.)
+    /// is free again they go to the `on_drop` hook. That needs somebody to keep the caller's time: on a `current_thread`
+    /// runtime whose thread is blocked, or on one with all its worker threads blocked, nothing returns before one is free. A
+    /// thread outside tokio, or another runtime, can drain in that case too.
     ///
     /// Producers get their items back as closed from the call on. If several handles drain, the earliest deadline counts.
     /// The first of them gets the items; the others, and those that drain later, are told that they are
@@ -109,39 +116,45 @@ impl<T> BackpressureController<T> {
     ///
     /// Dropped before it resolves, the drain goes on, and what it abandons goes to the next that asked for a report or to
     /// the `on_drop` hook.
+    ///
+    /// # Panics
+    ///
+    /// In a tokio runtime without time enabled, unless the deadline is [`Duration::MAX`].
     pub async fn drain(&self, deadline: Duration) -> DrainReport<T> {
         let (began, before) = (now(), self.snapshot().counts);
         let (done, answer) = oneshot::channel();
         let deadline = began.checked_add(deadline);
         if self.commands.send(Command::Drain { began, deadline, done }).is_err() {
-            return self.ending().report();
+            return self.ending(&before).report();
         }
         self.sender.close_channel();
         match by(deadline, answer).await {
             Some(Ok(parcel)) => parcel.open(),
-            Some(Err(_)) => self.ending().report(),
+            Some(Err(_)) => self.ending(&before).report(),
             None => {
                 let counts = self.snapshot().counts;
                 DrainReport {
                     delivered: counts.delivered - before.delivered,
                     failed: counts.failed() - before.failed(),
                     elapsed: now().saturating_duration_since(began),
-                    ..self.outstanding().report()
+                    ..self.ending(&before).report()
                 }
             }
         }
     }
 
-    /// What the worker left undone when it ended.
-    fn ending(&self) -> Ending {
-        self.ending.get().copied().unwrap_or_else(|| self.outstanding())
-    }
-
-    /// What has no fate yet, as the ledger tells while the worker cannot.
-    fn outstanding(&self) -> Ending {
-        let counts = self.snapshot().counts;
-        let unanswered = usize::try_from(counts.queued + counts.in_flight).unwrap_or(usize::MAX);
-        Ending { unanswered, ..Ending::default() }
+    /// What the worker left undone when it ended; or, while it cannot tell, what the ledger says: which items have no fate yet,
+    /// and which the worker has given up already.
+    fn ending(&self, before: &Counts) -> Ending {
+        self.ending.get().copied().unwrap_or_else(|| {
+            let counts = self.snapshot().counts;
+            let closed = counts.lost(DropReason::Closed) - before.lost(DropReason::Closed);
+            Ending {
+                lost: counts.lost(DropReason::DrainDeadline) + closed,
+                unanswered: usize::try_from(counts.queued + counts.in_flight).unwrap_or(usize::MAX),
+                still_running: 0,
+            }
+        })
     }
 
     /// Whether the intake is closed: a drain has begun, or the flush target is gone.
@@ -186,6 +199,15 @@ impl<T> Sink<T> for BackpressureController<T> {
 /// worker still has its turn.
 async fn by<F: Future + Unpin>(deadline: Option<Instant>, mut answer: F) -> Option<F::Output> {
     let Some(deadline) = deadline else { return Some(answer.await) };
+    if Handle::try_current().is_err() {
+        let left = deadline.saturating_duration_since(now()).min(FAR);
+        let mut timer = Delay::new(left + 2 * STOPPING);
+        return poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => Pin::new(&mut timer).poll(cx).map(|()| None),
+        })
+        .await;
+    }
     match timeout_at(deadline.into(), &mut answer).await {
         Ok(answer) => Some(answer),
         Err(_) => timeout(2 * STOPPING, answer).await.ok(),

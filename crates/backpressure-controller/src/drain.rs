@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Add;
 use std::time::{Duration, Instant};
 
 use backpressure_core::DropReason;
@@ -73,6 +74,18 @@ impl Ending {
 
     pub(crate) const fn undelivered(self) -> u64 {
         self.lost + self.unanswered as u64
+    }
+}
+
+impl Add for Ending {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            lost: self.lost + other.lost,
+            unanswered: self.unanswered + other.unanswered,
+            still_running: self.still_running + other.still_running,
+        }
     }
 }
 

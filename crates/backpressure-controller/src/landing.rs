@@ -153,11 +153,6 @@ pub(crate) struct Remains<T> {
 }
 
 impl<T> Remains<T> {
-    pub(crate) fn append(&mut self, other: Self) {
-        self.items.extend(other.items);
-        self.unanswered += other.unanswered;
-    }
-
     pub(crate) fn ending(&self) -> Ending {
         Ending { lost: self.items.len() as u64, unanswered: self.unanswered, still_running: 0 }
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_channel::Receiver;
+use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, Reporter};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -135,22 +135,29 @@ where
             self.land(now, flight, answer);
         }
         if self.drains.deadline().is_some_and(|deadline| deadline <= now) {
+            self.advance_barriers();
             let remains = self.abandon();
             return self.leave(now, remains, now + STOPPING, cx);
         }
         self.recall(now);
         let turn = self.start(now, cx);
+        let backlog = self.advance_barriers();
+        if backlog.closed && backlog.items == 0 && self.unsettled.is_empty() {
+            self.end(now, Remains::default());
+            return Turn::Over;
+        }
+        turn
+    }
+
+    /// Answers those who wait for a flush and whose items all have a fate.
+    fn advance_barriers(&mut self) -> Backlog {
         let backlog = self.receiver.backlog();
         self.barriers.advance(Progress {
             oldest: backlog.oldest,
             next_batch: self.next_batch,
             oldest_batch: self.unsettled.first_key_value().map(|(&batch, _)| batch),
         });
-        if backlog.closed && backlog.items == 0 && self.unsettled.is_empty() {
-            self.end(now, Remains::default());
-            return Turn::Over;
-        }
-        turn
+        backlog
     }
 
     /// Waits until the flushes that were aborted are gone, but not for long: one that blocks its thread cannot be stopped.
@@ -313,17 +320,17 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
             return;
         }
         self.receiver.close();
-        let mut remains = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
-        remains.append(self.remains(DropReason::Closed));
+        let abandoned = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
+        let mut remains = self.remains(DropReason::Closed);
         remains.items.extend(self.receiver.evacuate(DropReason::Closed));
-        let ending = Ending { still_running: self.flights.running(), ..remains.ending() };
+        let ending = Ending { still_running: self.flights.running(), ..abandoned.ending() + remains.ending() };
         let _ = self.ending.set(ending);
         if let Some(on_drop) = &self.on_drop {
             for item in remains.items {
                 guarded(|| on_drop(item, DropReason::Closed));
             }
         }
-        self.drains.report(now(), self.totals, Vec::new(), ending, &self.on_drop);
+        self.drains.report(now(), self.totals, abandoned.items, ending, &self.on_drop);
     }
 }
 

@@ -13,5 +13,6 @@ mod failures;
 mod pacing;
 mod stuck;
 mod tower_layers;
+mod truth;
 mod types;
 mod wakes;
