@@ -23,14 +23,15 @@ pub struct BatchDrainReport {
     pub answered: u64,
     /// Calls answered with an error since the drain began.
     pub failed: u64,
-    /// Calls that were not answered by the deadline. Their callers got [`Closed`](super::BatchError::Closed).
+    /// Calls that were not answered by the deadline, by that of an earlier drain, or before the worker was dropped. Their
+    /// callers got [`Closed`](super::BatchError::Closed).
     pub abandoned: u64,
     /// How long the drain took.
     pub elapsed: Duration,
 }
 
 impl BatchDrainReport {
-    /// Whether every call had an answer, be it an error, by the deadline.
+    /// Whether every call had an answer, be it an error, by the deadline. Once calls were abandoned, no report is complete.
     pub const fn is_complete(&self) -> bool {
         self.abandoned == 0
     }
@@ -87,7 +88,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
         Poll::Ready(BatchDrainReport {
             answered: totals.answered - this.before.answered,
             failed: totals.failed - this.before.failed,
-            abandoned: totals.abandoned - this.before.abandoned,
+            abandoned: totals.abandoned,
             elapsed: clock::now().saturating_duration_since(this.began),
         })
     }

@@ -81,7 +81,8 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
 
     /// Ends the batcher: takes no more calls, sends what is queued without lingering, and waits until every call is
     /// answered, for `within` at most. After that, calls without an answer are answered [`Closed`](BatchError::Closed), and
-    /// what the inner service has in hand is dropped. [`Duration::MAX`] waits for ever.
+    /// what the inner service has in hand is dropped when the worker runs next, which may be after this has returned.
+    /// [`Duration::MAX`] waits for ever.
     ///
     /// Several drains may run at once; the earliest deadline counts.
     ///

@@ -5,7 +5,7 @@ use backpressure_tower::BatchError;
 use tokio::time::advance;
 use tower::ServiceExt;
 
-use crate::support::{Act, Target, Task, assert_failed, now_or_never, outputs, rig};
+use crate::support::{Act, Readiness, Rig, Target, Task, assert_failed, now_or_never, outputs, rig};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -117,6 +117,49 @@ fn t5_x2_a_drain_that_is_dropped_goes_on_and_may_be_repeated() {
     assert!(outputs(&mut calls).iter().all(Result::is_ok), "its deadline is gone with it");
     let report = now_or_never(rig.handle().drain(Duration::ZERO)).expect("nothing is left");
     assert_eq!((report.answered, report.abandoned), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t7_every_report_is_incomplete_once_calls_were_abandoned() {
+    let target = Target::default().always(Act::Hold);
+    let mut rig = rig(&target, |builder| builder.max_items(2));
+    let mut calls = rig.calls(1..=5);
+    rig.work();
+    let (mut first, mut second) = (Task::new(rig.handle().drain(MINUTE)), Task::new(rig.handle().drain(2 * MINUTE)));
+    assert!(first.is_pending() && second.is_pending());
+    advance(MINUTE).await;
+    let late = |rig: &Rig| now_or_never(rig.handle().drain(MINUTE)).expect("nothing is left");
+    for report in [first.output(), second.output(), late(&rig)] {
+        assert_eq!((report.answered, report.abandoned, report.is_complete()), (0, 5, false));
+    }
+    assert_failed(outputs(&mut calls), "Closed");
+}
+
+#[test]
+fn t7_calls_that_fail_with_the_service_are_failed_and_not_abandoned() {
+    let target = Target::default();
+    let mut rig = rig(&target, |builder| builder.max_items(2));
+    let mut calls = rig.calls([1, 2, 3]);
+    let mut drain = Task::new(rig.handle().drain(Duration::MAX));
+    assert!(drain.is_pending());
+    target.become_(Readiness::Fails("gone"));
+    assert!(rig.work());
+    assert_failed(outputs(&mut calls), "Unavailable(\"gone\")");
+    let report = drain.output();
+    assert_eq!((report.answered, report.failed, report.abandoned), (0, 3, 0));
+    assert!(report.is_complete(), "each had an answer");
+}
+
+#[test]
+fn t7_a_drain_after_the_worker_is_gone_tells_of_the_calls_it_left() {
+    let target = Target::default().always(Act::Hold);
+    let mut rig = rig(&target, |builder| builder.max_items(2));
+    let mut calls = rig.calls(1..=5);
+    rig.work();
+    rig.worker = None;
+    assert_failed(outputs(&mut calls), "Closed");
+    let report = now_or_never(rig.handle().drain(Duration::ZERO)).expect("nothing is left");
+    assert_eq!((report.answered, report.abandoned, report.is_complete()), (0, 5, false));
 }
 
 #[test]

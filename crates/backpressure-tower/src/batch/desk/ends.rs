@@ -11,7 +11,7 @@ use super::{After, Desk, Phase, Remains};
 use crate::batch::doors::Doors;
 use crate::batch::error::BatchError;
 
-/// How many calls were answered since the beginning, and how.
+/// How many calls were answered since the beginning, and how; and how many were given up.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::batch) struct Totals {
     pub(in crate::batch) answered: u64,
@@ -45,6 +45,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         }
         let mut after = self.close(doors);
         doors.forget();
+        let is_answered = error.is_some();
         let answer = || error.as_ref().map_or(BatchError::Closed, |error| BatchError::Unavailable(Arc::clone(error)));
         let (mut queued, mut sent, mut settled) = (0, 0, mem::take(&mut self.gone));
         let (inbox, inbox_weight) = (&mut self.queued, &mut self.inbox_weight);
@@ -72,7 +73,7 @@ impl<Req, Resp, E> Desk<Req, Resp, E> {
         after.changed |= vacated.changed;
         after.others.extend(vacated.others);
         self.reporter.lost(reason, sent);
-        self.totals.abandoned += (queued + sent) as u64;
+        *if is_answered { &mut self.totals.failed } else { &mut self.totals.abandoned } += (queued + sent) as u64;
         self.phase = Phase::Over(error);
         after.worker = after.worker.or_else(|| self.worker.take());
         self.rouse_drains(&mut after.others);
