@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
 
 use backpressure_tower::{ThrottleError, ThrottleLayer, Verdict};
-use futures_util::FutureExt;
-use futures_util::future::join_all;
-use tower::{Layer, Service, ServiceExt};
+use futures_util::future::{join_all, select_all};
+use futures_util::{FutureExt, poll};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::kit::{MS, Scripted};
 
@@ -90,18 +90,81 @@ async fn a_burst_at_the_start_is_not_held_against_itself() {
     assert_eq!(seen.calls.get(), 200);
 }
 
-#[test]
-fn s2_a_call_that_is_given_up_counts_once_and_as_not_accepted() {
+/// Calls made in threes by a caller who takes the first answer and drops the others: `races` of them, and how many calls were
+/// throttled.
+async fn throttled_in_races(layer: ThrottleLayer, races: u32) -> u32 {
+    let (service, _) = Scripted::new(|n| tokio::time::sleep((1 + n % 3) * MS).map(move |()| Ok(n))); // tidy: paused clock
+    let client = layer.layer(service);
+    let mut throttled = 0;
+    for race in 0..races {
+        let calls = (0..3).map(|runner| {
+            client
+                .clone()
+                .oneshot(3 * race + runner)
+                .inspect(|outcome| assert!(!matches!(outcome, Err(ThrottleError::Inner(_)))))
+        });
+        let mut running: Vec<_> = calls.map(Box::pin).collect();
+        while !running.is_empty() {
+            let (outcome, _, rest) = select_all(running).await;
+            running = rest;
+            match outcome {
+                Ok(_) => break,
+                Err(_) => throttled += 1,
+            }
+        }
+    }
+    throttled
+}
+
+#[tokio::test(start_paused = true)]
+async fn s2_calls_that_are_dropped_while_the_service_is_healthy_throttle_nothing() {
+    assert_eq!(throttled_in_races(ThrottleLayer::new(), 2000).await, 0, "two of three calls are dropped");
+
     let layer = ThrottleLayer::new();
-    let (stuck, _) = Scripted::new(|_| pending());
-    let mut client = layer.layer(stuck);
-    assert!(client.poll_ready(&mut cx()).is_ready());
-    let call = client.call(1);
-    assert_eq!(layer.rejection(), 0.0, "nobody knows yet");
-    drop(call);
-    assert_eq!(layer.rejection(), 0.5);
-    drop(client);
-    assert_eq!(layer.rejection(), 0.5);
+    let (service, _) = Scripted::new(|n| tokio::time::sleep(100 * MS).map(move |()| Ok(n))); // tidy: paused clock
+    let mut client = layer.layer(service);
+    let mut superseded: Option<std::pin::Pin<Box<dyn Future<Output = _>>>> = None;
+    for n in 0..2000 {
+        let mut call = Box::pin(client.ready().await.unwrap().call(n));
+        assert!(poll!(&mut call).is_pending(), "not throttled");
+        drop(superseded.replace(call));
+    }
+    assert_eq!(superseded.unwrap().await, Ok(1999));
+    assert_eq!(layer.rejection(), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s2_dropped_calls_count_as_refused_if_that_is_asked_for() {
+    assert!(throttled_in_races(ThrottleLayer::new().count_cancelled(), 2000).await > 1000);
+}
+
+#[test]
+fn s2_a_call_that_is_given_up_counts_at_most_once() {
+    for (layer, rejection) in [(ThrottleLayer::new(), 0.0), (ThrottleLayer::new().count_cancelled(), 0.5)] {
+        let (stuck, _) = Scripted::new(|_| pending());
+        let mut client = layer.layer(stuck);
+        assert!(client.poll_ready(&mut cx()).is_ready());
+        let mut call = client.call(1);
+        assert!(call.poll_unpin(&mut cx()).is_pending());
+        assert_eq!(layer.rejection(), 0.0, "nobody knows yet");
+        drop(call);
+        assert_eq!(layer.rejection(), rejection);
+        drop(client);
+        assert_eq!(layer.rejection(), rejection);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s2_a_timeout_under_the_throttle_counts_as_a_refusal() {
+    let layer = ThrottleLayer::new();
+    let (stuck, seen) = Scripted::new(|_| pending());
+    let stuck = ServiceBuilder::new().timeout(10 * MS).service(stuck.map_err(std::io::Error::other));
+    let client = layer.layer(stuck);
+    for n in 0..1000 {
+        assert!(client.clone().oneshot(n).await.is_err());
+    }
+    assert!(seen.calls.get() < 50, "{} calls reached a service that never answers", seen.calls.get());
+    assert!(layer.rejection() > 0.99);
 }
 
 #[test]

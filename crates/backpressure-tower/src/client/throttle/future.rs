@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -11,8 +11,8 @@ use super::layer::Shared;
 use crate::client::{Judge, Verdict};
 
 pin_project! {
-    /// The response of a [`Throttle`](crate::Throttle). Dropped before it resolves, it counts as a call that was not
-    /// accepted.
+    /// The response of a [`Throttle`](crate::Throttle). Dropped before it resolves, it does not count, unless the layer
+    /// [counts cancelled calls](crate::ThrottleLayer::count_cancelled). A call that panics counts as not accepted.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct ThrottleFuture<F, J> {
@@ -30,13 +30,29 @@ pin_project! {
     }
 }
 
-/// A call that was made and counts once.
+/// A call that was made and counts at most once.
 #[derive(Debug)]
-struct Call {
+pub(super) struct Call {
     shared: Option<Arc<Shared>>,
+    /// Whether it counts as not accepted if it is dropped now.
+    counts_if_dropped: bool,
+    counts_cancelled: bool,
 }
 
 impl Call {
+    pub(super) const fn new(shared: Arc<Shared>, counts_cancelled: bool) -> Self {
+        Self { shared: Some(shared), counts_if_dropped: counts_cancelled, counts_cancelled }
+    }
+
+    /// Code runs that may panic: a drop is no cancellation until it is over.
+    const fn runs(&mut self) {
+        self.counts_if_dropped = true;
+    }
+
+    const fn pauses(&mut self) {
+        self.counts_if_dropped = self.counts_cancelled;
+    }
+
     fn is_over(&mut self, accepted: bool) {
         if let Some(shared) = self.shared.take() {
             shared.record(accepted);
@@ -46,7 +62,9 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.is_over(false);
+        if self.counts_if_dropped {
+            self.is_over(false);
+        }
     }
 }
 
@@ -55,8 +73,8 @@ impl<F, J> ThrottleFuture<F, J> {
         Self { state: State::Rejected { rejection } }
     }
 
-    pub(super) const fn called(future: F, shared: Arc<Shared>, judge: J) -> Self {
-        Self { state: State::Called { future, call: Call { shared: Some(shared) }, judge } }
+    pub(super) const fn called(future: F, call: Call, judge: J) -> Self {
+        Self { state: State::Called { future, call, judge } }
     }
 }
 
@@ -71,7 +89,11 @@ where
         match self.project().state.project() {
             Projected::Rejected { rejection } => Poll::Ready(Err(ThrottleError::Throttled { rejection: *rejection })),
             Projected::Called { future, call, judge } => {
-                let outcome = ready!(future.poll(cx));
+                call.runs();
+                let Poll::Ready(outcome) = future.poll(cx) else {
+                    call.pauses();
+                    return Poll::Pending;
+                };
                 call.is_over(judge.judge(&outcome) == Verdict::Served);
                 Poll::Ready(outcome.map_err(ThrottleError::Inner))
             }

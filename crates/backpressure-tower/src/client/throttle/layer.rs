@@ -27,7 +27,9 @@ use crate::random::Random;
 /// accepted the probability rises; it never reaches 1, and what passes notices when the service is better.
 ///
 /// A call counts once its answer is known, so a burst at the start is not held against itself. A call that is given up
-/// (its future dropped) counts as not accepted: that is what a timeout looks like from here.
+/// (its future dropped) does not count: the loser of a race says nothing about the service. A timeout does count if it is
+/// *inside* this layer, where it is an error like any. One that is outside drops the call; it counts only with
+/// [`count_cancelled`](Self::count_cancelled).
 ///
 /// All services of one layer value, and their clones, count together: make one layer for each service that is called.
 ///
@@ -58,6 +60,7 @@ use crate::random::Random;
 pub struct ThrottleLayer<J = ErrorsAreRefusals> {
     shared: Arc<Shared>,
     judge: J,
+    counts_cancelled: bool,
 }
 
 /// What all services of a layer have in common.
@@ -99,14 +102,22 @@ impl ThrottleLayer {
 
     fn from_rule(rule: Rule) -> Self {
         let shared = Shared { rule: Mutex::new(rule), random: Random::new() };
-        Self { shared: Arc::new(shared), judge: ErrorsAreRefusals }
+        Self { shared: Arc::new(shared), judge: ErrorsAreRefusals, counts_cancelled: false }
     }
 }
 
 impl<J> ThrottleLayer<J> {
     /// Has a [`Judge`](crate::Judge) say which outcomes are refusals.
     pub fn judge<K>(self, judge: K) -> ThrottleLayer<K> {
-        ThrottleLayer { shared: self.shared, judge }
+        ThrottleLayer { shared: self.shared, judge, counts_cancelled: self.counts_cancelled }
+    }
+
+    /// Counts a call whose future is dropped before its answer as not accepted. By default it does not count at all.
+    ///
+    /// This is for callers who drop calls for one reason only, that they take too long, as with a timeout outside this layer.
+    pub fn count_cancelled(mut self) -> Self {
+        self.counts_cancelled = true;
+        self
     }
 
     /// The probability with which a call is rejected now, from 0 to less than 1.
@@ -125,7 +136,7 @@ impl<S, J: Clone> Layer<S> for ThrottleLayer<J> {
     type Service = Throttle<S, J>;
 
     fn layer(&self, inner: S) -> Throttle<S, J> {
-        Throttle::new(inner, Arc::clone(&self.shared), self.judge.clone())
+        Throttle::new(inner, Arc::clone(&self.shared), self.judge.clone(), self.counts_cancelled)
     }
 }
 

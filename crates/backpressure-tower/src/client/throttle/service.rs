@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use tower_service::Service;
 
 use super::error::ThrottleError;
-use super::future::ThrottleFuture;
+use super::future::{Call, ThrottleFuture};
 use super::layer::Shared;
 use crate::client::Judge;
 
@@ -19,6 +19,7 @@ pub struct Throttle<S, J> {
     inner: S,
     shared: Arc<Shared>,
     judge: J,
+    counts_cancelled: bool,
     next: Next,
 }
 
@@ -32,8 +33,8 @@ enum Next {
 }
 
 impl<S, J> Throttle<S, J> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared>, judge: J) -> Self {
-        Self { inner, shared, judge, next: Next::Undecided }
+    pub(super) const fn new(inner: S, shared: Arc<Shared>, judge: J, counts_cancelled: bool) -> Self {
+        Self { inner, shared, judge, counts_cancelled, next: Next::Undecided }
     }
 }
 
@@ -62,13 +63,14 @@ where
             self.shared.record(false);
             return ThrottleFuture::rejected(rejection);
         }
-        ThrottleFuture::called(self.inner.call(request), Arc::clone(&self.shared), self.judge.clone())
+        let call = Call::new(Arc::clone(&self.shared), self.counts_cancelled);
+        ThrottleFuture::called(self.inner.call(request), call, self.judge.clone())
     }
 }
 
 /// The clone has decided nothing, and is not ready because this one is.
 impl<S: Clone, J: Clone> Clone for Throttle<S, J> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), Arc::clone(&self.shared), self.judge.clone())
+        Self::new(self.inner.clone(), Arc::clone(&self.shared), self.judge.clone(), self.counts_cancelled)
     }
 }
