@@ -6,12 +6,14 @@ use http::{HeaderMap, Response};
 
 use super::http::HttpRefusals;
 use super::verdict::{Judge, Verdict};
+use super::{advice, details};
 use crate::respond::PUSHBACK;
 
-/// Judges gRPC statuses, and honours `grpc-retry-pushback-ms`.
+/// Judges gRPC statuses, and honours `grpc-retry-pushback-ms` and `RetryInfo`.
 ///
-/// * `UNAVAILABLE` and `RESOURCE_EXHAUSTED` are refusals, which may be tried again after the pushback. One that is negative or
-///   malformed means: not at all (gRPC proposal A6).
+/// * `UNAVAILABLE` and `RESOURCE_EXHAUSTED` are refusals, which may be tried again after the pushback, or after the delay in the
+///   `google.rpc.RetryInfo` of the status details, whichever is longer. A pushback that is negative or malformed means: not at
+///   all (gRPC proposal A6). A delay that is, is none.
 /// * After `DEADLINE_EXCEEDED`, and errors of the transport, nobody knows whether the request took effect: refused, but not
 ///   to be tried again.
 /// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`].
@@ -26,26 +28,38 @@ use crate::respond::PUSHBACK;
 ///
 /// let retry = RetryLayer::new(RetryBudget::default()).judge(|outcome: &Result<u64, Status>| match outcome {
 ///     Ok(_) => Verdict::Served,
-///     Err(status) => GrpcRefusals.status(status.code() as i32, status.metadata().as_ref()),
+///     Err(status) => {
+///         GrpcRefusals.status_with_details(status.code() as i32, status.metadata().as_ref(), status.details())
+///     }
 /// });
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GrpcRefusals;
 
 impl GrpcRefusals {
-    /// What a status with this code and this metadata says.
+    /// What a status with this code and this metadata says. The details are those of a `grpc-status-details-bin` among the
+    /// metadata.
     pub fn status(&self, code: i32, metadata: &HeaderMap) -> Verdict {
-        match code {
-            // RESOURCE_EXHAUSTED, UNAVAILABLE
-            8 | 14 => match metadata.get(PUSHBACK).map(|value| pushback(value.as_bytes())) {
-                None => Verdict::Refused { retry_after: None },
-                Some(Some(wait)) => Verdict::Refused { retry_after: Some(wait) },
-                Some(None) => Verdict::RefusedForGood,
-            },
-            // DEADLINE_EXCEEDED
-            4 => Verdict::RefusedForGood,
-            _ => Verdict::Served,
-        }
+        status(code, metadata, || details::in_header(metadata.get("grpc-status-details-bin")?.as_bytes()))
+    }
+
+    /// What a status with this code, this metadata and these details says, for clients like tonic's, which take the details out
+    /// of the metadata. They are a `google.rpc.Status` as protobuf writes it.
+    pub fn status_with_details(&self, code: i32, metadata: &HeaderMap, details: &[u8]) -> Verdict {
+        status(code, metadata, || details::retry_delay(details))
+    }
+}
+
+fn status(code: i32, metadata: &HeaderMap, retry_delay: impl FnOnce() -> Option<Duration>) -> Verdict {
+    match code {
+        // RESOURCE_EXHAUSTED, UNAVAILABLE
+        8 | 14 => match metadata.get(PUSHBACK).map(|value| advice::pushback(value.as_bytes())) {
+            Some(None) => Verdict::RefusedForGood,
+            pushback => Verdict::Refused { retry_after: pushback.flatten().max(retry_delay()) },
+        },
+        // DEADLINE_EXCEEDED
+        4 => Verdict::RefusedForGood,
+        _ => Verdict::Served,
     }
 }
 
@@ -58,13 +72,11 @@ impl<B, E> Judge<Response<B>, E> for GrpcRefusals {
     }
 }
 
-fn pushback(value: &[u8]) -> Option<Duration> {
-    let millis: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
-    Some(Duration::from_millis(u64::from(millis)))
-}
-
 #[cfg(test)]
 mod tests {
+    use tonic::{Code, Status};
+    use tonic_types::{ErrorDetails, StatusExt};
+
     use super::*;
 
     fn judged(headers: &[(&str, &str)]) -> Verdict {
@@ -84,6 +96,26 @@ mod tests {
                 assert_eq!(judged(&[status, (PUSHBACK, never)]), Verdict::RefusedForGood, "{never:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_longer_of_pushback_and_retry_info_counts() {
+        let header = |delay| {
+            let errors = ErrorDetails::with_retry_info(Some(Duration::from_secs(delay)));
+            let status = Status::with_error_details(Code::Unavailable, "", errors).into_http::<()>();
+            status.headers()["grpc-status-details-bin"].to_str().unwrap().to_owned()
+        };
+        let details = header(30);
+        let unavailable = [("grpc-status", "14"), ("grpc-status-details-bin", &*details)];
+        let after = |seconds| Verdict::Refused { retry_after: Some(Duration::from_secs(seconds)) };
+        assert_eq!(judged(&unavailable), after(30));
+        let with = |pushback| judged(&[unavailable[0], unavailable[1], (PUSHBACK, pushback)]);
+        assert_eq!([with("250"), with("31000"), with("-1")], [after(30), after(31), Verdict::RefusedForGood]);
+        assert_eq!(
+            judged(&[unavailable[0], ("grpc-status-details-bin", "????")]),
+            Verdict::Refused { retry_after: None }
+        );
+        assert_eq!(judged(&[("grpc-status", "5"), unavailable[1]]), Verdict::Served);
     }
 
     #[test]

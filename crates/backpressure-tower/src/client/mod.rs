@@ -1,5 +1,9 @@
 //! For those who call: throttle and retry budget.
 
+#[cfg(feature = "http")]
+mod advice;
+#[cfg(feature = "grpc")]
+mod details;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http")]

@@ -1,5 +1,6 @@
 //! The laws of those who call: throttle and retry budget.
 
+mod advice;
 mod kit;
 mod retry;
 mod throttle;

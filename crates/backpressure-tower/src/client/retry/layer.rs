@@ -87,8 +87,8 @@ impl<J> RetryLayer<J> {
         Ok(self)
     }
 
-    /// A service that asks to be left alone for longer than this is not tried again; the caller learns of it instead.
-    /// Default 30 s.
+    /// The longest wait that a service can ask for. One that asks to be left alone for longer is not tried again, since
+    /// sooner would be against its will; the caller learns of it at once instead. The back-off comes on top. Default 30 s.
     pub fn longest_wait(mut self, longest_wait: Duration) -> Self {
         self.plan.rule.longest_wait = longest_wait;
         self
