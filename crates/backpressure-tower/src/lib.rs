@@ -61,8 +61,8 @@ pub use client::GrpcRefusals;
 pub use client::HttpRefusals;
 #[cfg(feature = "client")]
 pub use client::{
-    ErrorsAreRefusals, Judge, Retry, RetryBudget, RetryFuture, RetryLayer, Throttle, ThrottleError, ThrottleFuture,
-    ThrottleLayer, Verdict,
+    ErrorsAreRefusals, Judge, NotTried, Retry, RetryBudget, RetryFuture, RetryLayer, Throttle, ThrottleError,
+    ThrottleFuture, ThrottleLayer, Verdict,
 };
 #[cfg(feature = "shed")]
 pub use limiter::{Entry, Limiter, LimiterBuilder, Permit, Ticket};

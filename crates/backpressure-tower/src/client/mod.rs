@@ -18,5 +18,5 @@ pub use grpc::GrpcRefusals;
 #[cfg(feature = "http")]
 pub use http::HttpRefusals;
 pub use retry::{Retry, RetryBudget, RetryFuture, RetryLayer};
-pub use throttle::{Throttle, ThrottleError, ThrottleFuture, ThrottleLayer};
+pub use throttle::{NotTried, Throttle, ThrottleError, ThrottleFuture, ThrottleLayer};
 pub use verdict::{ErrorsAreRefusals, Judge, Verdict};

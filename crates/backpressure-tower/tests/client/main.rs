@@ -1,7 +1,9 @@
 //! The laws of those who call: throttle and retry budget.
 
 mod advice;
+mod grpc;
 mod kit;
+mod peer;
 mod retry;
 mod throttle;
 mod types;

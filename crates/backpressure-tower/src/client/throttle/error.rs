@@ -3,7 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
+use super::not_tried::NotTried;
+
 /// Why a call through a [`Throttle`](crate::Throttle) failed.
+///
+/// The source of a throttled call is [`NotTried`], by which it is known wherever the error went. With the feature `tonic` it makes
+/// the call `UNAVAILABLE` for a tonic client, with this error as the source of the status, rather than `UNKNOWN`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ThrottleError<E> {
@@ -45,7 +50,7 @@ impl<E> fmt::Display for ThrottleError<E> {
 impl<E: Error + 'static> Error for ThrottleError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Throttled { .. } => None,
+            Self::Throttled { .. } => Some(&NotTried),
             Self::Inner(error) => Some(error),
         }
     }
