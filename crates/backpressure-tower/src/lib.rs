@@ -24,7 +24,8 @@
 //!
 //! With the feature `client` a [`ThrottleLayer`] holds back calls that would be refused anyway, and a [`RetryLayer`] tries
 //! refused calls again, within a [`RetryBudget`] and not before the service wants it. [`HttpRefusals`] and [`GrpcRefusals`]
-//! know a refusal when they see one.
+//! know a refusal when they see one, and a call that was never processed; with the feature `h2` also when HTTP/2 says so.
+//! [`GrpcRefusals`] tells where the layers belong around a tonic client.
 //!
 //! # Many calls, one batch
 //!

@@ -1,26 +1,59 @@
 //! Refusals in gRPC.
 
+use std::error::Error;
 use std::time::Duration;
 
-use http::{HeaderMap, Response};
+use ::http::{HeaderMap, HeaderValue, Response};
 
-use super::http::HttpRefusals;
+use super::chain::BoxError;
 use super::verdict::{Judge, Verdict};
-use super::{advice, details};
+use super::{advice, details, http};
 use crate::respond::PUSHBACK;
+
+const STATUS: &str = "grpc-status";
 
 /// Judges gRPC statuses, and honours `grpc-retry-pushback-ms` and `RetryInfo`.
 ///
 /// * `UNAVAILABLE` and `RESOURCE_EXHAUSTED` are refusals, which may be tried again after the pushback, or after the delay in the
 ///   `google.rpc.RetryInfo` of the status details, whichever is longer. A pushback that is negative or malformed means: not at
 ///   all (gRPC proposal A6). A delay that is, is none.
-/// * After `DEADLINE_EXCEEDED`, and errors of the transport, nobody knows whether the request took effect: refused, but not
-///   to be tried again.
-/// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`].
+/// * After `DEADLINE_EXCEEDED` nobody knows whether the request took effect: refused, but not to be tried again.
+/// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`](crate::HttpRefusals), and so are errors of the
+///   transport. A call that was never processed may be tried again. A broken connection is no refusal of the server, even if the
+///   client calls it `RESOURCE_EXHAUSTED`.
 /// * Everything else is served.
 ///
-/// As a [`Judge`] it sees HTTP responses, and so only a status that is in their head, where those of refused calls are. For a
-/// client that answers with statuses of its own there is [`status`](Self::status):
+/// # Where to put it
+///
+/// *Below* the generated client and above the `Channel`, where HTTP responses and the transport's errors are still what they are.
+/// A [`ThrottleLayer`](crate::ThrottleLayer) belongs there. Of a status it sees only one that is in the head of the response, where those
+/// of refused calls are.
+///
+/// A [`RetryLayer`](crate::RetryLayer) needs requests that can be cloned, and tonic's bodies cannot. It goes *above* the client and
+/// judges statuses, with the feature `tonic` this very judge: it is one of `tonic::Response` and `tonic::Status`, too. It sees the
+/// transport's errors, which are the sources of a status. It cannot see the HTTP status: a proxy's 503 with a body is `INTERNAL`
+/// there, as a bug of the server would be. [`name_status`](Self::name_status) below the client tells them apart.
+///
+/// ```
+/// use backpressure_tower::{GrpcRefusals, RetryBudget, RetryLayer, ThrottleLayer};
+/// use tonic::transport::Endpoint;
+/// use tower::ServiceBuilder;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let channel = ServiceBuilder::new()
+///     .map_response(GrpcRefusals::name_status)
+///     .layer(ThrottleLayer::new().judge(GrpcRefusals))
+///     .service(Endpoint::from_static("http://localhost:50051").connect_lazy());
+/// // let client = PlayClient::new(channel);
+/// let retry = RetryLayer::new(RetryBudget::default()).judge(GrpcRefusals); // around a service that calls the client
+/// # fn is_grpc<S: tonic::client::GrpcService<tonic::body::Body>>(_: S) {}
+/// # is_grpc(channel);
+/// # let _ = retry;
+/// # }
+/// ```
+///
+/// For another client that answers with statuses of its own there is [`status`](Self::status):
 ///
 /// ```
 /// use backpressure_tower::{Verdict, GrpcRefusals, RetryBudget, RetryLayer};
@@ -63,17 +96,59 @@ fn status(code: i32, metadata: &HeaderMap, retry_delay: impl FnOnce() -> Option<
     }
 }
 
-impl<B, E> Judge<Response<B>, E> for GrpcRefusals {
-    fn judge(&self, outcome: &Result<Response<B>, E>) -> Verdict {
-        let Ok(response) = outcome else { return Verdict::RefusedForGood };
-        let Some(code) = response.headers().get("grpc-status") else { return HttpRefusals.judge(outcome) };
-        let code = code.to_str().ok().and_then(|code| code.parse().ok());
-        self.status(code.unwrap_or(0), response.headers())
+impl GrpcRefusals {
+    /// The judge of a service whose error is a box, which is no error of its own to Rust.
+    pub fn boxed<B>(outcome: &Result<Response<B>, BoxError>) -> Verdict {
+        judge(outcome.as_ref().map_err(|error| &**error as _))
     }
+
+    /// Gives a proxy's refusal a gRPC status, so that it survives a client that knows nothing but statuses: a 503 or 429 without
+    /// one becomes `UNAVAILABLE`, with what its `Retry-After` asks for as the pushback. Other responses stay what they are.
+    ///
+    /// For tower's `map_response`, below the client.
+    pub fn name_status<B>(mut response: Response<B>) -> Response<B> {
+        if response.headers().contains_key(STATUS) {
+            return response;
+        }
+        if let Verdict::Refused { retry_after } = http::judge(Ok(&response)) {
+            let message = HeaderValue::from_static("refused by a proxy");
+            let headers = response.headers_mut();
+            headers.insert(STATUS, HeaderValue::from_static("14"));
+            headers.insert("grpc-message", message);
+            if let Some(wait) = retry_after {
+                headers.insert(PUSHBACK, HeaderValue::from(millis(wait)));
+            }
+        }
+        response
+    }
+}
+
+impl<B, E: Error + 'static> Judge<Response<B>, E> for GrpcRefusals {
+    fn judge(&self, outcome: &Result<Response<B>, E>) -> Verdict {
+        judge(outcome.as_ref().map_err(|error| error as _))
+    }
+}
+
+fn judge<B>(outcome: Result<&Response<B>, &(dyn Error + 'static)>) -> Verdict {
+    match outcome.map(|response| (response.headers(), response.headers().get(STATUS))) {
+        Ok((headers, Some(code))) => {
+            let code = code.to_str().ok().and_then(|code| code.parse().ok());
+            GrpcRefusals.status(code.unwrap_or(0), headers)
+        }
+        _ => http::judge(outcome),
+    }
+}
+
+/// Rounded up, and at most what 32 bits hold.
+fn millis(wait: Duration) -> i32 {
+    i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::fmt;
+
     use tonic::{Code, Status};
     use tonic_types::{ErrorDetails, StatusExt};
 
@@ -82,7 +157,7 @@ mod tests {
     fn judged(headers: &[(&str, &str)]) -> Verdict {
         let response =
             headers.iter().fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
-        GrpcRefusals.judge(&Ok::<_, ()>(response.body(()).unwrap()))
+        GrpcRefusals.judge(&Ok::<_, Infallible>(response.body(()).unwrap()))
     }
 
     #[test]
@@ -124,7 +199,7 @@ mod tests {
             let response = headers
                 .iter()
                 .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
-            GrpcRefusals.judge(&Ok::<_, ()>(response.body(()).unwrap()))
+            GrpcRefusals.judge(&Ok::<_, Infallible>(response.body(()).unwrap()))
         };
         let after = |retry_after| Verdict::Refused { retry_after };
         assert_eq!(judged(503, &[]), after(None));
@@ -140,6 +215,6 @@ mod tests {
         }
         assert_eq!(judged(&[]), Verdict::Served);
         assert_eq!(judged(&[("grpc-status", "4")]), Verdict::RefusedForGood);
-        assert_eq!(GrpcRefusals.judge(&Err::<Response<()>, _>("reset")), Verdict::RefusedForGood);
+        assert_eq!(GrpcRefusals.judge(&Err::<Response<()>, _>(fmt::Error)), Verdict::RefusedForGood);
     }
 }

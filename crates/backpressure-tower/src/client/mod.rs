@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 mod advice;
+#[cfg(feature = "http")]
+mod chain;
 #[cfg(feature = "grpc")]
 mod details;
 #[cfg(feature = "grpc")]
@@ -10,6 +12,8 @@ mod grpc;
 mod http;
 mod retry;
 mod throttle;
+#[cfg(feature = "tonic")]
+mod tonic;
 mod verdict;
 mod window;
 

@@ -12,7 +12,7 @@ pub enum Verdict {
         /// How long it asks to be left alone, as in `Retry-After` and `grpc-retry-pushback-ms`.
         retry_after: Option<Duration>,
     },
-    /// It refused, and asks not to be tried again.
+    /// It refused and asks not to be tried again, or the call broke off and may have taken effect.
     RefusedForGood,
 }
 

@@ -47,7 +47,7 @@ fn unavailable(errors: ErrorDetails) -> Answer {
 const JITTER: Duration = Duration::from_millis(51);
 
 #[tokio::test(start_paused = true)]
-async fn t9_the_retry_info_of_a_status_is_waited_for() {
+async fn s3_the_retry_info_of_a_status_is_waited_for() {
     let errors = ErrorDetails::with_retry_info(Some(30_000 * MS));
     let (waited, calls) = wait_for(GrpcRefusals, unavailable(errors)).await;
     assert_eq!(calls, 2);
@@ -55,7 +55,7 @@ async fn t9_the_retry_info_of_a_status_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t9_seconds_with_decimals_are_waited_for() {
+async fn s3_seconds_with_decimals_are_waited_for() {
     for value in ["1.5", "1.50000"] {
         let (waited, calls) = wait_for(HttpRefusals, refused(&[("retry-after", value)])).await;
         assert_eq!(calls, 2);
@@ -64,7 +64,7 @@ async fn t9_seconds_with_decimals_are_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t9_a_date_without_a_date_of_the_response_is_waited_for_by_the_local_clock() {
+async fn s3_a_date_without_a_date_of_the_response_is_waited_for_by_the_local_clock() {
     let then = httpdate::fmt_http_date(SystemTime::now() + 20_000 * MS);
     let (waited, calls) = wait_for(HttpRefusals, refused(&[("retry-after", &then)])).await;
     assert_eq!(calls, 2);

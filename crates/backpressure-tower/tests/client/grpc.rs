@@ -10,7 +10,7 @@ use tower::Layer;
 use crate::peer::{Answer, call, channel};
 
 #[tokio::test(start_paused = true)]
-async fn t17_a_throttled_call_is_unavailable_and_known_as_not_tried() {
+async fn s3_a_throttled_call_is_unavailable_and_known_as_not_tried() {
     let layer = ThrottleLayer::new();
     let client = layer.layer(channel([]));
     let mut throttled = 0;
@@ -29,7 +29,7 @@ async fn t17_a_throttled_call_is_unavailable_and_known_as_not_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t17_a_call_that_was_made_is_what_the_service_says() {
+async fn s3_a_call_that_was_made_is_what_the_service_says() {
     let client = ThrottleLayer::new().layer(channel([Answer::message()]));
     assert_eq!(call(client).await.unwrap().into_inner(), 0);
     let client = ThrottleLayer::new().layer(channel([Answer::text(401, &[])]));

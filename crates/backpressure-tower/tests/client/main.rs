@@ -3,6 +3,7 @@
 mod advice;
 mod grpc;
 mod kit;
+mod meaning;
 mod peer;
 mod retry;
 mod throttle;

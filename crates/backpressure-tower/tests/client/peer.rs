@@ -22,6 +22,7 @@ pub(crate) struct Answer {
 }
 
 const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -49,6 +50,12 @@ impl Answer {
         Self::of(frame(3, 0, 1, &code.to_be_bytes()))
     }
 
+    /// A head that does not end. The client takes offence, and closes the connection with ENHANCE_YOUR_CALM of its own.
+    pub(crate) fn endless_head() -> Self {
+        let head = frame(HEADERS, 0, 1, &literal(":status", "200"));
+        Self::of([head, frame(CONTINUATION, 0, 1, &[]).repeat(1000)].concat())
+    }
+
     /// A response to the first request, with a body of text.
     pub(crate) fn text(status: u16, headers: &[(&str, &str)]) -> Self {
         let headers: Vec<u8> = headers.iter().flat_map(|(name, value)| literal(name, value)).collect();
@@ -64,6 +71,12 @@ impl Answer {
         let message = frame(0, 0, 1, &[0; 5]);
         let trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, &end);
         Self::of([frame(HEADERS, END_HEADERS, 1, &head), message, trailers].concat())
+    }
+
+    /// Only a part of it.
+    pub(crate) fn cut(mut self) -> Self {
+        self.bytes.truncate(5);
+        self
     }
 
     pub(crate) const fn and_close(mut self) -> Self {
