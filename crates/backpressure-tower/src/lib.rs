@@ -18,7 +18,8 @@
 //! [`ShedLayer::into_grpc`] with `RESOURCE_EXHAUSTED`, or `UNAVAILABLE` while draining, and a pushback. The error type of the
 //! service stays as it was, so both fit under axum's `Router::layer` and tonic's `Server::layer`; with `tonic` they fit around
 //! a single tonic service, too. A request holds its slot to the end of the response's body. [`RequestHeaders`] reads how
-//! important a request is, whose it is and how long it may take; requests to health checks and metrics go by.
+//! long a request may take and, from whoever it is told to trust, how important it is and whose; requests to health checks
+//! and metrics go by.
 //!
 //! # For those who call
 //!

@@ -5,42 +5,64 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backpressure_core::limit::{Criticality, Level};
-use http::{HeaderMap, HeaderName, Request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::time::Instant;
 
 use crate::shed::{Class, Classify};
 
 /// Classifies HTTP and gRPC requests by their path and headers.
 ///
-/// * The [criticality](Criticality) is the value of `x-criticality` (or the header that was [chosen](Self::criticality)), such as
-///   `sheddable-plus`. A request without it, or with one that is no criticality, is `critical`.
+/// * With the feature `grpc`, a request that waits is refused as soon as it cannot meet its `grpc-timeout`.
+/// * Requests to [exempt](Self::exempt) paths, such as health checks and metrics, are neither refused nor counted.
+/// * The [criticality](Criticality) of a request from a sender that is [trusted](Self::trust_if) is the value of `x-criticality`
+///   (or of the header that was [chosen](Self::criticality)), such as `sheddable-plus`. Every other request is `critical`:
+///   one without the header, one whose value is no criticality, and one whose sender is not trusted.
 /// * The rank inside that class is the [tenant](Self::tenant)'s, if a header for it was chosen: a hash of the tenant's name
 ///   and of the hour. Under pressure some tenants are refused for an hour rather than everybody now and then, and not the
 ///   same ones for ever. All servers with the right time agree on which, so a request that passed one passes the next.
-/// * Requests to [exempt](Self::exempt) paths, such as health checks and metrics, are neither refused nor counted.
-/// * With the feature `grpc`, a request that waits is refused as soon as it cannot meet its `grpc-timeout`.
 ///
-/// Headers say what their sender likes. At the edge of the trusted network they should be removed or overwritten.
+/// # Whom to trust
+///
+/// Headers say what their sender likes. Nobody is trusted by default, so that a client cannot make its own requests
+/// more important than those of others. Call [`trust_if`](Self::trust_if) where the server can tell a gateway or a peer of its
+/// own from a client, and [`trust_all`](Self::trust_all) where every request comes through a gateway that removes these headers
+/// or sets them itself.
 ///
 /// ```
 /// use backpressure_tower::{RequestHeaders, ShedLayer};
 /// use http::HeaderName;
 ///
-/// let classes = RequestHeaders::new().tenant(HeaderName::from_static("x-tenant")).exempt("/healthz").exempt("/metrics");
+/// let classes = RequestHeaders::new().exempt("/healthz").exempt("/metrics");
+/// let layer = ShedLayer::adaptive().classify(classes).into_http();
+///
+/// // Behind a gateway that sets both headers.
+/// let classes = RequestHeaders::new().trust_all().tenant(HeaderName::from_static("x-tenant"));
 /// let layer = ShedLayer::adaptive().classify(classes).into_http();
 /// ```
 #[derive(Clone)]
 pub struct RequestHeaders {
+    trust: Trust,
     criticality: HeaderName,
     tenant: Option<HeaderName>,
     exempt: Arc<[Box<str>]>,
     epoch: Epoch,
 }
 
+/// Whose headers say how important a request is.
+#[derive(Clone)]
+enum Trust {
+    Nobody,
+    Everybody,
+    If(Arc<IsTrusted>),
+}
+
+type IsTrusted = dyn Fn(&HeaderMap, &Extensions) -> bool + Send + Sync;
+
 impl RequestHeaders {
-    /// The criticality in `x-criticality`, no tenants, no exemptions.
+    /// Nobody is trusted, no tenants, no exemptions.
     pub fn new() -> Self {
         Self {
+            trust: Trust::Nobody,
             criticality: HeaderName::from_static("x-criticality"),
             tenant: None,
             exempt: Arc::new([]),
@@ -48,13 +70,40 @@ impl RequestHeaders {
         }
     }
 
-    /// The header that tells the criticality. Default `x-criticality`.
+    /// Trusts the criticality and the tenant in requests for which `is_trusted` answers true. Default: in none.
+    ///
+    /// It is given the headers and the extensions of the request. The extensions are where servers put the address or the
+    /// certificate of the peer: `ConnectInfo` in axum, `TcpConnectInfo` and `TlsConnectInfo` in tonic. A secret in a header
+    /// does, too. It is asked once for each request that is not exempt, and should be cheap.
+    ///
+    /// ```
+    /// use std::net::{IpAddr, SocketAddr};
+    /// use backpressure_tower::RequestHeaders;
+    ///
+    /// let gateway = IpAddr::from([10, 0, 0, 7]);
+    /// let classes = RequestHeaders::new()
+    ///     .trust_if(move |_, extensions| extensions.get::<SocketAddr>().is_some_and(|peer| peer.ip() == gateway));
+    /// ```
+    pub fn trust_if(self, is_trusted: impl Fn(&HeaderMap, &Extensions) -> bool + Send + Sync + 'static) -> Self {
+        Self { trust: Trust::If(Arc::new(is_trusted)), ..self }
+    }
+
+    /// Trusts the criticality and the tenant in every request. Only for a server that nobody can reach but through a gateway
+    /// that removes these headers from what clients send, or sets them itself.
+    pub fn trust_all(self) -> Self {
+        Self { trust: Trust::Everybody, ..self }
+    }
+
+    /// The header that tells the criticality, if its sender is [trusted](Self::trust_if). Default `x-criticality`.
     pub fn criticality(self, header: HeaderName) -> Self {
         Self { criticality: header, ..self }
     }
 
-    /// The header that names the tenant, or whoever it is that many requests come from. Default none: within a class all are
-    /// equal. With one, requests without it rank first.
+    /// The header that names the tenant, or whoever it is that many requests come from, if its sender is
+    /// [trusted](Self::trust_if). Default none: within a class all are equal.
+    ///
+    /// With one, all requests that name none, or that are not trusted to, are those of one more tenant: leaving the header
+    /// out gains nothing.
     pub fn tenant(self, header: HeaderName) -> Self {
         Self { tenant: Some(header), ..self }
     }
@@ -72,13 +121,18 @@ impl RequestHeaders {
         self.exempt.iter().any(|exempt| path == &**exempt || (&**exempt != "/" && is_below(exempt)))
     }
 
-    fn level(&self, headers: &HeaderMap) -> Level {
-        let value = headers.get(&self.criticality).and_then(|value| value.to_str().ok());
+    fn level(&self, headers: &HeaderMap, extensions: &Extensions) -> Level {
+        let is_trusted = match &self.trust {
+            Trust::Nobody => false,
+            Trust::Everybody => true,
+            Trust::If(is_trusted) => is_trusted(headers, extensions),
+        };
+        let trusted = |header| headers.get(header).filter(|_| is_trusted);
+        let value = trusted(&self.criticality).and_then(|value| value.to_str().ok());
         let criticality = value.and_then(Criticality::from_name).unwrap_or_default();
-        match self.tenant.as_ref().and_then(|tenant| headers.get(tenant)) {
-            Some(tenant) => Level::of_tenant(criticality, fnv1a(tenant.as_bytes()), self.epoch.hour(Instant::now())),
-            None => Level::from(criticality),
-        }
+        let Some(tenant) = &self.tenant else { return Level::from(criticality) };
+        let name = trusted(tenant).map_or(&b""[..], HeaderValue::as_bytes);
+        Level::of_tenant(criticality, fnv1a(name), self.epoch.hour(Instant::now()))
     }
 }
 
@@ -97,17 +151,28 @@ impl<B> Classify<Request<B>> for RequestHeaders {
         let patience = super::grpc::timeout(request.headers());
         #[cfg(not(feature = "grpc"))]
         let patience = None;
-        Class::Call { level: self.level(request.headers()), patience }
+        Class::Call { level: self.level(request.headers(), request.extensions()), patience }
     }
 }
 
 impl fmt::Debug for RequestHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHeaders")
+            .field("trust", &self.trust)
             .field("criticality", &self.criticality)
             .field("tenant", &self.tenant)
             .field("exempt", &self.exempt)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Everybody => "Everybody",
+            Self::If(_) => "If(..)",
+        })
     }
 }
 
@@ -153,8 +218,40 @@ mod tests {
     }
 
     #[test]
+    fn a_priority_is_the_default_for_whoever_is_not_trusted() {
+        let forged = [("x-criticality", "critical-plus"), ("x-tenant", "the best"), ("importance", "critical-plus")];
+        let chosen = RequestHeaders::new().criticality(HeaderName::from_static("importance"));
+        for classes in [RequestHeaders::new(), RequestHeaders::default(), chosen] {
+            assert_eq!(level(&classes, &forged), Level::default());
+        }
+        let tenants = RequestHeaders::new().tenant(TENANT);
+        let plain = level(&tenants, &[]);
+        for n in 0..200 {
+            let forged = [("x-criticality", "critical-plus"), ("x-tenant", &*format!("tenant {n}"))];
+            assert_eq!(level(&tenants, &forged), plain, "it is no better than others, whatever it says");
+        }
+    }
+
+    #[test]
+    fn a_priority_is_read_from_whoever_is_trusted_and_nobody_else() {
+        let classes = RequestHeaders::new().trust_if(|headers, peer| {
+            peer.get::<u16>() == Some(&7) || headers.get("x-secret").is_some_and(|secret| secret == "s3cret")
+        });
+        let level_from = |peer: u16| {
+            let request = Request::builder().header("x-criticality", "critical-plus").extension(peer);
+            match classes.classify(&request.body(()).unwrap()) {
+                Class::Call { level, .. } => level,
+                Class::Bypass => panic!("nothing is exempt"),
+            }
+        };
+        assert_eq!([level_from(7), level_from(8)], [Level::FIRST, Level::default()]);
+        let level_with = |secret| level(&classes, &[("x-criticality", "critical-plus"), ("x-secret", secret)]);
+        assert_eq!([level_with("s3cret"), level_with("guess")], [Level::FIRST, Level::default()]);
+    }
+
+    #[test]
     fn the_criticality_is_the_headers_and_critical_without() {
-        let classes = RequestHeaders::new();
+        let classes = RequestHeaders::new().trust_all();
         assert_eq!(level(&classes, &[("x-criticality", "sheddable-plus")]), Criticality::SheddablePlus.into());
         assert_eq!(level(&classes, &[("x-criticality", "CRITICAL_PLUS")]), Criticality::CriticalPlus.into());
         assert_eq!(level(&classes, &[]), Criticality::Critical.into());
@@ -165,7 +262,7 @@ mod tests {
 
     #[test]
     fn tenants_are_told_apart_and_change_places_by_the_hour() {
-        let mut classes = RequestHeaders::new().tenant(TENANT);
+        let mut classes = RequestHeaders::new().trust_all().tenant(TENANT);
         let ranks = |classes: &RequestHeaders| -> Vec<u8> {
             (0..200).map(|n| level(classes, &[("x-tenant", &format!("tenant {n}"))]).rank()).collect()
         };
@@ -175,7 +272,8 @@ mod tests {
         assert_eq!(ranks(&classes.clone()), first);
         classes.epoch.since_1970 += Duration::from_secs(3600);
         assert_ne!(ranks(&classes), first);
-        assert_eq!(level(&classes, &[]).rank(), 0);
+        let nameless = [&[][..], &[("x-tenant", "")]].map(|headers| level(&classes, headers));
+        assert_eq!(nameless[0], nameless[1], "requests without a tenant are those of one more");
     }
 
     #[test]

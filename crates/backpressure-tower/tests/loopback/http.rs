@@ -144,6 +144,24 @@ async fn health_and_metrics_are_answered_while_everything_else_is_shed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forged_priority_opens_no_door_and_that_of_a_trusted_peer_does() {
+    let layer = ShedLayer::fixed(10).unwrap();
+    layer.handle().force(Some(Pressure::Blocked));
+    let clients = layer.clone().classify(RequestHeaders::new()).into_http();
+    let peers = layer.classify(RequestHeaders::new().trust_if(|_, peer| peer.get() == Some(&"gateway"))).into_http();
+    let router = Router::new().route("/", get("done"));
+    let status = async |router: Router, peer: &'static str| {
+        let request = Request::get("/").header("x-criticality", "critical-plus").extension(peer);
+        router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap().status()
+    };
+    for _ in 0..5 {
+        assert_eq!(status(router.clone().layer(clients.clone()), "gateway").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(router.clone().layer(peers.clone()), "client").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(router.clone().layer(peers.clone()), "gateway").await, StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn our_own_client_comes_back_when_it_is_told_to() {
     let (stage, mut audience) = Stage::new();
     let layer = ShedLayer::fixed(1).unwrap().into_http();
