@@ -67,7 +67,7 @@ pub use client::{
     ThrottleFuture, ThrottleLayer, Verdict,
 };
 #[cfg(feature = "shed")]
-pub use limiter::{Entry, Limiter, LimiterBuilder, Permit, Ticket};
+pub use limiter::{Entry, Limiter, LimiterBuilder, OpenStream, Permit, Ticket};
 #[cfg(feature = "shed")]
 pub use overloaded::{Overloaded, ShedReason};
 #[cfg(feature = "grpc")]

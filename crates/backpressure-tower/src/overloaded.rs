@@ -7,7 +7,8 @@ use std::time::Duration;
 use backpressure_core::State;
 
 /// A call was refused before anything was done for it. It may be made again, here after
-/// [`retry_after`](Self::retry_after), or somewhere else at once.
+/// [`retry_after`](Self::retry_after), or somewhere else at once. (If it is refused as one [stream](ShedReason::Streams) too
+/// many, its handler has run.)
 ///
 /// ```
 /// use std::time::Duration;
@@ -80,11 +81,13 @@ pub enum ShedReason {
     Pressure = 5,
     /// The part is shutting down.
     Draining = 6,
+    /// Its answer is a stream, and as many are open as may be. The service has worked on it.
+    Streams = 7,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Limit,
         Self::Priority,
         Self::QueueFull,
@@ -92,6 +95,7 @@ impl ShedReason {
         Self::Deadline,
         Self::Pressure,
         Self::Draining,
+        Self::Streams,
     ];
 
     /// The reason in snake case, for metrics and headers.
@@ -104,6 +108,7 @@ impl ShedReason {
             Self::Deadline => "deadline",
             Self::Pressure => "pressure",
             Self::Draining => "draining",
+            Self::Streams => "streams",
         }
     }
 
@@ -116,6 +121,7 @@ impl ShedReason {
             Self::Deadline => "the deadline of the call cannot be met",
             Self::Pressure => "what is behind it is under pressure",
             Self::Draining => "it is shutting down",
+            Self::Streams => "as many streams are open as may be",
         }
     }
 }
@@ -133,7 +139,7 @@ mod tests {
     #[test]
     fn reasons_are_listed_by_their_numbers_and_have_names_of_their_own() {
         assert!((0..).zip(ShedReason::ALL).all(|(number, reason)| reason as u8 == number));
-        assert!(ShedReason::ALL.map(ShedReason::as_str).iter().collect::<std::collections::HashSet<_>>().len() == 7);
+        assert!(ShedReason::ALL.map(ShedReason::as_str).iter().collect::<std::collections::HashSet<_>>().len() == 8);
         assert_eq!(format!("[{:>9}]", ShedReason::Limit), "[    limit]");
     }
 

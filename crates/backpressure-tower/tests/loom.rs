@@ -249,3 +249,16 @@ fn t7_whoever_waits_for_the_last_call_to_end_is_woken() {
         thread.join().unwrap();
     });
 }
+
+#[test]
+fn t7_whoever_waits_for_the_last_stream_to_end_is_woken() {
+    model(3, || {
+        let limiter = limiter(1);
+        let permit = admit(&limiter).unwrap();
+        let thread = thread::spawn(move || drop(permit.into_stream()));
+        limiter.drain();
+        block_on(|cx| limiter.poll_idle(cx));
+        assert_eq!((limiter.in_flight(), limiter.streams()), (0, 0));
+        thread.join().unwrap();
+    });
+}

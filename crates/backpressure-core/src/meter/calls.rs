@@ -4,7 +4,7 @@ use super::counts::{Counts, sum};
 use super::sequence::Sequence;
 use super::slots::Word;
 use crate::offer::DropReason;
-use crate::sync::{AtomicU64, Ordering, pause};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering, pause};
 
 const REASONS: usize = DropReason::ALL.len();
 
@@ -23,6 +23,9 @@ pub(super) struct Calls {
     pub(super) granted: AtomicU64,
     pub(super) returned: AtomicU64,
     pub(super) lost: [AtomicU64; REASONS],
+    /// Calls that had a slot and were refused all the same.
+    pub(super) refused: AtomicU64,
+    pub(super) streams: AtomicUsize,
     pub(super) discarded: [AtomicU64; REASONS],
     admitted_seen: AtomicU64,
     delivered_seen: AtomicU64,
@@ -39,6 +42,7 @@ struct Gone {
     returned: u64,
     discarded: [u64; REASONS],
     lost: [u64; REASONS],
+    refused: u64,
 }
 
 impl Calls {
@@ -52,6 +56,8 @@ impl Calls {
             granted: zero(),
             returned: zero(),
             lost: std::array::from_fn(|_| zero()),
+            refused: zero(),
+            streams: AtomicUsize::new(0),
             discarded: std::array::from_fn(|_| zero()),
             admitted_seen: zero(),
             delivered_seen: zero(),
@@ -77,18 +83,24 @@ impl Calls {
             }
             pause();
         };
-        let lost = sum(gone.lost);
+        let lost = sum(gone.lost).saturating_add(gone.refused);
         let admitted = seen(&self.admitted_seen, admitted);
         let delivered = seen(&self.delivered_seen, admitted.saturating_sub(in_flight).saturating_sub(lost));
         let dequeued = sum([gone.granted, gone.returned].into_iter().chain(gone.discarded));
         Counts {
             received: sum([admitted.saturating_sub(gone.granted), queued, rejected]),
             delivered,
-            rejected: sum([rejected, gone.returned]),
+            rejected: sum([rejected, gone.returned, gone.refused]),
             queued: queued.saturating_sub(dequeued),
             in_flight: admitted.saturating_sub(delivered).saturating_sub(lost),
             lost: std::array::from_fn(|i| sum([gone.discarded[i], gone.lost[i]])),
         }
+    }
+
+    /// Opens a stream, unless there are so many already.
+    pub(super) fn open_stream(&self, most: usize) -> bool {
+        let more = |open: usize| (open < most).then(|| open.saturating_add(1));
+        self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     fn gone(&self) -> Gone {
@@ -98,6 +110,7 @@ impl Calls {
             returned: self.returned.load(Ordering::Acquire),
             discarded: load(&self.discarded),
             lost: load(&self.lost),
+            refused: self.refused.load(Ordering::Acquire),
         }
     }
 }

@@ -53,6 +53,7 @@ impl Snapshot {
             gauge("backpressure.queue.weight", "1", self.weight as f64),
             gauge("backpressure.queue.utilization", "1", self.utilization),
             gauge("backpressure.item.in_flight", "{item}", counts.in_flight as f64),
+            gauge("backpressure.stream.open", "{stream}", self.streams as f64),
             gauge("backpressure.producer.waiting", "{producer}", self.producers_waiting as f64),
         ];
         let fates = [

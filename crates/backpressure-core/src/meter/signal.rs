@@ -145,6 +145,28 @@ impl Signal {
         self.give_back()
     }
 
+    /// A call that has a slot is refused all the same: it is rejected, not delivered. It gives the slot back, or passes it
+    /// on, next.
+    pub fn refused(&self) {
+        self.calls.refused.fetch_add(1, Ordering::Release);
+    }
+
+    /// An answer becomes a stream, which takes no slot, unless `most` are open already. Answers whether it does. A call that
+    /// has a slot gives it back after this, so that whoever sees the slot come free sees the stream.
+    pub fn open_stream(&self, most: usize) -> bool {
+        self.calls.open_stream(most)
+    }
+
+    /// A stream has ended. Answers how many are left.
+    pub fn close_stream(&self) -> usize {
+        self.calls.streams.fetch_sub(1, Ordering::AcqRel).saturating_sub(1)
+    }
+
+    /// Streams that are open.
+    pub fn streams(&self) -> usize {
+        self.calls.streams.load(Ordering::Acquire)
+    }
+
     /// A call came and was refused at once. Answers how many were before it.
     #[inline]
     pub fn rejected(&self) -> u64 {

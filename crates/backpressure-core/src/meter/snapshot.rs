@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub strategy: Strategy,
     /// The fates of all items.
     pub counts: Counts,
+    /// Answers that are streams and still open: they have given their slots back. 0 where no calls are admitted.
+    pub streams: usize,
     /// How often the state has changed.
     pub transitions: u64,
     /// Time spent in each state, in the order of [`State::ALL`], since the first snapshot or the start of a controller.
@@ -113,6 +115,7 @@ impl Snapshot {
             max_weight: shared.level.max_weight,
             strategy: shared.strategy,
             counts: shared.calls.as_ref().map_or(reading.counts, |calls| calls.counts()),
+            streams: shared.calls.as_ref().map_or(0, |calls| calls.streams.load(Ordering::Relaxed)),
             transitions: shared.times.transitions(),
             time_in_state: shared.times.read(&shared.level, now),
             producers_waiting: shared.waiting.load(Ordering::Relaxed),
@@ -136,6 +139,7 @@ impl Snapshot {
             max_weight: self.max_weight.zip(other.max_weight).map(|(a, b)| a.saturating_add(b)),
             strategy: if self.strategy.is_lossy() { self.strategy } else { other.strategy },
             counts: self.counts.plus(&other.counts),
+            streams: self.streams.saturating_add(other.streams),
             transitions: self.transitions + other.transitions,
             time_in_state: std::array::from_fn(|i| self.time_in_state[i].max(other.time_in_state[i])),
             producers_waiting: self.producers_waiting + other.producers_waiting,

@@ -14,6 +14,7 @@ backpressure.queue.capacity {item} gauge
 backpressure.queue.weight 1 gauge
 backpressure.queue.utilization 1 gauge
 backpressure.item.in_flight {item} gauge
+backpressure.stream.open {stream} gauge
 backpressure.producer.waiting {producer} gauge
 backpressure.item.received {item} counter
 backpressure.item.delivered {item} counter
@@ -99,6 +100,7 @@ fn each_value_is_under_its_name() {
         ("backpressure.queue.weight", 3.0),
         ("backpressure.queue.utilization", 0.75),
         ("backpressure.item.in_flight", 1.0),
+        ("backpressure.stream.open", 0.0),
         ("backpressure.producer.waiting", 1.0),
         ("backpressure.item.received", 5.0),
         ("backpressure.item.rejected", 1.0),

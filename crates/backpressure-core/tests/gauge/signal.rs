@@ -36,6 +36,30 @@ fn c1_every_call_has_one_fate() {
 }
 
 #[test]
+fn c1_a_call_that_is_refused_after_it_had_a_slot_is_rejected_and_not_delivered() {
+    let signal = Signal::new(4, Instant::now);
+    (0..3).for_each(|_| take(&signal));
+    signal.refused();
+    signal.give_back();
+    signal.give_back();
+    let counts = signal.gauge().snapshot().counts;
+    assert!(counts.balances(), "{counts:?}");
+    assert_eq!((counts.received, counts.in_flight, counts.rejected, counts.delivered), (3, 1, 1, 1));
+}
+
+#[test]
+fn d3_streams_are_counted_beside_the_slots_and_never_exceed_their_bound() {
+    let signal = Signal::new(1, Instant::now);
+    assert!(signal.open_stream(2) && signal.open_stream(2) && !signal.open_stream(2) && !signal.open_stream(0));
+    let snapshot = signal.gauge().snapshot();
+    assert_eq!((signal.streams(), snapshot.streams, snapshot.utilization), (2, 2, 0.0));
+    let open = snapshot.metrics().find(|metric| metric.name == "backpressure.stream.open").unwrap();
+    assert_eq!(open.value, 2.0);
+    assert_eq!((signal.close_stream(), signal.close_stream(), signal.streams()), (1, 0, 0));
+    assert!(signal.open_stream(usize::MAX), "d6");
+}
+
+#[test]
 fn the_utilization_follows_a_limit_that_moves() {
     let signal = Signal::new(8, Instant::now);
     let gauge = signal.gauge();

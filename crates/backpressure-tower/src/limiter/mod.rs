@@ -29,6 +29,7 @@ mod queue;
 mod refusals;
 mod seats;
 mod shared;
+mod streams;
 mod ticket;
 mod tuner;
 mod waiting;
@@ -45,6 +46,7 @@ pub(crate) use bell::{Bell, Listener};
 pub use builder::LimiterBuilder;
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
+pub use streams::OpenStream;
 pub use ticket::{Entry, Ticket};
 
 use crate::overloaded::{Overloaded, ShedReason};
@@ -145,6 +147,32 @@ impl Limiter {
         self.shared.signal.slots().in_flight()
     }
 
+    /// Answers that are streams and still open. They occupy no slots.
+    pub fn streams(&self) -> usize {
+        self.shared.signal.streams()
+    }
+
+    /// How many streams may be open.
+    pub fn max_streams(&self) -> usize {
+        self.shared.streams.most()
+    }
+
+    /// So many streams may be open from now on; 0 allows none. Those that are open stay. Default: 10 000.
+    pub fn set_max_streams(&self, most: usize) {
+        self.shared.streams.set_most(most);
+    }
+
+    /// Counts something as a stream for as long as the answer is kept: what goes on after its call in a way that nobody else
+    /// sees, such as a connection that was upgraded to a WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if as many streams are open as may be. It is not counted among the calls that were shed: the call that
+    /// asks for a stream has a slot, and an answer of its own.
+    pub fn open_stream(&self) -> Result<OpenStream, Overloaded> {
+        OpenStream::open(&self.shared)
+    }
+
     /// What waits for a slot now.
     pub fn waiting(&self) -> usize {
         self.shared.waiting()
@@ -187,7 +215,7 @@ impl Limiter {
         self.shared.drain();
     }
 
-    /// Ready once nothing is in flight. It wakes nobody unless the limiter [drains](Self::drain).
+    /// Ready once nothing is in flight, and no [stream](Self::streams) is open. It wakes nobody unless the limiter [drains](Self::drain).
     pub fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         if self.shared.poll_idle(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -229,10 +257,20 @@ impl Limiter {
         self.shared.clock
     }
 
-    /// How many of the calls that were admitted are done.
+    /// How many of the calls that were admitted are done, in whatever way, except those that were refused after all.
     pub(crate) fn settled(&self) -> u64 {
         let (admitted, in_flight) = self.shared.signal.admitted_so_far();
-        admitted - in_flight
+        (admitted - in_flight).saturating_sub(self.shared.refusals.of_streams())
+    }
+
+    /// Whether streams that are too many are counted rather than refused.
+    pub(crate) fn spare_streams(&self, are_spared: bool) {
+        self.shared.streams.spare(are_spared);
+    }
+
+    /// How many streams were too many and spared.
+    pub(crate) fn spared_streams(&self) -> u64 {
+        self.shared.streams.spared()
     }
 
     /// How many calls were refused for which reason.
@@ -247,6 +285,7 @@ impl fmt::Debug for Limiter {
             .field("in_flight", &self.in_flight())
             .field("limit", &self.limit())
             .field("waiting", &self.waiting())
+            .field("streams", &self.streams())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

@@ -10,6 +10,8 @@ use backpressure_core::{Slots, State};
 
 use super::notes::Notes;
 use super::shared::Shared;
+use super::streams::OpenStream;
+use crate::overloaded::{Overloaded, ShedReason};
 
 /// One of the slots of a [`Limiter`](super::Limiter), taken by a call. Dropping it gives the slot back.
 ///
@@ -120,6 +122,25 @@ impl Permit {
             let timing = self.notes.take_timing();
             self.limiter.answered(outcome.into(), timing);
         }
+    }
+
+    /// The answer is a stream, which may go on for long: the slot is free, and the stream is one of the
+    /// [`max_streams`](super::Limiter::max_streams) until it is dropped.
+    ///
+    /// A call that has not been [answered](Self::answered) is a success.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if as many streams are open as may be. The slot is free then, too, and the call counts as shed for
+    /// [`ShedReason::Streams`] rather than as delivered; as failed, if its outcome was an overload.
+    pub fn into_stream(mut self) -> Result<OpenStream, Overloaded> {
+        self.notes.end(Outcome::Success);
+        let opened = OpenStream::open(&self.limiter);
+        if opened.is_err() && self.notes.outcome() != Some(Outcome::Overload) {
+            self.limiter.refusals.count(ShedReason::Streams);
+            self.limiter.signal.refused();
+        }
+        opened
     }
 
     /// The state of the limiter.

@@ -49,6 +49,11 @@ impl Refusals {
         }
     }
 
+    /// How many calls were refused because of the streams.
+    pub(super) fn of_streams(&self) -> u64 {
+        self.counts[ShedReason::Streams as usize].load(Ordering::Relaxed)
+    }
+
     /// How many of `total` there were for each reason.
     pub(super) fn by_reason(&self, total: u64) -> [u64; ShedReason::ALL.len()] {
         let mut counts: [u64; ShedReason::ALL.len()] =

@@ -17,6 +17,7 @@ use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
 use super::seats::Seats;
+use super::streams::Streams;
 use super::tuner::Tuner;
 use crate::overloaded::{Overloaded, ShedReason};
 use crate::sync::{AtomicUsize, Mutex, Ordering, Padded};
@@ -49,7 +50,8 @@ pub(crate) struct Shared {
     pub(super) tuner: Mutex<Tuner>,
     pub(super) queue: Mutex<Queue>,
     pub(super) seats: Seats,
-    idle: Bell,
+    pub(super) streams: Streams,
+    pub(super) idle: Bell,
 }
 
 impl Shared {
@@ -74,6 +76,7 @@ impl Shared {
             tuner: Mutex::new(Tuner::new(epoch, limit)),
             queue: Mutex::new(Queue::new(rule)),
             seats: Seats::new(),
+            streams: Streams::new(),
             idle: Bell::new(),
         }
     }
@@ -237,12 +240,14 @@ impl Shared {
         }
     }
 
-    /// Whether nothing is in flight. If it is, the waker is woken when that ends, provided that the part drains.
+    /// Whether nothing is in flight, and no stream open. If anything is, the waker is woken when that ends, provided that the
+    /// part drains.
     pub(super) fn poll_idle(&self, waker: &Waker) -> bool {
-        if self.signal.slots().in_flight() == 0 {
+        // In this order: a call that becomes a stream opens that before it gives its slot back.
+        if self.signal.slots().in_flight() == 0 && self.signal.streams() == 0 {
             return true;
         }
         self.idle.register(waker);
-        self.signal.fence().in_flight() == 0
+        self.signal.fence().in_flight() == 0 && self.signal.streams() == 0
     }
 }

@@ -1,39 +1,52 @@
-//! A response body that holds its slot.
+//! A response body that holds its slot, or counts as a stream.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::limiter::Permit;
+use super::hold::Hold;
 
 pin_project! {
-    /// A response body that occupies its slot of the limit until it ends, fails or is dropped. One that has ended already
-    /// occupies none. (Nor does a connection that is upgraded, to a WebSocket say: the body of that answer is empty.)
+    /// A response body that occupies its slot of the limit until it ends, fails or is dropped, unless it is a *stream*. One that
+    /// has ended already occupies none.
     ///
-    /// A response is not over at its head: a server that lets the next request in while it still streams answers has no
+    /// A response is not over at its head: a server that lets the next request in while it still sends answers has no
     /// limit. The latency of the call, on the other hand, is measured at the head, or else a slow reader would look like a
     /// slow service.
+    ///
+    /// # Streams
+    ///
+    /// An answer that may go on for hours (server-sent events, a watch, server streaming) is no work in progress, and some of
+    /// them would soon hold every slot there is. Such a stream gives its slot back and is one of the
+    /// [`max_streams`](crate::ShedLayerBuilder::max_streams) until it ends, fails or is dropped. A stream is:
+    ///
+    /// * over HTTP, a body that does not know its length when the head is answered: whose
+    ///   [`size_hint`](Body::size_hint) is not exact. The slot is free from then on, and one stream too many is answered with
+    ///   503 instead. A body that is compressed on the fly, or reads a file, knows no length either.
+    /// * over gRPC, where unary answers do not say how long they are, a body that was polled and had nothing to give yet, or
+    ///   that gives a second piece of data. A unary answer of tonic does neither and holds its slot to its end. The head has
+    ///   been sent by then, so one stream too many ends with the status `RESOURCE_EXHAUSTED` in its trailers.
+    ///
+    /// A connection that is upgraded, to a WebSocket say, is answered with a body that is empty: see
+    /// [`ShedHandle::open_stream`](crate::ShedHandle::open_stream) to count it.
     #[derive(Debug)]
     pub struct HeldBody<B> {
         #[pin]
         body: Option<B>,
-        permit: Option<Permit>,
-    }
-}
-
-impl<B: Body> HeldBody<B> {
-    pub(crate) fn new(body: B, permit: Option<Permit>) -> Self {
-        let permit = permit.filter(|_| !body.is_end_stream());
-        Self { body: Some(body), permit }
+        hold: Hold,
     }
 }
 
 impl<B> HeldBody<B> {
+    pub(super) const fn new(body: B, hold: Hold) -> Self {
+        Self { body: Some(body), hold }
+    }
+
     /// The body of a response that is all head.
     pub(crate) const fn empty() -> Self {
-        Self { body: None, permit: None }
+        Self { body: None, hold: Hold::Nothing }
     }
 }
 
@@ -51,13 +64,24 @@ impl<B: Body> Body for HeldBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let frame = ready!(body.as_mut().poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) || body.is_end_stream() {
+        let polled = body.as_mut().poll_frame(cx);
+        let is_over = match &polled {
+            Poll::Ready(Some(Ok(_))) => body.is_end_stream(),
+            Poll::Ready(_) => true,
+            Poll::Pending => false,
+        };
+        if is_over {
             // In this order: the next request finds what this one has used.
             this.body.set(None);
-            *this.permit = None;
+            *this.hold = Hold::Nothing;
+            return polled;
         }
-        Poll::Ready(frame)
+        #[cfg(feature = "grpc")]
+        if let Err(overloaded) = this.hold.settle(&polled) {
+            this.body.set(None);
+            return Poll::Ready(Some(Ok(Frame::trailers(super::grpc::trailers(&overloaded)))));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -132,7 +156,8 @@ mod tests {
     fn held<B: Body>(body: B) -> (HeldBody<B>, Limiter) {
         let limiter = Limiter::fixed(1).unwrap();
         let permit = limiter.try_admit(Level::default()).unwrap();
-        (HeldBody::new(body, Some(permit)), limiter)
+        let hold = Hold::of(&body, Some(permit)).unwrap();
+        (HeldBody::new(body, hold), limiter)
     }
 
     proptest! {
@@ -164,6 +189,36 @@ mod tests {
             drop(body);
             prop_assert_eq!(limiter.in_flight(), 0);
         }
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn s4_a_unary_answer_in_grpc_holds_its_slot_and_what_waits_or_goes_on_is_a_stream() {
+        let occupied = |steps: &[Step]| {
+            let plain = Script { steps: steps.iter().copied().collect(), knows_its_end: false };
+            let limiter = Limiter::fixed(1).unwrap();
+            let hold = Hold::of_grpc(&plain, limiter.try_admit(Level::default()).ok());
+            let mut body = HeldBody::new(plain, hold);
+            let look = || (limiter.in_flight(), limiter.streams());
+            assert_eq!(look(), (1, 0));
+            let mut seen = Vec::new();
+            for _ in steps {
+                let _ = Pin::new(&mut body).poll_frame(&mut cx());
+                seen.push(look());
+            }
+            assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx()), Poll::Ready(None)));
+            assert_eq!(look(), (0, 0));
+            seen
+        };
+        let (slot, stream, nothing) = ((1, 0), (0, 1), (0, 0));
+        use Step::{Data, Fail, Pending, Trailers};
+        assert_eq!(occupied(&[Data, Trailers]), [slot, slot]);
+        assert_eq!(occupied(&[Trailers]), [slot]);
+        assert_eq!(occupied(&[Pending, Data, Trailers]), [stream, stream, stream]);
+        assert_eq!(occupied(&[Data, Pending, Trailers]), [slot, stream, stream]);
+        assert_eq!(occupied(&[Data, Data, Data]), [slot, stream, stream]);
+        assert_eq!(occupied(&[Data, Data, Fail]), [slot, stream, nothing]);
+        assert_eq!(occupied(&[Fail]), [nothing]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::body::HeldBody;
+use super::hold::Hold;
 use super::wait;
 use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
@@ -26,7 +27,9 @@ impl<C> ShedLayer<C, Plain> {
     /// * While draining, shed requests and the last answers over HTTP/1 also carry `Connection: close`, so that clients who
     ///   keep their connection go elsewhere. Upgrades and requests that go by the layer are left alone. (HTTP/2 has no such
     ///   header; its server sends `GOAWAY` when it is told to shut down.)
-    /// * A request occupies its slot to the end of the response's [body](HeldBody).
+    /// * A request occupies its slot to the end of the response's [body](HeldBody). If the body does not know its length, it is
+    ///   a stream: it gives the slot back at the head, and is one of the
+    ///   [`max_streams`](crate::ShedLayerBuilder::max_streams).
     /// * For an adaptive limit 503 and 504 are signs of overload; other 5xx and errors are not timed; 4xx are answers like any.
     ///
     /// ```
@@ -86,7 +89,11 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
         permit: Option<Permit>,
         state: State,
     ) -> Result<Self::Response, E> {
-        let mut response = result?.map(|body| HeldBody::new(body, permit));
+        let response = result?;
+        let mut response = match Hold::of(response.body(), permit) {
+            Ok(hold) => response.map(|body| HeldBody::new(body, hold)),
+            Err(overloaded) => return <Self as Responder<Request<A>, Response<B>, E>>::shed(self, version, overloaded),
+        };
         // A connection that is upgraded is not one that is kept, and its `Connection` header says to what.
         if state == State::Draining && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             close(version, response.headers_mut());

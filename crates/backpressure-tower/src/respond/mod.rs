@@ -4,6 +4,7 @@ mod body;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod headers;
+mod hold;
 mod http;
 mod wait;
 

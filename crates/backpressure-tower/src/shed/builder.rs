@@ -15,6 +15,7 @@ use crate::limiter::{Limiter, LimiterBuilder};
 pub struct ShedLayerBuilder {
     limiter: Source,
     gauges: Vec<Gauge>,
+    max_streams: Option<usize>,
     policy: Policy,
     shadow: bool,
     waits: bool,
@@ -31,6 +32,7 @@ impl ShedLayerBuilder {
         Self {
             limiter: Source::New(limiter),
             gauges: Vec::new(),
+            max_streams: None,
             policy: Policy::default(),
             shadow: false,
             waits: false,
@@ -49,6 +51,17 @@ impl ShedLayerBuilder {
         Self { limiter: Source::New(Limiter::builder().limit(limit).queue(CoDel::new())), ..self }
     }
 
+    /// How many streams may be open, over HTTP and gRPC: answers whose length nobody knows, which give their slot back before
+    /// they end. See [`HeldBody`](crate::HeldBody) for which those are. Default: what the limiter is set to, which is 10 000
+    /// unless it was told otherwise; 0 allows none.
+    ///
+    /// One that is too many is answered like a shed call, for [`ShedReason::Streams`](crate::ShedReason::Streams): 503, or
+    /// `RESOURCE_EXHAUSTED`. A connection that is upgraded, to a WebSocket say, is counted if its handler keeps an
+    /// [`OpenStream`](crate::OpenStream).
+    pub fn max_streams(self, most: usize) -> Self {
+        Self { max_streams: Some(most), ..self }
+    }
+
     /// Watches a part, in addition to those watched already: calls are shed while it is pressed, as the
     /// [`policy`](Self::policy) says for the worst state of all of them. Default: none is watched.
     pub fn watch(mut self, gauge: Gauge) -> Self {
@@ -63,7 +76,8 @@ impl ShedLayerBuilder {
 
     /// Decides and counts, but sheds nothing and lets nothing wait: for finding out what a layer would do. Default: no.
     ///
-    /// A call that would have been shed takes no slot, so that the others are counted as if it had been.
+    /// A call that would have been shed takes no slot, so that the others are counted as if it had been. Layers that share
+    /// its limiter refuse no streams either.
     pub fn shadow(self) -> Self {
         Self { shadow: true, ..self }
     }
@@ -83,6 +97,9 @@ impl ShedLayerBuilder {
             Source::New(builder) => builder.build(),
             Source::Given(limiter) => limiter,
         };
+        if let Some(most) = self.max_streams {
+            limiter.set_max_streams(most);
+        }
         let mut gauges = self.gauges;
         let gauge = if gauges.len() > 1 { Some(Gauge::worst_of(gauges)) } else { gauges.pop() };
         let watch = Watch::new(gauge, self.policy, limiter.now()());

@@ -55,10 +55,13 @@ impl Cells {
         self.probes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self, shed: [u64; ShedReason::ALL.len()]) -> ShedCounts {
+    /// With what the limiter counts: the calls that were `shed`, and the streams it `spared`.
+    pub(super) fn read(&self, shed: [u64; ShedReason::ALL.len()], spared: u64) -> ShedCounts {
+        let mut would_shed = std::array::from_fn(|reason| self.would_shed[reason].load(Ordering::Relaxed));
+        would_shed[ShedReason::Streams as usize] = spared;
         ShedCounts {
             shed,
-            would_shed: std::array::from_fn(|reason| self.would_shed[reason].load(Ordering::Relaxed)),
+            would_shed,
             bypassed: self.bypassed.load(Ordering::Relaxed),
             probes: self.probes.load(Ordering::Relaxed),
         }

@@ -43,10 +43,13 @@ pub struct Drain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShedDrainReport {
-    /// Calls that were in flight, or came during the grace, and are done.
+    /// Calls that were in flight, or came during the grace, and are done. One whose answer is a stream is done when that has
+    /// begun.
     pub finished: u64,
     /// Calls still in flight when the deadline passed.
     pub abandoned: usize,
+    /// Streams still open when the deadline passed.
+    pub streams: usize,
     /// Calls that were shed meanwhile.
     pub shed: u64,
     /// How long it took.
@@ -67,10 +70,11 @@ impl Drain {
         Self { grace, ..self }
     }
 
-    fn report(&self, abandoned: usize) -> ShedDrainReport {
+    fn report(&self, abandoned: usize, streams: usize) -> ShedDrainReport {
         ShedDrainReport {
             finished: self.gate.limiter.settled().saturating_sub(self.settled),
             abandoned,
+            streams,
             shed: self.gate.counts().total().saturating_sub(self.shed),
             elapsed: self.began.elapsed(),
         }
@@ -98,10 +102,12 @@ impl Future for Drain {
             this.gate.drain();
         }
         if this.gate.limiter.poll_idle(cx).is_ready() {
-            return Poll::Ready(this.report(0));
+            return Poll::Ready(this.report(0, 0));
         }
         std::task::ready!(this.poll_passed(this.deadline, cx));
-        Poll::Ready(this.report(this.gate.limiter.in_flight()))
+        // In this order: a call that becomes a stream in between is in both rather than in neither.
+        let in_flight = this.gate.limiter.in_flight();
+        Poll::Ready(this.report(in_flight, this.gate.limiter.streams()))
     }
 }
 

@@ -34,6 +34,9 @@ pub(super) enum Decision {
 
 impl Gate {
     pub(super) fn new(limiter: Limiter, watch: Watch, waits: bool, shadow: bool) -> Self {
+        if shadow {
+            limiter.spare_streams(true);
+        }
         Self {
             limiter,
             watch,
@@ -51,6 +54,7 @@ impl Gate {
 
     pub(super) fn set_shadow(&self, shadow: bool) {
         self.shadow.store(shadow, Ordering::Relaxed);
+        self.limiter.spare_streams(shadow);
         self.watch.edited.ring();
     }
 
@@ -63,7 +67,7 @@ impl Gate {
     }
 
     pub(super) fn counts(&self) -> ShedCounts {
-        self.counts.read(self.limiter.shed())
+        self.counts.read(self.limiter.shed(), self.limiter.spared_streams())
     }
 
     /// Sheds everything from now on.

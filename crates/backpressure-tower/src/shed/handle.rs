@@ -10,7 +10,8 @@ use super::counts::ShedCounts;
 use super::drain::Drain;
 use super::gate::Gate;
 use super::policy::Policy;
-use crate::limiter::Limiter;
+use crate::limiter::{Limiter, OpenStream};
+use crate::overloaded::Overloaded;
 
 /// A handle on what all services of a [`ShedLayer`](super::ShedLayer) share: to read it, to change it, and to shut it down.
 ///
@@ -58,6 +59,28 @@ impl ShedHandle {
         self.gate.limiter.limit()
     }
 
+    /// Answers that are streams and still open. They occupy no slots, and are in the snapshots of the [gauge](Self::gauge).
+    pub fn streams(&self) -> usize {
+        self.gate.limiter.streams()
+    }
+
+    /// So many streams may be open from now on; those that are open stay. See
+    /// [`max_streams`](super::ShedLayerBuilder::max_streams).
+    pub fn set_max_streams(&self, most: usize) {
+        self.gate.limiter.set_max_streams(most);
+    }
+
+    /// Counts something as a stream for as long as the answer is kept: what goes on after its call in a way that the layer
+    /// does not see. The answer to an upgrade, `101 Switching Protocols`, has no body, so its handler asks for this before
+    /// it agrees, and gives it to the task that serves the WebSocket.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if as many streams are open as may be. See [`Limiter::open_stream`].
+    pub fn open_stream(&self) -> Result<OpenStream, Overloaded> {
+        self.gate.limiter.open_stream()
+    }
+
     /// What was shed, and why.
     pub fn counts(&self) -> ShedCounts {
         self.gate.counts()
@@ -91,8 +114,8 @@ impl ShedHandle {
     }
 
     /// Shuts the layer down: [`is_ready`](Self::is_ready) is false at once; after a [grace](Drain::grace), if one is given,
-    /// every call is shed as `Draining`; and what is in flight is waited for, until `deadline` has passed since this
-    /// call at the latest.
+    /// every call is shed as `Draining`; and what is in flight is waited for, open [streams](Self::streams) too, until
+    /// `deadline` has passed since this call at the latest.
     ///
     /// It cannot be undone. Several drains at once all report.
     pub fn drain(&self, deadline: Duration) -> Drain {

@@ -67,25 +67,48 @@ async fn s4_a_limit_of_one_is_one_for_all_services_and_channels_and_s3_they_are_
 }
 
 #[tokio::test]
-async fn s4_a_stream_holds_its_slot_to_its_last_message() {
+async fn s4_a_unary_call_holds_the_slot_and_a_stream_none() {
     let (stage, mut audience) = Stage::new();
-    let layer = ShedLayer::fixed(1).unwrap().into_grpc();
-    let server = Server::builder().layer(layer).add_service(Play(stage.clone()));
+    let layer = ShedLayer::fixed(1).unwrap();
+    let handle = layer.handle();
+    let server = Server::builder().layer(layer.into_grpc()).add_service(Play(stage.clone()));
     let address = serve(|incoming| server.serve_with_incoming(incoming));
     let (mut one, mut another) = (Client::connect(address).await, Client::connect(address).await);
 
     let mut numbers = one.stream().await.unwrap();
     assert_eq!(numbers.message().await.unwrap(), Some(1));
     audience.sees_somebody_enter().await;
+    assert_eq!((handle.streams(), handle.limiter().in_flight()), (1, 0));
+    let mut caller = another.clone();
+    let call = tokio::spawn(async move { caller.act(0).await });
+    audience.sees_somebody_enter().await;
     pushback(&another.act(0).await.unwrap_err(), Code::ResourceExhausted);
-    stage.release(2);
+    stage.release(3);
+    assert_eq!(call.await.unwrap().unwrap(), 0);
     assert_eq!(numbers.message().await.unwrap(), Some(2));
     assert_eq!(numbers.message().await.unwrap(), None);
     assert_eq!(another.act(0).await.unwrap(), 0);
+    assert_eq!((handle.streams(), handle.limiter().in_flight()), (0, 0));
 }
 
 #[tokio::test]
-async fn s2_a_call_and_a_stream_that_are_given_up_free_their_slot() {
+async fn d3_one_stream_too_many_is_a_refusal_that_our_own_client_understands() {
+    let (stage, _audience) = Stage::new();
+    let layer = ShedLayer::builder().max_streams(0).build();
+    let server = Server::builder().layer(layer.into_grpc()).add_service(Play(stage.clone()));
+    let mut client = Client::connect(serve(|incoming| server.serve_with_incoming(incoming))).await;
+    let mut numbers = client.stream().await.unwrap();
+    let mut end = numbers.message().await;
+    while let Ok(Some(_)) = end {
+        end = numbers.message().await;
+    }
+    pushback(&end.unwrap_err(), Code::ResourceExhausted);
+    stage.release(1);
+    assert_eq!(client.act(0).await.unwrap(), 0, "a unary answer is no stream");
+}
+
+#[tokio::test]
+async fn s2_a_call_and_a_stream_that_are_given_up_free_their_places() {
     let (stage, mut audience) = Stage::new();
     let layer = ShedLayer::fixed(1).unwrap();
     let handle = layer.handle();
@@ -103,11 +126,11 @@ async fn s2_a_call_and_a_stream_that_are_given_up_free_their_slot() {
     let mut numbers = client.stream().await.unwrap();
     assert_eq!(numbers.message().await.unwrap(), Some(1));
     audience.sees_somebody_enter().await;
-    assert_eq!(handle.limiter().in_flight(), 1);
+    assert_eq!(handle.streams(), 1);
     drop(numbers);
     audience.sees_somebody_leave().await;
     tokio::task::yield_now().await;
-    assert_eq!(handle.limiter().in_flight(), 0);
+    assert_eq!((handle.streams(), handle.limiter().in_flight()), (0, 0));
 }
 
 #[tokio::test]

@@ -17,9 +17,14 @@ use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 
-use crate::kit::{Chunk, Client, Stage, read, serve};
+use crate::kit::{Chunk, Client, Sized, Stage, read, serve};
 
-/// A body of three chunks, which is on the stage for as long as there is one of it left.
+/// A body of three chunks and three bytes, which is on the stage for as long as there is one of it left.
+async fn sized(State(stage): State<Stage>) -> Body {
+    Body::new(Sized::new(stream(State(stage)).await, 3))
+}
+
+/// The same, and nobody knows how long it is.
 async fn stream(State(stage): State<Stage>) -> Body {
     let actor = stage.enter();
     let chunks = stream::iter(["a", "b", "c"]).then(move |chunk| {
@@ -42,8 +47,8 @@ async fn s4_a_limit_of_one_is_one_for_all_routes_and_connections() {
     let (stage, mut audience) = Stage::new();
     let layer = ShedLayer::fixed(1).unwrap();
     let handle = layer.handle();
-    const ROUTES: [&str; 3] = ["/a", "/b", "/stream"];
-    let router = Router::new().route("/a", get(act)).route("/b", get(act)).route("/stream", get(stream));
+    const ROUTES: [&str; 3] = ["/a", "/b", "/sized"];
+    let router = Router::new().route("/a", get(act)).route("/b", get(act)).route("/sized", get(sized));
     let address = serve(router.with_state(stage.clone()).layer(layer.into_http())).await;
 
     let mut clients = join_all((0..20).map(|_| Client::connect(address))).await;

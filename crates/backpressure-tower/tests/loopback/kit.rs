@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -166,3 +169,32 @@ pub(crate) async fn read(response: Response<Incoming>) -> Bytes {
 }
 
 pub(crate) type Chunk = Result<Bytes, Infallible>;
+
+/// A body of so many bytes, which it says.
+pub(crate) struct Sized {
+    body: Body,
+    left: u64,
+}
+
+impl Sized {
+    pub(crate) fn new(body: Body, bytes: u64) -> Self {
+        Self { body, left: bytes }
+    }
+}
+
+impl http_body::Body for Sized {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Some(data)) = frame.as_ref().map(|frame| frame.as_ref().ok().and_then(Frame::data_ref)) {
+            self.left -= data.len() as u64;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -10,4 +10,5 @@ mod kit;
 mod outcomes;
 mod play;
 mod releases;
+mod streams;
 mod types;

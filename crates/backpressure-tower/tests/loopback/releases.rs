@@ -15,9 +15,10 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::kit::{Audience, Chunk, Client, Stage, serve};
+use crate::kit::{Audience, Chunk, Client, Sized, Stage, serve};
 
-/// A server with one slot. `/act` stands on the stage; the body of `/stream` is what is sent to it; `/panic` panics.
+/// A server with one slot. `/act` stands on the stage; the body of `/stream` is what is sent to it, and that of `/sized`, too,
+/// which has two bytes; `/panic` panics.
 async fn one_slot() -> (SocketAddr, ShedHandle, Stage, Audience, mpsc::Sender<Chunk>) {
     let (stage, audience) = Stage::new();
     let (chunks, body) = mpsc::channel::<Chunk>(1);
@@ -35,28 +36,51 @@ async fn one_slot() -> (SocketAddr, ShedHandle, Stage, Audience, mpsc::Sender<Ch
         }
         None => Body::empty(),
     };
+    let sized = {
+        let stream = stream.clone();
+        async move |stage| Body::new(Sized::new(stream(stage).await, 2))
+    };
     let panic = async || -> () { panic!("as it should") };
-    let router = Router::new().route("/act", get(act)).route("/stream", get(stream)).route("/panic", get(panic));
+    let router = Router::new()
+        .route("/act", get(act))
+        .route("/stream", get(stream))
+        .route("/sized", get(sized))
+        .route("/panic", get(panic));
     (serve(router.with_state(stage.clone()).layer(layer.into_http())).await, handle, stage, audience, chunks)
 }
 
 #[tokio::test]
-async fn s4_a_body_that_streams_holds_its_slot_to_its_end() {
+async fn s4_a_body_of_a_known_length_holds_its_slot_to_its_end() {
     let (address, handle, .., chunks) = one_slot().await;
     let (mut first, mut second) = (Client::connect(address).await, Client::connect(address).await);
 
-    let response = first.get("/stream").await;
+    let response = first.get("/sized").await;
     assert_eq!(response.status(), StatusCode::OK, "the head is there");
     let mut body = response.into_body();
     for chunk in ["a", "b"] {
-        assert_eq!(second.status("/stream").await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(second.status("/sized").await, StatusCode::SERVICE_UNAVAILABLE);
         chunks.send(Ok(Bytes::from(chunk))).await.unwrap();
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), chunk);
     }
-    assert_eq!(handle.limiter().in_flight(), 1);
+    assert!(body.frame().await.is_none());
+    assert_eq!(second.status("/stream").await, StatusCode::OK, "it is empty now");
+    assert_eq!((handle.limiter().in_flight(), handle.streams()), (0, 0));
+}
+
+#[tokio::test]
+async fn s4_a_body_of_an_unknown_length_is_a_stream_and_holds_no_slot() {
+    let (address, handle, .., chunks) = one_slot().await;
+    let (mut first, mut second) = (Client::connect(address).await, Client::connect(address).await);
+    let mut body = first.get("/stream").await.into_body();
+    for chunk in ["a", "b"] {
+        assert_eq!(second.status("/stream").await, StatusCode::OK);
+        chunks.send(Ok(Bytes::from(chunk))).await.unwrap();
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), chunk);
+    }
+    assert_eq!((handle.limiter().in_flight(), handle.streams()), (0, 1));
     drop(chunks);
     assert!(body.frame().await.is_none());
-    assert_eq!(second.status("/stream").await, StatusCode::OK);
+    assert_eq!(handle.streams(), 0);
 }
 
 #[tokio::test]
@@ -76,17 +100,17 @@ async fn s2_a_client_that_resets_frees_the_slot_of_its_handler() {
 }
 
 #[tokio::test]
-async fn s2_a_client_that_resets_frees_the_slot_of_its_body() {
+async fn s2_a_client_that_resets_ends_its_stream() {
     let (address, handle, _, mut audience, chunks) = one_slot().await;
     let mut client = Client::connect(address).await;
     let response = client.get("/stream").await;
     chunks.send(Ok(Bytes::from("a"))).await.unwrap();
-    assert_eq!(handle.limiter().in_flight(), 1);
+    assert_eq!(handle.streams(), 1);
     drop(response);
     client.reset().await;
     audience.sees_somebody_leave().await;
     tokio::task::yield_now().await;
-    assert_eq!(handle.limiter().in_flight(), 0);
+    assert_eq!((handle.streams(), handle.limiter().in_flight()), (0, 0));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 
 use super::body::HeldBody;
+use super::hold::Hold;
 use super::http::outcome as outcome_of_status;
 use super::{PUSHBACK, wait};
 use crate::limiter::Permit;
@@ -33,7 +34,8 @@ impl<C> ShedLayer<C, Plain> {
     ///   a trailers-only answer: the status is in the head, and there is no body. How long to wait, computed and jittered,
     ///   is in `grpc-retry-pushback-ms` and in a `google.rpc.RetryInfo` among the details. The
     ///   [`Overloaded`](crate::Overloaded) is among the extensions of the response, for layers outside that log or count.
-    /// * A request occupies its slot to the end of the response's [body](HeldBody): a stream to its last message.
+    /// * A request occupies its slot to the end of the response's [body](HeldBody). Server streaming gives the slot back as soon
+    ///   as it is seen to be that, and is one of the [`max_streams`](crate::ShedLayerBuilder::max_streams) to its last message.
     /// * For an adaptive limit `UNAVAILABLE`, `DEADLINE_EXCEEDED`, and `RESOURCE_EXHAUSTED` with a pushback are signs of
     ///   overload. Without one `RESOURCE_EXHAUSTED` is a caller's own quota, an answer like any. Only statuses in the
     ///   head are seen, which is where those of failed unary calls are.
@@ -84,7 +86,12 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Grpc {
         permit: Option<Permit>,
         _: State,
     ) -> Result<Self::Response, E> {
-        result.map(|response| response.map(|body| HeldBody::new(body, permit)))
+        result.map(|response| {
+            response.map(|body| {
+                let hold = Hold::of_grpc(&body, permit);
+                HeldBody::new(body, hold)
+            })
+        })
     }
 
     fn shed(&self, (): (), overloaded: Overloaded) -> Result<Self::Response, E> {
@@ -96,13 +103,25 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Grpc {
     }
 }
 
-/// The head of a trailers-only answer. What an [`Overloaded`] says of itself needs no escaping.
+/// The end of a stream for which there is no place, after its head.
+pub(super) fn trailers(overloaded: &Overloaded) -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(4);
+    state(&mut trailers, overloaded, wait::pushback(overloaded.retry_after(), wait::random()));
+    trailers
+}
+
+/// The head of a trailers-only answer.
 fn refuse(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    state(headers, overloaded, wait);
+}
+
+/// Code, message, pushback and details. What an [`Overloaded`] says of itself needs no escaping.
+fn state(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
     let (code, digits) = if overloaded.is_draining() { (14, "14") } else { (8, "8") };
     let message = overloaded.to_string();
     let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(i32::MAX as u64);
     let details = details::encode(code, &message, wait);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from_static(digits));
     headers.insert(PUSHBACK, HeaderValue::from(wait_ms));
     for (name, text) in [("grpc-message", message), ("grpc-status-details-bin", details)] {
