@@ -5,7 +5,7 @@ use std::process::{self, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace;
+use crate::paths::root;
 
 pub struct Command {
     pub shown: String,
@@ -22,7 +22,7 @@ impl Command {
     /// `program`, shown as `name`.
     pub fn new(name: &str, program: impl Into<OsString>) -> Self {
         let mut inner = process::Command::new(program.into());
-        inner.current_dir(workspace::root()).stdin(Stdio::null());
+        inner.current_dir(root()).stdin(Stdio::null());
         Self { shown: name.into(), inner }
     }
 

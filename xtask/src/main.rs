@@ -10,6 +10,7 @@ mod command;
 mod loom;
 mod msrv;
 mod overload;
+mod paths;
 mod tidy;
 mod workspace;
 

@@ -6,10 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::command::Command;
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies one below the root")
-}
+use crate::paths::relative;
 
 pub struct Workspace {
     pub packages: Vec<Package>,
@@ -117,12 +114,6 @@ impl Dependency {
             features: texts(value, "features"),
         }
     }
-}
-
-/// `path` below `root`, with `/` between its parts on every platform.
-pub fn relative(root: &Path, path: &Path) -> Option<String> {
-    let parts: Vec<_> = path.strip_prefix(root).ok()?.iter().map(|part| part.to_string_lossy()).collect();
-    Some(parts.join("/"))
 }
 
 fn text(value: &Value, key: &str) -> Option<String> {

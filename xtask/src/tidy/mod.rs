@@ -4,12 +4,14 @@
 //! runs them on the real one, which makes them part of `cargo test`.
 
 mod arrows;
+mod circles;
 mod examples;
 mod laws;
 mod length;
 mod manifest;
 mod paths;
 mod tree;
+mod uses;
 mod words;
 
 use anyhow::{Result, ensure};
@@ -29,6 +31,7 @@ type Rule = fn(&Tree) -> Vec<Finding>;
 
 const RULES: &[(&str, Rule)] = &[
     ("arrows", arrows::check),
+    ("circles", circles::check),
     ("length", length::check),
     ("words", words::check),
     ("manifest", manifest::check),

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::command::Command;
-use crate::workspace::{self, Package, Workspace};
+use crate::paths;
+use crate::workspace::{Package, Workspace};
 
 const LEFT_BEHIND: [&str; 4] = ["/target", "/.git", ".log", ".txt"];
 
@@ -19,13 +20,13 @@ pub struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     pub fn load(workspace: &'a Workspace) -> Result<Self> {
-        let root = workspace::root();
-        let paths = match tracked() {
+        let root = paths::root();
+        let files = match tracked() {
             Some(paths) => paths,
             None => walked(root, root)?,
         };
         let text = |path: String| fs::read_to_string(root.join(&path)).ok().map(|text| (path, text));
-        Ok(Self { packages: &workspace.packages, files: paths.into_iter().filter_map(text).collect() })
+        Ok(Self { packages: &workspace.packages, files: files.into_iter().filter_map(text).collect() })
     }
 
     /// The Rust files and their text.
@@ -51,7 +52,7 @@ pub fn in_crate(path: &str, dirs: &[&str]) -> bool {
 
 /// What git tracks, or nothing if this is no repository of its own, or a new one.
 fn tracked() -> Option<Vec<String>> {
-    let is_repository = workspace::root().join(".git").exists();
+    let is_repository = paths::root().join(".git").exists();
     let out = is_repository.then(|| Command::new("git", "git").args(["ls-files", "-z"]).read().ok()).flatten()?;
     let paths: Vec<String> = out.split_terminator('\0').map(Into::into).collect();
     (!paths.is_empty()).then_some(paths)
@@ -59,7 +60,7 @@ fn tracked() -> Option<Vec<String>> {
 
 /// Every file below `dir`, for want of a repository to ask. What builds and runs leave behind is passed over.
 fn walked(root: &Path, dir: &Path) -> Result<Vec<String>> {
-    let mut paths = Vec::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let path = entry.path();
@@ -67,12 +68,12 @@ fn walked(root: &Path, dir: &Path) -> Result<Vec<String>> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            paths.extend(walked(root, &path)?);
+            found.extend(walked(root, &path)?);
         } else {
-            paths.extend(workspace::relative(root, &path));
+            found.extend(paths::relative(root, &path));
         }
     }
-    Ok(paths)
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn with_and_without_git_this_file_is_seen() {
         let here = "xtask/src/tidy/tree.rs".to_owned();
-        let walked = walked(workspace::root(), workspace::root()).unwrap();
+        let walked = walked(paths::root(), paths::root()).unwrap();
         assert!(walked.contains(&here));
         assert!(!walked.iter().any(|path| path.starts_with("target/")));
         assert!(tracked().is_none_or(|tracked| tracked.contains(&here)));

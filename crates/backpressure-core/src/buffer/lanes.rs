@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Tag;
+use super::tag::Tag;
 use crate::strategy::Priority;
 
 /// Every delivery of this number is the oldest item, whatever its priority.

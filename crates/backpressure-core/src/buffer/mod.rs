@@ -2,34 +2,21 @@
 
 mod lanes;
 mod store;
+mod tag;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
+pub use self::tag::Tag;
 use crate::config::BackpressureConfig;
 use crate::levels::Levels;
 use crate::offer::{DropReason, Evicted, Offer};
 use crate::state::State;
-use crate::strategy::{Oversize, Priority, Strategy};
+use crate::strategy::{Oversize, Strategy};
 use store::Store;
 
 /// Most items that are lent by moving each of them.
 const MOVED: usize = 128;
-
-/// What a buffer needs to know of an item beside the item itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tag {
-    /// What the item counts against the weight bound. Ignored by a buffer that does not weigh. Default 1.
-    pub weight: usize,
-    /// How important the item is. Ignored by a buffer without priorities. Default [`Priority::NORMAL`].
-    pub priority: Priority,
-}
-
-impl Default for Tag {
-    fn default() -> Self {
-        Self { weight: 1, priority: Priority::NORMAL }
-    }
-}
 
 /// A buffer that never holds more than its bound and answers every offer truthfully.
 ///

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::Tag;
 use super::lanes::Lanes;
+use super::tag::Tag;
 use crate::strategy::Priority;
 
 #[derive(Debug)]

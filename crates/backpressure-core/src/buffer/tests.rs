@@ -5,6 +5,7 @@ mod weights;
 
 use super::*;
 use crate::config::BackpressureConfigBuilder;
+use crate::strategy::Priority;
 
 const LOSSLESS: [Strategy; 2] = [Strategy::block(), Strategy::Reject];
 const LOSSY: [Strategy; 4] =

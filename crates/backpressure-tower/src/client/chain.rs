@@ -5,6 +5,8 @@ use std::io;
 
 use super::throttle::NotTried;
 use super::verdict::Verdict;
+#[cfg(feature = "tonic")]
+use super::{code, details};
 
 /// An error as most layers of tower make it.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -39,9 +41,25 @@ fn link(error: &(dyn Error + 'static)) -> Option<Verdict> {
     }
     #[cfg(feature = "tonic")]
     if let Some(status) = error.downcast_ref::<tonic::Status>() {
-        return Some(super::tonic::verdict(status));
+        return Some(self::status(status));
     }
     None
+}
+
+/// One that the client made of an error has that among its sources.
+#[cfg(feature = "tonic")]
+pub(super) fn status(status: &tonic::Status) -> Verdict {
+    use tonic::Code;
+    let retry_delay = || details::retry_delay(status.details());
+    let by_code = || code::verdict(status.code() as i32, status.metadata().as_ref(), retry_delay);
+    let Some(source) = status.source() else { return by_code() };
+    known(source).unwrap_or_else(|| match status.code() {
+        // Those that tonic gives to errors of the transport and of this side. Nobody knows whether the call took effect.
+        Code::Cancelled | Code::Unknown | Code::Internal | Code::Unavailable | Code::ResourceExhausted => {
+            Verdict::RefusedForGood
+        }
+        _ => by_code(),
+    })
 }
 
 /// Nobody listens.

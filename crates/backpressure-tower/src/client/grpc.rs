@@ -7,7 +7,7 @@ use ::http::{HeaderMap, HeaderValue, Response};
 
 use super::chain::BoxError;
 use super::verdict::{Judge, Verdict};
-use super::{advice, details, http};
+use super::{code, details, http};
 use crate::respond::PUSHBACK;
 
 const STATUS: &str = "grpc-status";
@@ -73,30 +73,15 @@ impl GrpcRefusals {
     /// What a status with this code and this metadata says. The details are those of a `grpc-status-details-bin` among the
     /// metadata.
     pub fn status(&self, code: i32, metadata: &HeaderMap) -> Verdict {
-        status(code, metadata, || details::in_header(metadata.get("grpc-status-details-bin")?.as_bytes()))
+        code::verdict(code, metadata, || details::in_header(metadata.get("grpc-status-details-bin")?.as_bytes()))
     }
 
     /// What a status with this code, this metadata and these details says, for clients like tonic's, which take the details out
     /// of the metadata. They are a `google.rpc.Status` as protobuf writes it.
     pub fn status_with_details(&self, code: i32, metadata: &HeaderMap, details: &[u8]) -> Verdict {
-        status(code, metadata, || details::retry_delay(details))
+        code::verdict(code, metadata, || details::retry_delay(details))
     }
-}
 
-fn status(code: i32, metadata: &HeaderMap, retry_delay: impl FnOnce() -> Option<Duration>) -> Verdict {
-    match code {
-        // RESOURCE_EXHAUSTED, UNAVAILABLE
-        8 | 14 => match metadata.get(PUSHBACK).map(|value| advice::pushback(value.as_bytes())) {
-            Some(None) => Verdict::RefusedForGood,
-            pushback => Verdict::Refused { retry_after: pushback.flatten().max(retry_delay()) },
-        },
-        // DEADLINE_EXCEEDED
-        4 => Verdict::RefusedForGood,
-        _ => Verdict::Served,
-    }
-}
-
-impl GrpcRefusals {
     /// The judge of a service whose error is a box, which is no error of its own to Rust.
     pub fn boxed<B>(outcome: &Result<Response<B>, BoxError>) -> Verdict {
         judge(outcome.as_ref().map_err(|error| &**error as _))

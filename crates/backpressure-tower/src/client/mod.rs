@@ -5,6 +5,8 @@ mod advice;
 #[cfg(feature = "http")]
 mod chain;
 #[cfg(feature = "grpc")]
+mod code;
+#[cfg(feature = "grpc")]
 mod details;
 #[cfg(feature = "grpc")]
 mod grpc;

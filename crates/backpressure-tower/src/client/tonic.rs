@@ -1,8 +1,6 @@
 //! Refusals as a tonic client reports them.
 
-use std::error::Error;
-
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 
 use super::chain;
 use super::grpc::GrpcRefusals;
@@ -18,25 +16,12 @@ impl GrpcRefusals {
     /// What only the response knew is lost here: a proxy's 503 with a body is `INTERNAL`, and counts as served. Put
     /// [`name_status`](Self::name_status) below the client to have it told apart.
     pub fn tonic_status(&self, status: &Status) -> Verdict {
-        verdict(status)
+        chain::status(status)
     }
 }
 
 impl<T> Judge<Response<T>, Status> for GrpcRefusals {
     fn judge(&self, outcome: &Result<Response<T>, Status>) -> Verdict {
-        outcome.as_ref().map_or_else(verdict, |_| Verdict::Served)
+        outcome.as_ref().map_or_else(chain::status, |_| Verdict::Served)
     }
-}
-
-pub(super) fn verdict(status: &Status) -> Verdict {
-    let by_code =
-        || GrpcRefusals.status_with_details(status.code() as i32, status.metadata().as_ref(), status.details());
-    let Some(source) = status.source() else { return by_code() };
-    chain::known(source).unwrap_or_else(|| match status.code() {
-        // Those that tonic gives to errors of the transport and of this side. Nobody knows whether the call took effect.
-        Code::Cancelled | Code::Unknown | Code::Internal | Code::Unavailable | Code::ResourceExhausted => {
-            Verdict::RefusedForGood
-        }
-        _ => by_code(),
-    })
 }

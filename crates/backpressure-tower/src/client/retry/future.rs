@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
-use super::layer::Plan;
+use super::plan::Plan;
 use crate::client::Judge;
 
 pin_project! {

@@ -8,6 +8,7 @@ use tower_layer::Layer;
 
 use super::backoff::Backoff;
 use super::budget::RetryBudget;
+use super::plan::Plan;
 use super::rule::Rule;
 use super::service::Retry;
 use crate::client::ErrorsAreRefusals;
@@ -44,15 +45,6 @@ use crate::random::Random;
 #[must_use = "a layer does nothing until it is applied to a service"]
 pub struct RetryLayer<J = ErrorsAreRefusals> {
     plan: Plan<J>,
-}
-
-/// What each call takes along.
-#[derive(Debug, Clone)]
-pub(super) struct Plan<J> {
-    pub(super) budget: RetryBudget,
-    pub(super) rule: Rule,
-    pub(super) random: Arc<Random>,
-    pub(super) judge: J,
 }
 
 impl RetryLayer {

@@ -4,6 +4,7 @@ mod backoff;
 mod budget;
 mod future;
 mod layer;
+mod plan;
 mod rule;
 mod service;
 

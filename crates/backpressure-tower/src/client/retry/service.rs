@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::future::RetryFuture;
-use super::layer::Plan;
+use super::plan::Plan;
 use crate::client::Judge;
 
 /// The service of a [`RetryLayer`](crate::RetryLayer).

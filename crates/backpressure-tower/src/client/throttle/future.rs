@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::error::ThrottleError;
-use super::layer::Shared;
+use super::shared::Shared;
 use crate::client::{Judge, Verdict};
 
 pin_project! {

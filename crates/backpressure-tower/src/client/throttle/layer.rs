@@ -1,15 +1,15 @@
-//! The layer, which owns what its services have in common.
+//! The layer.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use backpressure_core::ConfigError;
 use tower_layer::Layer;
 
 use super::rule::Rule;
 use super::service::Throttle;
+use super::shared::Shared;
 use crate::client::ErrorsAreRefusals;
-use crate::random::Random;
 
 /// Holds calls back while most are refused anyway.
 ///
@@ -63,13 +63,6 @@ pub struct ThrottleLayer<J = ErrorsAreRefusals> {
     counts_cancelled: bool,
 }
 
-/// What all services of a layer have in common.
-#[derive(Debug)]
-pub(super) struct Shared {
-    rule: Mutex<Rule>,
-    random: Random,
-}
-
 impl ThrottleLayer {
     /// A throttle over two minutes with K = 2, to which every error is a refusal.
     pub fn new() -> Self {
@@ -101,8 +94,7 @@ impl ThrottleLayer {
     }
 
     fn from_rule(rule: Rule) -> Self {
-        let shared = Shared { rule: Mutex::new(rule), random: Random::new() };
-        Self { shared: Arc::new(shared), judge: ErrorsAreRefusals, counts_cancelled: false }
+        Self { shared: Arc::new(Shared::new(rule)), judge: ErrorsAreRefusals, counts_cancelled: false }
     }
 }
 
@@ -138,29 +130,4 @@ impl<S, J: Clone> Layer<S> for ThrottleLayer<J> {
     fn layer(&self, inner: S) -> Throttle<S, J> {
         Throttle::new(inner, Arc::clone(&self.shared), self.judge.clone(), self.counts_cancelled)
     }
-}
-
-impl Shared {
-    pub(super) fn rejection(&self) -> f64 {
-        self.rule().rejection(now())
-    }
-
-    /// The probability with which this call was rejected, if it is.
-    pub(super) fn reject(&self) -> Option<f64> {
-        let rejection = self.rejection();
-        (rejection > 0.0 && self.random.next_f64() < rejection).then_some(rejection)
-    }
-
-    pub(super) fn record(&self, accepted: bool) {
-        self.rule().record(now(), accepted);
-    }
-
-    /// Nothing under this lock runs the user's code.
-    fn rule(&self) -> MutexGuard<'_, Rule> {
-        self.rule.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

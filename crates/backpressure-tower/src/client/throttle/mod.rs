@@ -6,6 +6,7 @@ mod layer;
 mod not_tried;
 mod rule;
 mod service;
+mod shared;
 
 pub use error::ThrottleError;
 pub use future::ThrottleFuture;

@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use super::error::ThrottleError;
 use super::future::{Call, ThrottleFuture};
-use super::layer::Shared;
+use super::shared::Shared;
 use crate::client::Judge;
 
 /// The service of a [`ThrottleLayer`](crate::ThrottleLayer).

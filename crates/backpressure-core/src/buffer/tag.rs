@@ -1,0 +1,18 @@
+//! What comes with an item.
+
+use crate::strategy::Priority;
+
+/// What a buffer needs to know of an item beside the item itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// What the item counts against the weight bound. Ignored by a buffer that does not weigh. Default 1.
+    pub weight: usize,
+    /// How important the item is. Ignored by a buffer without priorities. Default [`Priority::NORMAL`].
+    pub priority: Priority,
+}
+
+impl Default for Tag {
+    fn default() -> Self {
+        Self { weight: 1, priority: Priority::NORMAL }
+    }
+}

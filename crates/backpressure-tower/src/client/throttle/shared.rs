@@ -1,0 +1,42 @@
+//! What all services of a layer have in common.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::rule::Rule;
+use crate::random::Random;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    rule: Mutex<Rule>,
+    random: Random,
+}
+
+impl Shared {
+    pub(super) fn new(rule: Rule) -> Self {
+        Self { rule: Mutex::new(rule), random: Random::new() }
+    }
+
+    pub(super) fn rejection(&self) -> f64 {
+        self.rule().rejection(now())
+    }
+
+    /// The probability with which this call was rejected, if it is.
+    pub(super) fn reject(&self) -> Option<f64> {
+        let rejection = self.rejection();
+        (rejection > 0.0 && self.random.next_f64() < rejection).then_some(rejection)
+    }
+
+    pub(super) fn record(&self, accepted: bool) {
+        self.rule().record(now(), accepted);
+    }
+
+    /// Nothing under this lock runs the user's code.
+    fn rule(&self) -> MutexGuard<'_, Rule> {
+        self.rule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
