@@ -77,6 +77,7 @@ mod driver;
 mod error;
 mod ext;
 mod flights;
+mod hand;
 mod link;
 #[cfg(feature = "time")]
 mod looks;

@@ -1,6 +1,5 @@
 //! A bounded buffer in front of any sink.
 
-use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -13,9 +12,10 @@ use pin_project_lite::pin_project;
 use crate::driven::Driven;
 use crate::driver::Driver;
 use crate::error::BackpressureSinkError;
+use crate::hand::{InHand, Passing};
 use crate::link::Shared;
 use crate::progress::{BUDGET, Stopped};
-use crate::queue::{Handed, Queue};
+use crate::queue::Queue;
 use crate::way::Way;
 
 pin_project! {
@@ -271,7 +271,7 @@ impl<Si: Sink<T>, T> Sink<T> for BackpressureSink<Si, T> {
         let clear = *this.way == Way::Clear;
         let tag = if clear { Tag::default() } else { this.queue.hooks.tag(&item) };
         if clear || (*this.way == Way::Open && this.queue.lets_pass(tag)) {
-            let passing = Passing { queue: this.queue };
+            let passing = Passing::by(this.queue);
             // No task waits for the inner sink, so a waker that wakes nobody displaces none; pending, the next poll asks
             // again.
             match this.inner.as_mut().poll_ready(&mut Context::from_waker(Waker::noop())) {
@@ -377,61 +377,5 @@ impl<Si: Stream, T> Stream for BackpressureSink<Si, T> {
 impl<Si: FusedStream, T> FusedStream for BackpressureSink<Si, T> {
     fn is_terminated(&self) -> bool {
         self.inner.is_terminated()
-    }
-}
-
-/// An item is in the hands of the inner sink. Unless it is delivered it has failed, also if the inner sink panics.
-struct InHand<'a, T> {
-    queue: &'a mut Queue<T>,
-}
-
-impl<'a, T> InHand<'a, T> {
-    #[inline]
-    fn take(queue: &'a mut Queue<T>) -> Option<(T, Self)> {
-        let item = queue.pop()?;
-        Some((item, Self { queue }))
-    }
-
-    #[inline]
-    fn delivered(self) {
-        let mut hand = ManuallyDrop::new(self);
-        hand.settle(Handed::Delivered);
-    }
-
-    #[inline]
-    fn settle(&mut self, handed: Handed) {
-        if self.queue.settle(handed) {
-            self.queue.reporter.notify();
-        }
-    }
-}
-
-impl<T> Drop for InHand<'_, T> {
-    fn drop(&mut self) {
-        self.settle(Handed::Failed);
-    }
-}
-
-/// An item goes past the queue. Unless it is delivered or stopped it has failed, also if the inner sink panics.
-struct Passing<'a, T> {
-    queue: &'a mut Queue<T>,
-}
-
-impl<T> Passing<'_, T> {
-    #[inline]
-    fn delivered(self) {
-        ManuallyDrop::new(self).queue.passed();
-    }
-
-    /// Another way is found for the item.
-    #[inline]
-    fn stop(self) {
-        let _ = ManuallyDrop::new(self);
-    }
-}
-
-impl<T> Drop for Passing<'_, T> {
-    fn drop(&mut self) {
-        self.queue.reporter.refused(DropReason::Failed);
     }
 }

@@ -1,18 +1,15 @@
-//! A file is one idea: think at 400 lines, split at 600.
+//! A file is one idea: a source has at most 400 lines, a test 600.
 
 use super::tree::{Tree, in_crate};
-use super::{Failure, Finding, Warning};
+use super::{Failure, Finding};
 
-const THINK: usize = 400;
-const SPLIT: usize = 600;
+const SOURCE: usize = 400;
+const OTHER: usize = 600;
 
 pub fn check(tree: &Tree<'_>) -> Vec<Finding> {
-    let finding = |(path, text): (&str, &str)| match text.lines().count() {
-        lines if lines > SPLIT => Some(Failure(format!("{path} has {lines} lines; split it before {SPLIT}"))),
-        lines if lines > THINK && in_crate(path, &["src"]) => {
-            Some(Warning(format!("{path} has {lines} lines; is it still one idea?")))
-        }
-        _ => None,
+    let finding = |(path, text): (&str, &str)| {
+        let (lines, most) = (text.lines().count(), if in_crate(path, &["src"]) { SOURCE } else { OTHER });
+        (lines > most).then(|| Failure(format!("{path} has {lines} lines; split it before {most}")))
     };
     tree.rust().filter_map(finding).collect()
 }
@@ -26,9 +23,9 @@ mod tests {
     }
 
     #[test]
-    fn long_files_fail_and_longish_sources_warn() {
+    fn long_files_fail_and_sources_sooner() {
         assert!(matches!(of("xtask/src/a.rs", 601), Some(Failure(_))));
-        assert!(matches!(of("crates/a/src/a.rs", 401), Some(Warning(_))));
+        assert!(matches!(of("crates/a/src/a.rs", 401), Some(Failure(_))));
         for (path, lines) in [("crates/a/src/a.rs", 400), ("crates/a/tests/a.rs", 600), ("README.md", 601)] {
             assert!(of(path, lines).is_none(), "{path} {lines}");
         }

@@ -10,6 +10,7 @@ mod laws;
 mod length;
 mod manifest;
 mod paths;
+mod subjects;
 mod tree;
 mod uses;
 mod words;
@@ -38,6 +39,7 @@ const RULES: &[(&str, Rule)] = &[
     ("paths", paths::check),
     ("laws", laws::check),
     ("examples", examples::check),
+    ("subjects", subjects::check),
 ];
 
 pub fn run(workspace: &Workspace) -> Result<()> {

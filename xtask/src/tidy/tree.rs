@@ -16,6 +16,8 @@ pub struct Tree<'a> {
     pub packages: &'a [Package],
     /// By path from the root, with `/` between the parts. Files that are not UTF-8 are left out.
     pub files: BTreeMap<String, String>,
+    /// The subjects of the newest commits, as far as they are known.
+    pub subjects: Vec<String>,
 }
 
 impl<'a> Tree<'a> {
@@ -26,7 +28,11 @@ impl<'a> Tree<'a> {
             None => walked(root, root)?,
         };
         let text = |path: String| fs::read_to_string(root.join(&path)).ok().map(|text| (path, text));
-        Ok(Self { packages: &workspace.packages, files: files.into_iter().filter_map(text).collect() })
+        Ok(Self {
+            packages: &workspace.packages,
+            files: files.into_iter().filter_map(text).collect(),
+            subjects: subjects(),
+        })
     }
 
     /// The Rust files and their text.
@@ -58,6 +64,13 @@ fn tracked() -> Option<Vec<String>> {
     (!paths.is_empty()).then_some(paths)
 }
 
+/// Older commits are what they are.
+fn subjects() -> Vec<String> {
+    let log = Command::new("git", "git").args(["log", "-10", "--no-merges", "--format=%s"]).read();
+    let is_repository = paths::root().join(".git").exists();
+    log.ok().filter(|_| is_repository).map(|log| log.lines().map(Into::into).collect()).unwrap_or_default()
+}
+
 /// Every file below `dir`, for want of a repository to ask. What builds and runs leave behind is passed over.
 fn walked(root: &Path, dir: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
@@ -79,7 +92,11 @@ fn walked(root: &Path, dir: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 impl<'a> Tree<'a> {
     pub fn made_up(packages: &'a [Package], files: &[(&str, &str)]) -> Self {
-        Self { packages, files: files.iter().map(|&(path, text)| (path.into(), text.into())).collect() }
+        Self {
+            packages,
+            files: files.iter().map(|&(path, text)| (path.into(), text.into())).collect(),
+            subjects: Vec::new(),
+        }
     }
 }
 

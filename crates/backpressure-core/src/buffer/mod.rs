@@ -1,11 +1,12 @@
 //! The bounded buffer: a bound, a strategy, and the truth about every offer.
 
 mod lanes;
+mod lending;
+mod reading;
 mod store;
 mod tag;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 pub use self::tag::Tag;
 use crate::config::BackpressureConfig;
@@ -14,9 +15,6 @@ use crate::offer::{DropReason, Evicted, Offer};
 use crate::state::State;
 use crate::strategy::{Oversize, Strategy};
 use store::Store;
-
-/// Most items that are lent by moving each of them.
-const MOVED: usize = 128;
 
 /// A buffer that never holds more than its bound and answers every offer truthfully.
 ///
@@ -325,136 +323,9 @@ impl<T> BoundedBuffer<T> {
         taken
     }
 
-    /// Moves up to `most` of the next items to the end of `lease`, for a consumer that takes them from there by itself and
-    /// [counts](crate::Tally) them. They are held until that count is [settled](Self::settle_lent). Returns their number.
-    ///
-    /// All there is goes at once into an empty lease. Otherwise each item is moved, so they are few.
-    ///
-    /// Lends nothing where a lent item could still be evicted, weighs something or could be overtaken.
-    pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
-        let Store::Fifo(queue) = &mut self.store else { return 0 };
-        if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
-            return 0;
-        }
-        let mut lent = most.min(queue.len());
-        if lease.is_empty() && lent == queue.len() {
-            std::mem::swap(lease, queue);
-        } else {
-            lent = lent.min(MOVED);
-            lease.extend(queue.drain(..lent));
-        }
-        self.queued -= lent;
-        self.lent += lent;
-        lent
-    }
-
-    /// Settles with a consumer that has ever taken so many of the items lent. Returns whether that is news.
-    pub fn settle_lent(&mut self, taken: u64) -> bool {
-        let news = taken.saturating_sub(self.taken_of_lent);
-        self.taken_of_lent += news;
-        self.lent = self.lent.saturating_sub(usize::try_from(news).unwrap_or(usize::MAX));
-        news > 0
-    }
-
-    /// So many of the items lent were discarded.
-    pub fn discard_lent(&mut self, items: usize) {
-        self.lent = self.lent.saturating_sub(items);
-    }
-
-    /// Items lent that were not taken yet, as far as is known. They are held, but not [queued](Self::len).
-    pub const fn lent(&self) -> usize {
-        self.lent
-    }
-
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.
     pub fn close(&mut self) {
         self.closed = true;
-    }
-
-    /// Whether [`close`](Self::close) was called.
-    pub const fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    /// Items queued, without reserved slots.
-    pub const fn len(&self) -> usize {
-        self.queued
-    }
-
-    /// Whether nothing is queued.
-    pub const fn is_empty(&self) -> bool {
-        self.queued == 0
-    }
-
-    /// Slots held: queued, reserved or lent. Never above the capacity.
-    pub const fn held(&self) -> usize {
-        self.queued + self.reserved + self.lent
-    }
-
-    /// Slots held, and those of items lent that were ever given back: less the consumer's own count of these it is what is
-    /// held now, settled or not.
-    #[inline]
-    pub(crate) const fn held_before_taken(&self) -> u64 {
-        self.held() as u64 + self.taken_of_lent
-    }
-
-    /// The weight queued, without reserved slots.
-    pub const fn weight(&self) -> usize {
-        self.weight
-    }
-
-    /// The weight held: queued or reserved. Above the weight bound only while one oversize item is held alone.
-    pub const fn held_weight(&self) -> usize {
-        self.weight.saturating_add(self.reserved_weight)
-    }
-
-    /// How many items were ever accepted: also the arrival number of the next one.
-    pub const fn accepted(&self) -> u64 {
-        self.accepted
-    }
-
-    /// The arrival number of the oldest item queued or lent, counted from 0; [`accepted`](Self::accepted) when there is none.
-    #[inline]
-    pub fn oldest(&self) -> u64 {
-        self.oldest_out_of_turn().unwrap_or(self.accepted - (self.queued + self.lent) as u64)
-    }
-
-    /// The same where items may leave out of turn; `None` where the oldest is the next to leave.
-    #[inline]
-    pub(crate) fn oldest_out_of_turn(&self) -> Option<u64> {
-        self.store.is_in_lanes().then(|| self.store.oldest().unwrap_or(self.accepted))
-    }
-
-    /// Whether items leave in the order they came, and nothing is weighed.
-    #[inline]
-    pub(crate) const fn is_plain(&self) -> bool {
-        matches!(self.store, Store::Fifo(_))
-    }
-
-    /// What the buffer does when it is full.
-    pub const fn strategy(&self) -> Strategy {
-        self.strategy
-    }
-
-    /// Whether an item of this weight can ever be admitted.
-    #[inline]
-    pub fn admits(&self, weight: usize) -> bool {
-        self.weight_levels.is_none() || weight <= self.max_weight || self.oversize == Oversize::AdmitAlone
-    }
-
-    /// The state that the held items amount to, coming from `current`. Never `Draining`.
-    #[inline]
-    pub fn state(&self, current: State) -> State {
-        let items = self.levels.next(current, self.held());
-        match &self.weight_levels {
-            None => items,
-            Some(levels) => items.max(levels.next(current, self.held_weight())),
-        }
-    }
-
-    /// The numbers of items held at which the state stays `current`. Empty if the weight has a say in it.
-    pub(crate) fn calm(&self, current: State) -> Range<usize> {
-        if self.weight_levels.is_none() { self.levels.calm(current) } else { 0..0 }
     }
 
     #[inline]
