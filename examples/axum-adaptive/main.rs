@@ -31,6 +31,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use backpressure::shutdown::requested;
 use backpressure_tower::ShedLayer;
 use clap::{Parser, Subcommand};
 
@@ -48,7 +49,7 @@ struct Args {
 enum Mode {
     /// Servers and clients in one process (the default).
     Demo,
-    /// The server, until it is interrupted.
+    /// The server, until SIGTERM or Ctrl-C.
     Serve { address: SocketAddr },
     /// Requests at a steady rate.
     Load {
@@ -66,9 +67,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().mode.unwrap_or(Mode::Demo) {
         Mode::Demo => demo().await,
         Mode::Serve { address } => {
+            let asked_to_end = requested()?;
             let server = Server::bind(address, Some(ShedLayer::adaptive())).await?;
             println!("http://{}/report", server.address);
-            tokio::signal::ctrl_c().await?;
+            asked_to_end.await;
             println!("\n{}", server.shut_down().await);
             Ok(ExitCode::SUCCESS)
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
+use backpressure::Shutdown;
+use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -18,6 +19,9 @@ const CONNECTIONS: u32 = 2;
 
 /// How long it takes.
 const WORK: Duration = Duration::from_millis(20);
+
+/// How long a shutdown may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Requests a second.
 pub(crate) const CAPACITY: u32 = CONNECTIONS * 1000 / WORK.as_millis() as u32;
@@ -54,14 +58,11 @@ impl Server {
     }
 
     pub(crate) async fn shut_down(self) -> Drained {
-        let patience = Duration::from_secs(5);
-        let report = match &self.shedding {
-            Some(shedding) => Some(shedding.drain(patience).await),
-            None => None,
-        };
+        let mut shutdown = Shutdown::new(PATIENCE, ["requests", "connections"]);
+        let drained = shutdown.stage(|time| async move { Some(self.shedding?.drain(time).await) }).await;
         let _ = self.stop.send(());
-        let _ = tokio::time::timeout(patience, self.task).await;
-        Drained(report)
+        let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
+        Drained { shutdown, abandoned: drained.map_or(0, |report| report.abandoned) }
     }
 }
 
@@ -74,11 +75,13 @@ async fn report(State(pool): State<Arc<Semaphore>>) -> &'static str {
 }
 
 #[derive(Debug)]
-pub(crate) struct Drained(Option<ShedDrainReport>);
+pub(crate) struct Drained {
+    shutdown: Shutdown,
+    abandoned: usize,
+}
 
 impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(report) = &self.0 else { return Ok(()) };
-        write!(f, "drained in {:?}, {} requests abandoned", report.elapsed, report.abandoned)
+        write!(f, "{}; {} requests abandoned", self.shutdown, self.abandoned)
     }
 }

@@ -34,6 +34,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use backpressure::shutdown::requested;
 use clap::{Parser, Subcommand};
 
 use crate::load::Load;
@@ -57,7 +58,7 @@ struct Args {
 enum Mode {
     /// Server and clients in one process (the default).
     Demo,
-    /// The server, until it is interrupted.
+    /// The server, until SIGTERM or Ctrl-C.
     Serve { address: SocketAddr },
     /// Clients, for five seconds.
     Load { address: SocketAddr },
@@ -94,11 +95,12 @@ async fn demo() -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let asked_to_end = requested()?;
     let store = Store::fresh("axum-ingest")?;
     let server = Server::bind(address, &store).await?;
     println!("http://{} into {}\n", server.address, store.path().display());
     let timeline = Timeline::start(&server);
-    tokio::signal::ctrl_c().await?;
+    asked_to_end.await;
     let ended = server.shut_down(PATIENCE).await?;
     timeline.finish();
     println!("\n{ended}\ndatabase {} rows", store.count()?);

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Strategy};
+use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Shutdown, Strategy};
 use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -75,11 +75,12 @@ impl Server {
 
     /// From the outside in: no new requests, then the connections, then what is in the buffer.
     pub(crate) async fn shut_down(self, patience: Duration) -> anyhow::Result<Ended> {
-        let requests = self.shedding.drain(patience).await;
+        let mut shutdown = Shutdown::new(patience, ["requests", "connections", "readings"]);
+        let requests = shutdown.stage(|time| self.shedding.drain(time)).await;
         let _ = self.stop.send(());
-        let _ = tokio::time::timeout(patience, self.task).await;
-        let readings = self.controller.drain(patience).await;
-        Ok(Ended { requests, readings, accepted: self.accepted.load(Ordering::Relaxed) })
+        let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
+        let readings = shutdown.stage(|time| self.controller.drain(time)).await;
+        Ok(Ended { requests, readings, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
     }
 }
 
@@ -115,13 +116,14 @@ pub(crate) struct Ended {
     readings: DrainReport<Reading>,
     /// Lines.
     pub(crate) accepted: u64,
+    shutdown: Shutdown,
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, readings, accepted } = self;
-        writeln!(f, "server   {accepted} lines accepted")?;
-        writeln!(f, "drain    of requests took {:?}: {} abandoned", requests.elapsed, requests.abandoned)?;
-        write!(f, "         of readings took {:?}: {} abandoned", readings.elapsed, readings.abandoned.len())
+        let Self { requests, readings, accepted, shutdown } = self;
+        let (requests, readings) = (requests.abandoned, readings.abandoned.len() + readings.unanswered);
+        writeln!(f, "server   {accepted} lines accepted\n         {shutdown}")?;
+        write!(f, "         abandoned: {requests} requests, {readings} readings")
     }
 }

@@ -25,7 +25,7 @@ macro_rules! servers {
 
 servers! {
     axum_ingest = "axum-ingest" says "as many as lines were accepted",
-    axum_adaptive = "axum-adaptive" says "drained in",
+    axum_adaptive = "axum-adaptive" says "shut down in",
     batch_lookup = "batch-lookup" says "times as many requests",
     batch_grpc = "batch-grpc" says "times as many requests",
     tonic_ingest = "tonic-ingest" says "as many as readings were accepted",

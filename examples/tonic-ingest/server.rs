@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Strategy};
+use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Shutdown, Strategy};
 use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -66,11 +66,12 @@ impl Server {
 
     /// From the outside in: no new calls, then the connections, then what is in the buffer.
     pub(crate) async fn shut_down(self, patience: Duration) -> anyhow::Result<Ended> {
-        let calls = self.shedding.drain(patience).await;
+        let mut shutdown = Shutdown::new(patience, ["calls", "connections", "readings"]);
+        let calls = shutdown.stage(|time| self.shedding.drain(time)).await;
         let _ = self.stop.send(());
-        let _ = tokio::time::timeout(patience, self.task).await;
-        let readings = self.controller.drain(patience).await;
-        Ok(Ended { calls, readings, accepted: self.accepted.load(Ordering::Relaxed) })
+        let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
+        let readings = shutdown.stage(|time| self.controller.drain(time)).await;
+        Ok(Ended { calls, readings, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
     }
 }
 
@@ -115,13 +116,14 @@ pub(crate) struct Ended {
     calls: ShedDrainReport,
     readings: DrainReport<Reading>,
     pub(crate) accepted: u64,
+    shutdown: Shutdown,
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, readings, accepted } = self;
-        writeln!(f, "server   {accepted} readings accepted")?;
-        writeln!(f, "drain    of calls took {:?}: {} abandoned", calls.elapsed, calls.abandoned)?;
-        write!(f, "         of readings took {:?}: {} abandoned", readings.elapsed, readings.abandoned.len())
+        let Self { calls, readings, accepted, shutdown } = self;
+        let (calls, readings) = (calls.abandoned, readings.abandoned.len() + readings.unanswered);
+        writeln!(f, "server   {accepted} readings accepted\n         {shutdown}")?;
+        write!(f, "         abandoned: {calls} calls, {readings} readings")
     }
 }

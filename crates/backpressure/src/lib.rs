@@ -11,6 +11,7 @@
 //! | a sink or a service that is slower than its producer | `.bounded(cfg)` of [`BackpressureSinkExt`], [`ServiceSink`] | `backpressure-sink` |
 //! | a server that must stay useful under too much load | [`ShedLayer`] | `backpressure-tower` |
 //! | single calls that could be one batched call | [`BatchLayer`] | `backpressure-tower` |
+//! | several parts that have to end within one grace period | `Shutdown`, with the feature `shutdown` | `backpressure-shutdown` |
 //! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
 //!
 //! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
@@ -25,6 +26,9 @@ pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sen
 #[doc(inline)]
 pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
 
+#[cfg(feature = "shutdown")]
+#[doc(inline)]
+pub use backpressure_shutdown::{self as shutdown, Shutdown};
 #[cfg(feature = "sink")]
 #[doc(inline)]
 pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkExt, ServiceSink};

@@ -11,6 +11,7 @@ const CORE: &str = "backpressure-core";
 const MAP: &[(&str, &[&str])] = &[
     (CORE, &[]),
     ("backpressure-channel", &[CORE]),
+    ("backpressure-shutdown", &[]),
     ("backpressure-sink", &[CORE]),
     ("backpressure-stream", &[CORE, "backpressure-channel"]),
     ("backpressure-controller", &[CORE, "backpressure-channel", "backpressure-sink"]),

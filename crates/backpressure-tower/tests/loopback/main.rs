@@ -10,5 +10,6 @@ mod kit;
 mod outcomes;
 mod play;
 mod releases;
+mod shutdown;
 mod streams;
 mod types;
