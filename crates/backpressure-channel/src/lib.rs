@@ -52,6 +52,7 @@
 
 mod budget;
 mod builder;
+mod claim;
 mod demand;
 mod error;
 mod exclusive;

@@ -57,7 +57,7 @@ impl<T> Shared<T> {
         if let Some(weight) = reserved {
             inner.buffer.release(weight);
         }
-        let most = if inner.waiters.is_empty() { usize::MAX } else { usize::from(reserved.is_some()) };
+        let most = if inner.first_in_line().is_none() { usize::MAX } else { usize::from(reserved.is_some()) };
         let rest = run.enter(&mut inner.buffer, most);
         let moved = match run.sent.evicted {
             0 => Moved::NOTHING,

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use backpressure_core::{DropReason, Hooks, Moved, Offer, Strategy, Tag};
 
+use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::shared::{Inner, Shared};
 use crate::sync::MutexGuard;
@@ -108,7 +109,7 @@ impl<T> Shared<T> {
             return Ok(self.exchanged(inner, item));
         }
         inner.look_before_an_edge();
-        let offer = if inner.waiters.is_empty() || inner.buffer.is_closed() {
+        let offer = if inner.first_in_line().is_none() || inner.buffer.is_closed() {
             inner.buffer.offer(item, tag)
         } else {
             Offer::Full(item)
@@ -158,10 +159,11 @@ impl<T> Shared<T> {
         sent
     }
 
-    /// Uses up a reserved slot.
-    pub(crate) fn fill(&self, item: T, tag: Tag, reserved_weight: usize) -> Result<Sent, SendError<T>> {
+    /// Uses up a slot that was granted.
+    pub(crate) fn fill(&self, item: T, tag: Tag, claim: Claim) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
-        let offer = inner.buffer.fill(item, tag, reserved_weight);
+        inner.kept.remove(claim);
+        let offer = inner.buffer.fill(item, tag, claim.weight);
         let after = inner.rearranged();
         drop(inner);
         self.carry_out(after);

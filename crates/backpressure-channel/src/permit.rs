@@ -6,16 +6,22 @@ use std::task::{Context, Poll, ready};
 
 use backpressure_core::Strategy;
 
+use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
 use crate::sending::max_wait;
 use crate::shared::Shared;
 
-/// The weight a permit holds: see [`Permit::send`].
-const WEIGHT: usize = 1;
+/// What a permit holds: see [`Permit::send`].
+const CLAIM: Claim = Claim::kept(1);
 
 /// A slot held for one item. Dropping it gives the slot to the next producer.
+///
+/// A permit that is held for long makes the channel smaller by one slot, and by a weight of 1; one that is forgotten
+/// ([`std::mem::forget`]) does so for as long as the channel lives. Items that the permits leave no room for, not even in an
+/// empty channel, wait for them: under [`Oversize::AdmitAlone`](backpressure_core::Oversize::AdmitAlone) every oversize item
+/// does. All others go past those, and are served in turn.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped gives its slot back"]
 pub struct Permit<'a, T> {
@@ -32,9 +38,10 @@ impl<'a, T> Permit<'a, T> {
         if !holds_slots(shared.strategy) {
             return Ok(Self { shared, holds: false });
         }
-        if !inner.waiters.is_empty() || !inner.buffer.try_reserve(WEIGHT) {
+        if inner.first_in_line().is_some() || !inner.buffer.try_reserve(CLAIM.weight) {
             return Err(SendError::Full(()));
         }
+        inner.kept.add(CLAIM);
         let after = inner.settle(backpressure_core::Moved::NOTHING);
         drop(inner);
         shared.carry_out(after);
@@ -51,7 +58,7 @@ impl<'a, T> Permit<'a, T> {
     pub fn send(mut self, item: T) -> Result<Sent, SendError<T>> {
         let tag = self.shared.tag(&item);
         if std::mem::take(&mut self.holds) {
-            self.shared.reported(self.shared.fill(item, tag, WEIGHT))
+            self.shared.reported(self.shared.fill(item, tag, CLAIM))
         } else {
             self.shared.offer(item, tag)
         }
@@ -61,7 +68,7 @@ impl<'a, T> Permit<'a, T> {
 impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
         if self.holds {
-            self.shared.release(WEIGHT);
+            self.shared.release(CLAIM);
         }
     }
 }
@@ -81,7 +88,7 @@ pub struct Reserve<'a, T> {
 
 impl<T> Drop for Reserve<'_, T> {
     fn drop(&mut self) {
-        self.shared.abandon(&mut self.place, WEIGHT);
+        self.shared.abandon(&mut self.place, CLAIM.weight);
     }
 }
 
@@ -99,12 +106,12 @@ impl<'a, T> Future for Reserve<'a, T> {
         if !holds_slots(this.shared.strategy) {
             return Poll::Ready(Permit::try_new(this.shared));
         }
-        match this.shared.poll_reserve(&mut this.place, WEIGHT, cx.waker()) {
+        match this.shared.poll_reserve(&mut this.place, CLAIM, cx.waker()) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
             Poll::Ready(Err(Closed)) => Poll::Ready(Err(SendError::Closed(()))),
             Poll::Pending => {
                 ready!(this.patience.poll(max_wait(this.shared.strategy), cx));
-                this.shared.abandon(&mut this.place, WEIGHT);
+                this.shared.abandon(&mut this.place, CLAIM.weight);
                 Poll::Ready(Err(SendError::TimedOut(())))
             }
         }

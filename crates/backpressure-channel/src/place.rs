@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use backpressure_core::Moved;
 
+use crate::claim::Claim;
 use crate::patience;
 use crate::shared::Shared;
 
@@ -23,24 +24,24 @@ pub(crate) enum Place {
 pub(crate) struct Closed;
 
 impl<T> Shared<T> {
-    /// Ready with a reserved slot of this weight. Pending means queued for one, with this waker as the one that is woken.
-    pub(crate) fn poll_reserve(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
-        match self.try_place(place, weight) {
+    /// Ready with a slot for this claim. Pending means queued for one, with this waker as the one that is woken.
+    pub(crate) fn poll_reserve(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
+        match self.try_place(place, claim) {
             Some(ready) => Poll::Ready(ready),
-            None => self.poll_line(place, weight, waker),
+            None => self.poll_line(place, claim, waker),
         }
     }
 
     /// The same for whoever has just been told that there is no room.
-    pub(crate) fn poll_turn(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
+    pub(crate) fn poll_turn(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
         match *place {
-            Place::Nowhere => self.poll_line(place, weight, waker),
-            Place::Queued { .. } => self.poll_reserve(place, weight, waker),
+            Place::Nowhere => self.poll_line(place, claim, waker),
+            Place::Queued { .. } => self.poll_reserve(place, claim, waker),
         }
     }
 
     /// Stands in line.
-    fn poll_line(&self, place: &mut Place, weight: usize, waker: &Waker) -> Poll<Result<(), Closed>> {
+    fn poll_line(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
         // Cloning and dropping wakers is the user's code, so it happens outside the lock; and since room may have come
         // meanwhile, there is another look under it.
         let waker = waker.clone();
@@ -48,7 +49,7 @@ impl<T> Shared<T> {
             Place::Nowhere => {
                 let since = patience::now();
                 let mut inner = self.lock();
-                let key = inner.waiters.join(weight, waker);
+                let key = inner.waiters.join(claim.weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
                 let after = inner.rearranged();
@@ -66,21 +67,22 @@ impl<T> Shared<T> {
                 settled
             }
         };
-        let ready = if settled { self.try_place(place, weight) } else { None };
+        let ready = if settled { self.try_place(place, claim) } else { None };
         ready.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// A slot, if there is one to be had or one was given; or the news that the channel is closed.
-    fn try_place(&self, place: &mut Place, weight: usize) -> Option<Result<(), Closed>> {
+    fn try_place(&self, place: &mut Place, claim: Claim) -> Option<Result<(), Closed>> {
         let mut inner = self.lock();
         let closed = inner.buffer.is_closed();
         match *place {
             Place::Nowhere if closed => Some(Err(Closed)),
             Place::Nowhere => {
                 inner.look_before_an_edge();
-                if !inner.waiters.is_empty() || !inner.buffer.try_reserve(weight) {
+                if inner.first_in_line().is_some() || !inner.buffer.try_reserve(claim.weight) {
                     return None;
                 }
+                inner.kept.add(claim);
                 let after = inner.settle(Moved::NOTHING);
                 drop(inner);
                 self.carry_out(after);
@@ -88,14 +90,20 @@ impl<T> Shared<T> {
             }
             Place::Queued { .. } if closed => {
                 drop(inner);
-                self.abandon(place, weight);
+                self.abandon(place, claim.weight);
                 Some(Err(Closed))
             }
             Place::Queued { key, since } if inner.waiters.is_served(key) => {
                 let left = inner.waiters.leave(key);
+                inner.kept.add(claim);
+                // Whoever stands behind one that is passed over from now on may fit.
+                let after = claim.is_kept.then(|| inner.settle(Moved::NOTHING));
                 drop(inner);
                 drop(left);
                 *place = Place::Nowhere;
+                if let Some(after) = after {
+                    self.carry_out(after);
+                }
                 let now = patience::now();
                 self.reporter.producer_waited();
                 self.reporter.producer_wait(now, now.saturating_duration_since(since));
@@ -128,10 +136,11 @@ impl<T> Shared<T> {
         self.carry_out(after);
     }
 
-    /// Gives a reserved slot back.
-    pub(crate) fn release(&self, weight: usize) {
+    /// Gives back a slot that was granted.
+    pub(crate) fn release(&self, claim: Claim) {
         let mut inner = self.lock();
-        inner.buffer.release(weight);
+        inner.kept.remove(claim);
+        inner.buffer.release(claim.weight);
         let after = inner.settle(Moved::NOTHING);
         drop(inner);
         self.carry_out(after);

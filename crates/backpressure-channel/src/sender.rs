@@ -8,6 +8,7 @@ use backpressure_core::{DropReason, Gauge, Strategy, Tag};
 use futures_sink::Sink;
 
 use crate::budget::Share;
+use crate::claim::Claim;
 use crate::error::{SendError, Sent, SentMany, SinkError};
 use crate::exclusive::Exclusive;
 use crate::permit::{Permit, Reserve};
@@ -31,12 +32,15 @@ pub struct Sender<T> {
     heavy: Exclusive<Option<(T, Tag)>>,
 }
 
+/// What a sink that is ready holds: a slot for an item of unknown weight.
+const READY: Claim = Claim::kept(0);
+
 /// What this sender, as a sink, holds of the channel.
 #[derive(Debug)]
 enum Slot {
     Waiting {
         place: Place,
-        weight: usize,
+        claim: Claim,
     },
     Reserved,
     /// The sink is closed.
@@ -44,7 +48,7 @@ enum Slot {
 }
 
 impl Slot {
-    const NONE: Self = Self::Waiting { place: Place::Nowhere, weight: 0 };
+    const NONE: Self = Self::Waiting { place: Place::Nowhere, claim: READY };
 }
 
 impl<T> Sender<T> {
@@ -193,12 +197,12 @@ impl<T> Sender<T> {
 
     /// Ready with a slot: for the heavy item if there is one outside, otherwise for the next.
     fn poll_slot(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
-        let (place, weight) = match &mut self.slot {
-            Slot::Waiting { place, weight } => (place, weight),
+        let (place, claim) = match &mut self.slot {
+            Slot::Waiting { place, claim } => (place, *claim),
             Slot::Reserved => return Poll::Ready(Ok(())),
             Slot::Closed => return Poll::Ready(Err(SinkError::Closed(None))),
         };
-        match std::task::ready!(self.shared.poll_reserve(place, *weight, cx.waker())) {
+        match std::task::ready!(self.shared.poll_reserve(place, claim, cx.waker())) {
             Ok(()) => {
                 self.slot = Slot::Reserved;
                 Poll::Ready(Ok(()))
@@ -220,7 +224,7 @@ impl<T> Sender<T> {
             std::task::ready!(self.poll_slot(cx))?;
             if let Some((item, tag)) = self.heavy.get().take() {
                 self.slot = Slot::NONE;
-                match self.shared.fill(item, tag, tag.weight) {
+                match self.shared.fill(item, tag, Claim::of_item(tag.weight)) {
                     Ok(_) => {}
                     Err(SendError::Closed(item)) => {
                         self.shared.reporter.rejected();
@@ -234,15 +238,15 @@ impl<T> Sender<T> {
     }
 
     fn wait_for_weight(&mut self, item: T, tag: Tag) {
-        self.slot = Slot::Waiting { place: Place::Nowhere, weight: tag.weight };
+        self.slot = Slot::Waiting { place: Place::Nowhere, claim: Claim::of_item(tag.weight) };
         *self.heavy.get() = Some((item, tag));
     }
 
     /// Gives up what this sender holds as a sink, and its part in keeping the channel open.
     fn leave(&mut self) {
         match std::mem::replace(&mut self.slot, Slot::Closed) {
-            Slot::Waiting { mut place, weight } => self.shared.abandon(&mut place, weight),
-            Slot::Reserved => self.shared.release(0),
+            Slot::Waiting { mut place, claim } => self.shared.abandon(&mut place, claim.weight),
+            Slot::Reserved => self.shared.release(READY),
             Slot::Closed => return,
         }
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -281,7 +285,7 @@ impl<T> Sink<T> for Sender<T> {
         let reserved = matches!(this.slot, Slot::Reserved);
         let sent = if reserved {
             this.slot = Slot::NONE;
-            this.shared.fill(item, tag, 0)
+            this.shared.fill(item, tag, READY)
         } else {
             this.shared.offer_uncounted(item, tag)
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use backpressure_core::{Strategy, Tag};
 
 use crate::budget::Share;
+use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::offers::taken;
 use crate::patience::Patience;
@@ -94,8 +95,10 @@ impl<T> Sending<'_, T> {
     #[cold]
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
         let item = taken(&mut self.item);
-        match self.shared.poll_turn(&mut self.place, self.tag.weight, cx.waker()) {
-            Poll::Ready(Ok(())) => Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, self.tag.weight))),
+        match self.shared.poll_turn(&mut self.place, Claim::of_item(self.tag.weight), cx.waker()) {
+            Poll::Ready(Ok(())) => {
+                Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, Claim::of_item(self.tag.weight))))
+            }
             Poll::Ready(Err(Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
             Poll::Pending => {
                 self.item = Some(item);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use backpressure_core::Tag;
 
 use crate::budget::budgeted;
+use crate::claim::Claim;
 use crate::error::{SendError, SentMany};
 use crate::many::Refusal;
 use crate::patience::Patience;
@@ -68,7 +69,7 @@ impl<'a, T> SendingMany<'a, T> {
                 }
             }
             let weight = self.first_tag().weight;
-            match self.shared.poll_turn(&mut self.place, weight, cx.waker()) {
+            match self.shared.poll_turn(&mut self.place, Claim::of_item(weight), cx.waker()) {
                 Poll::Ready(Ok(())) => reserved = Some(weight),
                 Poll::Ready(Err(Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
                 Poll::Pending => {

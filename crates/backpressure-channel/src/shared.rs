@@ -10,6 +10,7 @@ use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Strategy, Tag, Tally, lock,
 };
 
+use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
@@ -38,6 +39,7 @@ pub(crate) struct Shared<T> {
 pub(crate) struct Inner<T> {
     pub(crate) buffer: BoundedBuffer<T>,
     pub(crate) waiters: WaitQueue,
+    pub(crate) kept: Kept,
     pub(crate) receiver: Option<(Demand, Waker)>,
     pub(crate) recorder: Recorder,
     pub(crate) lease: Lease,
@@ -68,6 +70,7 @@ impl<T> Shared<T> {
             inner: Mutex::new(Inner {
                 buffer,
                 waiters: WaitQueue::new(),
+                kept: Kept::default(),
                 receiver: None,
                 lease: Lease::new(recorder.tally()),
                 recorder,
@@ -188,6 +191,13 @@ impl<T> Inner<T> {
         if met { self.receiver.take().map(|(_, waker)| waker) } else { None }
     }
 
+    /// The producer that is served next, and what it wants. Those to whom no room can come as long as slots are kept without an
+    /// item are passed over, or one permit that is never used would stop everybody behind them.
+    #[inline]
+    pub(crate) fn first_in_line(&self) -> Option<(usize, usize)> {
+        self.waiters.first(|weight| self.kept.bars(&self.buffer, weight))
+    }
+
     /// Whether a producer in the queue need not wait any longer: it was served, or the channel is closed.
     pub(crate) fn is_settled(&self, key: usize) -> bool {
         self.waiters.is_served(key) || self.buffer.is_closed()
@@ -203,12 +213,12 @@ impl<T> Inner<T> {
     #[inline]
     pub(crate) fn settle(&mut self, moved: Moved) -> After {
         self.recall();
-        let producer = match self.waiters.head_weight() {
-            Some(weight) if self.buffer.try_reserve(weight) => self.waiters.serve_head(),
+        let producer = match self.first_in_line() {
+            Some((key, weight)) if self.buffer.try_reserve(weight) => self.waiters.serve(key),
             _ => None,
         };
         let more = producer.is_some() && !self.waiters.is_empty();
-        self.recorder.stall(self.waiters.head_weight().is_some());
+        self.recorder.stall(self.first_in_line().is_some());
         let mut changed = self.recorder.update(&self.buffer, moved);
         if self.buffer.lent() > 0 {
             changed |= self.mind_the_lease();

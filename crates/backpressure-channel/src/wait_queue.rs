@@ -68,15 +68,21 @@ impl WaitQueue {
         self.members[key].waker.replace(waker)
     }
 
-    /// What the first in line wants.
+    /// The first in line of those whose weight is not passed over, and what it wants.
     #[inline]
-    pub(crate) fn head_weight(&self) -> Option<usize> {
-        self.members.get(self.head).map(|member| member.weight)
+    pub(crate) fn first(&self, is_passed_over: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
+        let mut key = self.head;
+        while let Some(member) = self.members.get(key) {
+            if !is_passed_over(member.weight) {
+                return Some((key, member.weight));
+            }
+            key = member.next;
+        }
+        None
     }
 
-    /// Serves the first in line, and hands out its waker.
-    pub(crate) fn serve_head(&mut self) -> Option<Waker> {
-        let key = self.head;
+    /// Serves one in line, and hands out its waker.
+    pub(crate) fn serve(&mut self, key: usize) -> Option<Waker> {
         self.unlink(key);
         let member = &mut self.members[key];
         member.served = true;
@@ -116,8 +122,8 @@ mod tests {
 
     fn serve_all(queue: &mut WaitQueue) -> Vec<usize> {
         std::iter::from_fn(|| {
-            let weight = queue.head_weight()?;
-            queue.serve_head();
+            let (key, weight) = queue.first(|_| false)?;
+            queue.serve(key);
             Some(weight)
         })
         .collect()
@@ -136,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn o4_those_who_are_passed_over_keep_their_places() {
+        let mut queue = WaitQueue::new();
+        let [heavy, light, other] = [9, 1, 2].map(|weight| queue.join(weight, Waker::noop().clone()));
+        assert_eq!(queue.first(|weight| weight > 5), Some((light, 1)));
+        queue.serve(light);
+        assert_eq!(queue.first(|weight| weight > 1), None);
+        assert_eq!(queue.first(|weight| weight > 5), Some((other, 2)));
+        assert_eq!(queue.first(|_| false), Some((heavy, 9)));
+    }
+
+    #[test]
     fn x1_members_that_come_and_go_leave_nothing_behind() {
         let mut queue = WaitQueue::new();
         let patient = queue.join(1, Waker::noop().clone());
@@ -146,7 +163,7 @@ mod tests {
             queue.leave(b);
         }
         assert!(queue.members.capacity() <= 4);
-        queue.serve_head();
+        queue.serve(patient);
         assert!(queue.is_served(patient));
         assert!(queue.leave(patient).served);
         assert!(queue.members.is_empty());

@@ -11,6 +11,7 @@ mod demand;
 mod ends;
 mod full;
 mod hooks;
+mod kept;
 mod many;
 mod numbers;
 mod order;

@@ -56,6 +56,8 @@ pub(crate) struct Model {
     pub(crate) queue: Vec<Entry>,
     pub(crate) reserved: usize,
     pub(crate) reserved_weight: usize,
+    /// The weights of the slots that are kept without an item.
+    kept: Vec<usize>,
     /// In the order they came; those that are served stay until they notice.
     pub(crate) line: Vec<(Key, usize, Standing)>,
     pub(crate) closed: bool,
@@ -77,6 +79,7 @@ impl Model {
             queue: Vec::new(),
             reserved: 0,
             reserved_weight: 0,
+            kept: Vec::new(),
             line: Vec::new(),
             closed: false,
             senders,
@@ -110,7 +113,7 @@ impl Model {
     }
 
     pub(crate) fn state(&self) -> State {
-        match (self.closed, self.nobody_waits()) {
+        match (self.closed, self.nobody_in_line()) {
             (true, _) => State::Draining,
             (false, false) => State::Blocked,
             (false, true) => Watermarks::default().classify(self.utilization()),
@@ -127,9 +130,29 @@ impl Model {
     }
 
     pub(crate) fn fits(&self, weight: usize) -> bool {
-        let held = self.queue.len() + self.reserved;
-        let light = self.weight() + self.reserved_weight + self.counted(weight) <= self.rules.max_weight.unwrap_or(0);
+        self.fits_beside(self.queue.len() + self.reserved, self.weight() + self.reserved_weight, weight)
+    }
+
+    fn fits_beside(&self, held: usize, held_weight: usize, weight: usize) -> bool {
+        let light = held_weight + self.counted(weight) <= self.rules.max_weight.unwrap_or(0);
         held < self.rules.capacity && (light || (held == 0 && self.admits(weight)))
+    }
+
+    /// A slot that was granted is kept without an item.
+    pub(crate) fn keep(&mut self, weight: usize) {
+        self.kept.push(self.counted(weight));
+        self.settle();
+    }
+
+    /// It is used, or given back.
+    pub(crate) fn unkeep(&mut self, weight: usize) {
+        let kept = self.kept.iter().position(|&kept| kept == self.counted(weight)).unwrap();
+        self.kept.remove(kept);
+    }
+
+    /// Whether there would be no room for this weight even if nothing were queued.
+    fn bars(&self, weight: usize) -> bool {
+        !self.fits_beside(self.kept.len(), self.kept.iter().sum(), weight)
     }
 
     /// The item that is delivered next.
@@ -145,6 +168,11 @@ impl Model {
 
     pub(crate) fn nobody_waits(&self) -> bool {
         self.line.iter().all(|&(_, _, standing)| standing == Standing::Served)
+    }
+
+    /// Nobody waits for whom room may come.
+    pub(crate) fn nobody_in_line(&self) -> bool {
+        self.line.iter().all(|&(_, weight, standing)| standing == Standing::Served || self.bars(weight))
     }
 
     fn insert(&mut self, id: Id, load: Load) {
@@ -173,6 +201,7 @@ impl Model {
     /// One more waits, at the end of the line.
     pub(crate) fn join_line(&mut self, key: Key, weight: usize) {
         self.line.push((key, weight, Standing::Waiting));
+        self.settle();
         self.rouse();
     }
 
@@ -181,7 +210,7 @@ impl Model {
         if self.closed {
             return Answer::Closed;
         }
-        if !self.nobody_waits() {
+        if !self.nobody_in_line() {
             return Answer::Full;
         }
         if let Strategy::Sample { one_in } = self.rules.strategy
@@ -272,8 +301,8 @@ impl Model {
 
     /// Serves the first in line if there is room.
     fn serve(&mut self) -> bool {
-        let first = self.line.iter_mut().find(|waiter| waiter.2 == Standing::Waiting);
-        let Some(&mut (key, weight, _)) = first else { return false };
+        let is_next = |waiter: &&(Key, usize, Standing)| waiter.2 == Standing::Waiting && !self.bars(waiter.1);
+        let Some(&(key, weight, _)) = self.line.iter().find(is_next) else { return false };
         let served = !self.closed && self.fits(weight);
         if served {
             self.reserve(weight);

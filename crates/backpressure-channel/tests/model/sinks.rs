@@ -90,7 +90,7 @@ impl Sink {
         match self.slot {
             Slot::Held => Poll::Ready(Ok(())),
             Slot::Closed => Poll::Ready(Err((Answer::Closed, None))),
-            Slot::None => model.poll_slot(self.key, weight).map(|slot| match slot {
+            Slot::None => model.poll_slot(self.key, weight, self.heavy.is_none()).map(|slot| match slot {
                 Ok(()) => {
                     self.slot = Slot::Held;
                     Ok(())
@@ -122,6 +122,7 @@ impl Sink {
             (Slot::None, None) => model.offer(id, load),
             (Slot::Held, None) => {
                 self.slot = Slot::None;
+                model.unkeep(0);
                 let answer = model.fill(id, load, 0);
                 if answer == Answer::Full && model.admits(load.weight) {
                     self.heavy = Some((id, load));
@@ -139,7 +140,10 @@ impl Sink {
     fn model_leave(&mut self, model: &mut Model) {
         match std::mem::replace(&mut self.slot, Slot::Closed) {
             Slot::None => model.leave_line(self.key, self.heavy.map_or(0, |(_, load)| load.weight)),
-            Slot::Held => model.release(0),
+            Slot::Held => {
+                model.unkeep(0);
+                model.release(0);
+            }
             Slot::Closed => return,
         }
         model.sender_leaves();

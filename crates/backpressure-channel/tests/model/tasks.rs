@@ -152,7 +152,7 @@ impl Model {
                 return Poll::Ready(self.reported(id, answer));
             }
         }
-        let answer = match self.poll_patiently(key, load.weight) {
+        let answer = match self.poll_patiently(key, load.weight, false) {
             Poll::Ready(Ok(())) => self.fill(id, load, load.weight),
             Poll::Ready(Err(answer)) => answer,
             Poll::Pending => return Poll::Pending,
@@ -163,14 +163,14 @@ impl Model {
     /// Whether there is a slot with the permit, once there is one.
     fn poll_reserve(&mut self, key: Key) -> Poll<Result<bool, Answer>> {
         if self.blocks() {
-            self.poll_patiently(key, 1).map_ok(|()| true)
+            self.poll_patiently(key, 1, true).map_ok(|()| true)
         } else {
             Poll::Ready(if self.closed { Err(Answer::Closed) } else { Ok(false) })
         }
     }
 
-    fn poll_patiently(&mut self, key: Key, weight: usize) -> Poll<Result<(), Answer>> {
-        let slot = self.poll_slot(key, weight);
+    fn poll_patiently(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), Answer>> {
+        let slot = self.poll_slot(key, weight, is_kept);
         if slot.is_pending() && self.rules.strategy == (Strategy::Block { max_wait: Duration::ZERO }) {
             self.leave_line(key, weight);
             return Poll::Ready(Err(Answer::TimedOut));
@@ -179,27 +179,26 @@ impl Model {
     }
 
     /// A slot for this one, in its turn.
-    pub(crate) fn poll_slot(&mut self, key: Key, weight: usize) -> Poll<Result<(), Answer>> {
-        let place = self.line.iter().position(|&(other, ..)| other == key);
+    pub(crate) fn poll_slot(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), Answer>> {
+        let stands = self.line.iter().any(|&(other, ..)| other == key);
         if self.closed {
             self.leave_line(key, weight);
             return Poll::Ready(Err(Answer::Closed));
         }
-        match place {
-            Some(place) if self.line[place].2 == Standing::Served => {
-                self.line.remove(place);
-                Poll::Ready(Ok(()))
-            }
-            Some(_) => Poll::Pending,
-            None if self.nobody_waits() && self.fits(weight) => {
-                self.reserve(weight);
-                Poll::Ready(Ok(()))
-            }
-            None => {
+        if !stands && self.nobody_in_line() && self.fits(weight) {
+            self.reserve(weight);
+        } else {
+            if !stands {
                 self.join_line(key, weight);
-                Poll::Pending
             }
+            let served = self.line.iter().position(|&(other, _, is)| other == key && is == Standing::Served);
+            let Some(place) = served else { return Poll::Pending };
+            self.line.remove(place);
         }
+        if is_kept {
+            self.keep(weight);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Gives up a place in line, and the slot that may come with it.
@@ -213,12 +212,18 @@ impl Model {
     }
 
     pub(crate) fn use_permit(&mut self, slot: bool, id: usize, load: Load) -> Answer {
-        let answer = if slot { self.fill(id, load, 1) } else { self.offer(id, load) };
+        let answer = if slot {
+            self.unkeep(1);
+            self.fill(id, load, 1)
+        } else {
+            self.offer(id, load)
+        };
         self.reported(id, answer)
     }
 
     fn drop_permit(&mut self, slot: bool) {
         if slot {
+            self.unkeep(1);
             self.release(1);
         }
     }

@@ -177,7 +177,7 @@ impl World {
         let expected = match (model.closed, model.blocks()) {
             (true, _) => Err(Answer::Closed),
             (false, false) => Ok(false),
-            (false, true) if model.nobody_waits() && model.fits(1) => Ok(true),
+            (false, true) if model.nobody_in_line() && model.fits(1) => Ok(true),
             (false, true) => Err(Answer::Full),
         };
         let permit = tx.try_reserve();
@@ -185,6 +185,7 @@ impl World {
         let (Ok(permit), Some(load)) = (permit, send) else { return };
         if expected == Ok(true) {
             model.reserve(1);
+            model.keep(1);
         }
         let item = self.item(load);
         let expected = self.model.use_permit(expected == Ok(true), item.id, item.load);

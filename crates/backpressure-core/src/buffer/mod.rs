@@ -330,13 +330,7 @@ impl<T> BoundedBuffer<T> {
 
     #[inline]
     fn fits(&self, weight: usize) -> bool {
-        let held = self.held();
-        if held >= self.capacity {
-            return false;
-        }
-        self.weight_levels.is_none()
-            || self.bears(self.held_weight(), weight)
-            || (held == 0 && self.oversize == Oversize::AdmitAlone)
+        self.fits_beside(self.held(), self.held_weight(), weight)
     }
 
     /// Whether both weights together are within the bound. A sum too large to be counted is not.

@@ -79,6 +79,17 @@ impl<T> BoundedBuffer<T> {
         self.weight_levels.is_none() || weight <= self.max_weight || self.oversize == Oversize::AdmitAlone
     }
 
+    /// Whether an item of this weight would fit if only so many slots were held, with so much weight.
+    #[inline]
+    pub fn fits_beside(&self, slots: usize, held_weight: usize, weight: usize) -> bool {
+        if slots >= self.capacity {
+            return false;
+        }
+        self.weight_levels.is_none()
+            || self.bears(held_weight, weight)
+            || (slots == 0 && self.oversize == Oversize::AdmitAlone)
+    }
+
     /// The state that the held items amount to, coming from `current`. Never `Draining`.
     #[inline]
     pub fn state(&self, current: State) -> State {
