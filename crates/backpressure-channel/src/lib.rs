@@ -21,7 +21,9 @@
 //!
 //! It runs on any executor. Inside a tokio runtime (feature `tokio`, on by default) the longest wait of
 //! [`Strategy::Block`](backpressure_core::Strategy::Block) is timed by tokio's clock; elsewhere by a timer thread that starts
-//! with the first wait.
+//! with the first wait. So it is inside a tokio runtime that has no timer, because it was built without `enable_time`. Tokio does
+//! not tell, so the first such wait makes a timer, catches the panic, and goes on by the other one; the panic's message is printed.
+//! (A program that aborts on panic aborts.)
 //!
 //! ```
 //! use backpressure_channel::channel;
@@ -69,6 +71,7 @@ mod sending;
 mod sending_many;
 mod shared;
 mod sync;
+mod timer;
 mod wait_queue;
 
 pub use builder::{Builder, channel};

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_timer::Delay;
 use pin_project_lite::pin_project;
+
+use crate::timer::{Timer, timer};
 
 /// Tokio's clock where tokio is, so that a paused clock is followed; the system's elsewhere.
 #[cfg(feature = "tokio")]
@@ -68,43 +69,4 @@ pin_project! {
         #[pin]
         timer: Timer,
     }
-}
-
-#[cfg(feature = "tokio")]
-pin_project! {
-    #[project = TimerProjection]
-    #[derive(Debug)]
-    enum Timer {
-        Tokio { #[pin] sleep: tokio::time::Sleep },
-        Thread { delay: Delay },
-    }
-}
-
-#[cfg(feature = "tokio")]
-fn timer(deadline: Instant, wait: Duration) -> Timer {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        Timer::Tokio { sleep: tokio::time::sleep_until(deadline.into()) }
-    } else {
-        Timer::Thread { delay: Delay::new(wait) }
-    }
-}
-
-#[cfg(feature = "tokio")]
-impl Future for Timer {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.project() {
-            TimerProjection::Tokio { sleep } => sleep.poll(cx),
-            TimerProjection::Thread { delay } => Pin::new(delay).poll(cx),
-        }
-    }
-}
-
-#[cfg(not(feature = "tokio"))]
-type Timer = Delay;
-
-#[cfg(not(feature = "tokio"))]
-fn timer(_deadline: Instant, wait: Duration) -> Timer {
-    Delay::new(wait)
 }

@@ -104,9 +104,7 @@ impl<T> Shared<T> {
                 if let Some(after) = after {
                     self.carry_out(after);
                 }
-                let now = patience::now();
-                self.reporter.producer_waited();
-                self.reporter.producer_wait(now, now.saturating_duration_since(since));
+                self.waited(since);
                 Some(Ok(()))
             }
             Place::Queued { .. } => None,
@@ -116,13 +114,13 @@ impl<T> Shared<T> {
     /// Gives up the place. A slot that was given already is handed on.
     #[inline]
     pub(crate) fn abandon(&self, place: &mut Place, weight: usize) {
-        if let Place::Queued { key, .. } = std::mem::take(place) {
-            self.leave(key, weight);
+        if let Place::Queued { key, since } = std::mem::take(place) {
+            self.leave(key, since, weight);
         }
     }
 
     #[cold]
-    fn leave(&self, key: usize, weight: usize) {
+    fn leave(&self, key: usize, since: Instant, weight: usize) {
         let mut inner = self.lock();
         let left = inner.waiters.leave(key);
         if left.served {
@@ -132,8 +130,15 @@ impl<T> Shared<T> {
         let after = inner.settle(Moved::NOTHING);
         drop(inner);
         drop(left);
-        self.reporter.producer_waited();
+        self.waited(since);
         self.carry_out(after);
+    }
+
+    /// A wait is over, in vain or not.
+    fn waited(&self, since: Instant) {
+        let now = patience::now();
+        self.reporter.producer_waited();
+        self.reporter.producer_wait(now, now.saturating_duration_since(since));
     }
 
     /// Gives back a slot that was granted.

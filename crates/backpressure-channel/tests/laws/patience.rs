@@ -11,6 +11,7 @@ use crate::budget::spend;
 use crate::support::{SinkPolls, Task, Wakes, balanced, drained, fill, now, open};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
 
 /// A full channel whose producers wait five seconds.
 fn full() -> (Sender<u32>, Receiver<u32>) {
@@ -137,4 +138,50 @@ async fn k1_the_gauge_counts_time_by_tokios_clock() {
     assert_eq!(snapshot.oldest_age, Some(Duration::from_secs(3)), "bounded by the snapshot before its arrival");
     drained(&mut rx);
     assert_eq!(gauge.snapshot().oldest_age, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m2_waits_that_were_given_up_are_in_the_wait_time_like_any_other() {
+    for in_vain in ["timed out", "dropped", "closed", "served and dropped"] {
+        let (tx, mut rx) = open(1, Strategy::Block { max_wait: 500 * MS });
+        assert_eq!(tx.try_send(0), Ok(Sent::Accepted));
+        for _ in 0..50 {
+            let mut waits = Task::pending(tx.send(1));
+            tokio::time::advance(500 * MS).await;
+            match in_vain {
+                "timed out" => assert_eq!(waits.poll(), Poll::Ready(Err(SendError::TimedOut(1)))),
+                "dropped" => {}
+                "closed" => {
+                    tx.close_channel();
+                    assert_eq!(waits.poll(), Poll::Ready(Err(SendError::Closed(1))));
+                    break;
+                }
+                _ => {
+                    assert!(rx.try_recv().is_some() && waits.is_woken());
+                    drop(waits);
+                    assert_eq!(tx.try_send(0), Ok(Sent::Accepted));
+                }
+            }
+        }
+        let p99 = rx.gauge().snapshot().producer_wait_p99;
+        assert!(p99 >= Some(400 * MS) && p99 <= Some(600 * MS), "{in_vain}: {p99:?}");
+    }
+}
+
+#[test]
+fn k1_a_runtime_without_a_timer_is_like_no_runtime() {
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (tx, mut rx) = open(1, Strategy::Block { max_wait: 10 * MS });
+            assert_eq!(tx.try_send(0), Ok(Sent::Accepted));
+            let began = std::time::Instant::now();
+            assert_eq!(tx.send(1).await, Err(SendError::TimedOut(1)));
+            assert_eq!(tx.reserve().await.err(), Some(SendError::TimedOut(())));
+            assert!(began.elapsed() >= 20 * MS);
+            let mut waits = Task::pending(tx.send(2));
+            assert_eq!(rx.try_recv(), Some(0));
+            assert_eq!(waits.poll(), Poll::Ready(Ok(Sent::Accepted)));
+        });
+    }
 }

@@ -91,7 +91,7 @@ impl Reporter {
         self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A producer was let in at `now`, having waited this long.
+    /// A producer's wait ended at `now`, after this long: it was let in, gave up, or was told that nothing is taken any more.
     pub fn producer_wait(&self, now: Instant, waited: Duration) {
         self.shared.waits.record(now, waited);
     }
