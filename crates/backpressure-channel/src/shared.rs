@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Strategy, Tag, Tally, lock,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Relay, Reporter, Strategy, Tag,
+    Tally, lock, wake_all,
 };
 
 use crate::claim::Kept;
@@ -103,10 +104,12 @@ impl<T> Shared<T> {
         let receiver = inner.receiver.take().map(|(_, waker)| waker);
         let producers = inner.waiters.wakers();
         drop(inner);
+        let mut relay = Relay::new();
         if changed {
-            self.reporter.notify();
+            relay.call(|| self.reporter.notify());
         }
-        receiver.into_iter().chain(producers).for_each(Waker::wake);
+        relay.call(|| wake_all(receiver.into_iter().chain(producers)));
+        relay.resume();
     }
 
     /// Discards what is queued, and what is left of the `lease`.
@@ -138,13 +141,14 @@ impl<T> Shared<T> {
 
     #[inline(never)]
     fn carry_out_all(&self, mut after: After) {
+        let mut relay = Relay::new();
         loop {
             if after.changed {
-                self.reporter.notify();
+                relay.call(|| self.reporter.notify());
             }
-            after.receiver.into_iter().chain(after.producer).for_each(Waker::wake);
+            after.receiver.into_iter().chain(after.producer).for_each(|waker| relay.call(|| waker.wake()));
             if !after.more {
-                return;
+                return relay.resume();
             }
             after = self.lock().settle(Moved::NOTHING);
         }

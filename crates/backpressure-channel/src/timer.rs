@@ -42,7 +42,7 @@ mod on_tokio {
     }
 
     pub(crate) fn timer(deadline: Instant, wait: Duration) -> Timer {
-        match sleep(deadline) {
+        match of_runtime(deadline) {
             Some(sleep) => Timer::Tokio { sleep },
             None => Timer::Thread { delay: Delay::new(wait) },
         }
@@ -50,7 +50,7 @@ mod on_tokio {
 
     /// Tokio tells nobody whether a runtime has a timer (`enable_time`): it panics where one is made. So one is made, and the
     /// panic is caught, and reported on stderr as panics are, for the first wait on such a runtime.
-    fn sleep(deadline: Instant) -> Option<Sleep> {
+    fn of_runtime(deadline: Instant) -> Option<Sleep> {
         let runtime = Handle::try_current().ok()?.id();
         let without_time = || WITHOUT_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         if *without_time() == Some(runtime) {

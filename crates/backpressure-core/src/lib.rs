@@ -37,6 +37,7 @@ mod machine;
 mod meter;
 mod offer;
 mod pacer;
+mod relay;
 mod sizer;
 mod state;
 mod strategy;
@@ -71,4 +72,5 @@ pub use weigh::Weigh;
 pub use {
     lock::{lock, try_lock},
     meter::thread_number,
+    relay::{Relay, wake_all},
 };

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::{Gauge, Hooks, Reporter};
+use backpressure_core::{Gauge, Hooks, Relay, Reporter};
 
 use crate::error::BackpressureSinkError;
 use crate::phase::Phase;
@@ -78,10 +78,12 @@ impl<T, E> Shared<T, E> {
     }
 
     fn conclude(&self, changed: bool, waker: Option<Waker>) {
+        let mut relay = Relay::new();
         if changed {
-            self.reporter.notify();
+            relay.call(|| self.reporter.notify());
         }
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(|waker| relay.call(|| waker.wake()));
+        relay.resume();
     }
 
     // The handle's side.

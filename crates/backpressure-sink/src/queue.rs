@@ -4,8 +4,8 @@ use std::fmt;
 use std::mem;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy,
-    Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Relay, Reporter,
+    Strategy, Tag,
 };
 
 use crate::clock;
@@ -192,35 +192,47 @@ impl<T> Landed<T> {
     /// Tells watchers, and gives what was lost to the hook.
     #[inline]
     pub(crate) fn carry_out<E>(self, hooks: &Hooks<T>, reporter: &Reporter) -> Result<(), BackpressureSinkError<T, E>> {
-        if self.changed {
-            reporter.notify();
+        match self {
+            Self { fate: Fate::Taken, changed: false } => Ok(()),
+            landed => landed.carry_out_all(hooks, reporter),
         }
-        match self.fate {
+    }
+
+    fn carry_out_all<E>(self, hooks: &Hooks<T>, reporter: &Reporter) -> Result<(), BackpressureSinkError<T, E>> {
+        let mut relay = Relay::new();
+        if self.changed {
+            relay.call(|| reporter.notify());
+        }
+        let answer = match self.fate {
             Fate::Taken => Ok(()),
             Fate::Evicting(evicted) => {
-                hooks.dispose(evicted, DropReason::Evicted);
+                relay.call(|| hooks.dispose(evicted, DropReason::Evicted));
                 Ok(())
             }
             Fate::Dropped(item, reason) => {
                 reporter.refused(reason);
-                hooks.dispose([item], reason);
+                relay.call(|| hooks.dispose([item], reason));
                 Ok(())
             }
             Fate::Refused(item) => {
                 reporter.rejected();
                 Err(BackpressureSinkError::Full(item))
             }
-        }
+        };
+        relay.resume();
+        answer
     }
 }
 
 impl<T> Drop for Queue<T> {
     fn drop(&mut self) {
         let (items, changed) = self.evacuate();
+        let mut relay = Relay::new();
         if changed | self.drain() {
-            self.reporter.notify();
+            relay.call(|| self.reporter.notify());
         }
-        self.hooks.dispose(items, DropReason::Closed);
+        relay.call(|| self.hooks.dispose(items, DropReason::Closed));
+        relay.resume();
     }
 }
 

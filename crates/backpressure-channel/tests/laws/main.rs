@@ -15,6 +15,7 @@ mod kept;
 mod many;
 mod numbers;
 mod order;
+mod panics;
 #[cfg(feature = "tokio")]
 mod patience;
 mod reentry;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::gauge::Gauge;
 use crate::lock::lock;
+use crate::relay::wake_all;
 use crate::state::State;
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
@@ -62,7 +63,7 @@ impl Watchers {
             self.count.store(0, Ordering::Relaxed);
             std::mem::take(&mut *wakers)
         };
-        woken.into_iter().for_each(|(_, waker)| waker.wake());
+        wake_all(woken.into_iter().map(|(_, waker)| waker));
     }
 }
 

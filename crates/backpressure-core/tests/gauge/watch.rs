@@ -85,3 +85,26 @@ fn t6_a_dropped_watch_leaves_nothing_behind() {
     drop(watch);
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
+
+#[test]
+fn w5_a_watcher_that_panics_keeps_no_other_from_being_woken() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a watcher");
+        }
+    }
+    let mut part = Part::of(2);
+    let (wakes, waker) = Wakes::new();
+    let panics = Waker::from(Arc::new(Panics));
+    let mut watches = [waker.clone(), panics, waker].map(|waker| {
+        let mut watch = part.gauge.watch();
+        assert_eq!(next(&mut watch, &waker), Poll::Ready(Some(State::Normal)));
+        assert_eq!(next(&mut watch, &waker), Poll::Pending);
+        watch
+    });
+    let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| part.hold(1)));
+    assert!(held.is_err(), "the panic goes on");
+    assert_eq!(wakes.count(), 2);
+    assert_eq!(next(&mut watches[2], Waker::noop()), Poll::Ready(Some(State::Elevated)));
+}

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
+use backpressure_core::wake_all;
+
 use crate::sync::{Mutex, lock};
 
 /// Wakes everybody who registered since it last rang.
@@ -45,7 +47,7 @@ impl Bell {
     /// Never under a lock.
     pub(crate) fn ring(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
-        wakers.into_values().for_each(Waker::wake);
+        wake_all(wakers.into_values());
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use backpressure_core::limit::{CoDel, Level, Limit};
-use backpressure_core::{Clock, DropReason, Signal, Slots, State};
+use backpressure_core::{Clock, DropReason, Relay, Signal, Slots, State};
 
 use super::bell::Bell;
 use super::levels::{Levels, is_first_class};
@@ -172,18 +172,20 @@ impl Shared {
 
     #[inline(never)]
     fn released(&self, mut after: Slots) {
+        let mut relay = Relay::new();
         if after.has_waiters() {
-            self.hand_on();
+            relay.call(|| self.hand_on());
             after = self.signal.slots();
         }
         if after.in_flight() == 0 {
             if self.state() != State::Normal {
-                self.update_state((self.clock)());
+                relay.call(|| self.update_state((self.clock)()));
             }
             if after.is_draining() {
-                self.idle.ring();
+                relay.call(|| self.idle.ring());
             }
         }
+        relay.resume();
     }
 
     #[inline]
@@ -235,8 +237,10 @@ impl Shared {
     /// Admits nothing from now on, and refuses everybody who waits.
     pub(super) fn drain(&self) {
         if self.signal.drain() {
-            self.update_state((self.clock)());
-            self.dismiss();
+            let mut relay = Relay::new();
+            relay.call(|| self.update_state((self.clock)()));
+            relay.call(|| self.dismiss());
+            relay.resume();
         }
     }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::Level;
-use backpressure_core::{DropReason, Slots};
+use backpressure_core::{DropReason, Relay, Slots};
 
 use super::queue::{Key, Next, Patience, Queue};
 use super::seats::Verdict;
@@ -116,13 +116,15 @@ impl Shared {
     /// Gives the slots that are free to those who wait.
     pub(super) fn hand_on(&self) {
         let now = self.queue_time();
+        let mut relay = Relay::new();
         while let Some(waker) = self.serve_next(now) {
-            waker.into_iter().for_each(Waker::wake);
+            waker.into_iter().for_each(|waker| relay.call(|| waker.wake()));
             let left = self.signal.slots();
             if !left.has_waiters() || left.in_flight() >= left.limit() {
-                return;
+                break;
             }
         }
+        relay.resume();
     }
 
     /// Serves whoever is next; `None` if nobody is, or there is no slot.
@@ -165,13 +167,15 @@ impl Shared {
     /// Refuses everybody who waits.
     pub(super) fn dismiss(&self) {
         let now = self.queue_time();
+        let mut relay = Relay::new();
         loop {
             let mut queue = lock(&self.queue);
             let Some(next) = queue.next(now) else { break };
             let waker = self.serve(&mut queue, now, &next, Verdict::Refused(ShedReason::Draining));
             drop(queue);
-            waker.into_iter().for_each(Waker::wake);
+            waker.into_iter().for_each(|waker| relay.call(|| waker.wake()));
         }
+        relay.resume();
     }
 
     /// What has become of a caller that waits. If nothing has, its waker is the one that is woken.

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backpressure_core::State;
 use backpressure_core::limit::Level;
+use backpressure_core::{Relay, State};
 
 use super::counts::{Cells, ShedCounts};
 use super::watch::{Passage, Watch};
@@ -73,8 +73,10 @@ impl Gate {
     /// Sheds everything from now on.
     pub(super) fn drain(&self) {
         self.leave();
-        self.limiter.drain();
-        self.watch.edited.ring();
+        let mut relay = Relay::new();
+        relay.call(|| self.limiter.drain());
+        relay.call(|| self.watch.edited.ring());
+        relay.resume();
     }
 
     /// The state that is forced, or else the worst of what is watched and the limiter's own.

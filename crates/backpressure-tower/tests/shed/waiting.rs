@@ -256,3 +256,38 @@ async fn w3_a_queue_at_rest_wakes_nobody() {
     tokio::time::advance(49 * MS).await;
     assert_eq!(task.wakes(), 0);
 }
+
+/// Polls with a waker that panics when it is woken.
+fn poll_badly(ticket: &mut Ticket) -> bool {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    ticket.poll_admitted(&Context::from_waker(&Waker::from(std::sync::Arc::new(Panics)))).is_pending()
+}
+
+#[test]
+fn w5_a_waker_that_panics_keeps_nobody_else_waiting() {
+    for drains in [false, true] {
+        let limiter = Limiter::fixed(1).unwrap();
+        let flying = limiter.try_admit(Level::default()).unwrap();
+        let mut tickets: Vec<_> = (0..3).map(|_| ticket(&limiter)).collect();
+        let tasks = [(), (), ()].map(|()| Task::new());
+        for (n, (ticket, task)) in tickets.iter_mut().zip(&tasks).enumerate() {
+            let waits = if n == 1 {
+                poll_badly(ticket)
+            } else {
+                ticket.poll_admitted(&Context::from_waker(&task.waker())).is_pending()
+            };
+            assert!(waits);
+        }
+        let act = || if drains { limiter.drain() } else { limiter.set_limit(Fixed::new(4).unwrap()) };
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).is_err(), "the panic goes on");
+        assert_eq!((tasks[0].wakes(), tasks[2].wakes()), (1, 1));
+        let polled = tickets.iter_mut().map(|ticket| ticket.poll_admitted(&Context::from_waker(Waker::noop())));
+        assert!(polled.map(|polled| matches!(polled, Poll::Ready(Ok(_)))).all(|admitted| admitted != drains));
+        drop(flying);
+    }
+}
