@@ -14,6 +14,7 @@ mod health;
 mod lazy;
 mod ledger;
 mod metrics;
+mod packed;
 mod recorder;
 mod refusals;
 mod reporter;

@@ -3,12 +3,16 @@
 
 use std::fmt;
 
+use super::packed::{self, pack, unpack};
 use crate::sync::{AtomicU64, Ordering};
 
 /// ```text
-///  63 ······· 42  41        40       39 ····· 20  19 ····· 0
+///  63 ······· 54  53        52       51 ····· 33  32 ····· 0
 ///  admitted       draining  waiting  limit        in flight
 /// ```
+///
+/// There is room for 2³² calls in flight. A limit takes fewer bits than such a number has: a large one is
+/// [rounded down](pack).
 ///
 /// Whoever admits compares and swaps all of it, so a limit that shrinks is obeyed by the very next admission, and a slot
 /// that comes free cannot be missed by a caller that announces that it waits: every change is a read-modify-write of this
@@ -17,31 +21,35 @@ use crate::sync::{AtomicU64, Ordering};
 #[repr(align(64))]
 pub(super) struct Word {
     bits: AtomicU64,
-    /// How often the lower half of the count of admissions has overflowed.
-    halves: AtomicU64,
+    /// How many [runs](RUN) of admissions are complete, as far as it has been noted.
+    runs: AtomicU64,
 }
 
 /// What the admission word of a [`Signal`](super::Signal) said at one instant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Slots(u64);
 
-const BITS: u32 = 20;
-const COUNT: u64 = (1 << BITS) - 1;
-const LIMIT: u64 = COUNT << BITS;
-const WAITING: u64 = 1 << (2 * BITS);
+/// One bit more than the largest limit needs, which is a power of two.
+const IN_FLIGHT: u32 = 33;
+const COUNT: u64 = (1 << IN_FLIGHT) - 1;
+const LIMIT: u64 = ((1 << packed::BITS) - 1) << IN_FLIGHT;
+const WAITING: u64 = 1 << (IN_FLIGHT + packed::BITS);
 const DRAINING: u64 = WAITING << 1;
-const ADMITTED: u32 = 2 * BITS + 2;
+const ADMITTED: u32 = IN_FLIGHT + packed::BITS + 2;
 
 /// One more in flight, and one more admitted. The count of admissions overflows off the top.
 const ONE: u64 = 1 + (1 << ADMITTED);
 
-/// Admissions by which `halves` counts: half of what the word can count itself, so that the highest bit tells whether the
-/// last overflow has been noted in `halves` already.
-const HALF: u64 = 1 << (64 - ADMITTED - 1);
+/// So many admissions are noted outside the word, by the one that completes them.
+const RUN: u64 = 16;
+
+/// So many runs the word can count itself. No more than this may be complete and not yet noted: it takes as many threads that
+/// are all stopped between the two.
+const RUNS: u64 = (1 << (u64::BITS - ADMITTED)) / RUN;
 
 impl Slots {
-    /// The largest limit there is room for.
-    pub const MOST: usize = COUNT as usize;
+    /// The largest limit there is room for: 2³² calls in flight, or [`usize::MAX`] where that is less.
+    pub const MOST: usize = packed::MOST;
 
     /// Calls in flight. More than the limit while one that has shrunk has not been drained to.
     #[inline]
@@ -49,10 +57,11 @@ impl Slots {
         (self.0 & COUNT) as usize
     }
 
-    /// Most calls in flight, from 1 to [`MOST`](Self::MOST).
+    /// Most calls in flight, from 1 to [`MOST`](Self::MOST). One of 262 144 or more has been rounded down, by less than 1
+    /// in 16 384.
     #[inline]
     pub const fn limit(self) -> usize {
-        ((self.0 & LIMIT) >> BITS) as usize
+        unpack((self.0 & LIMIT) >> IN_FLIGHT)
     }
 
     /// Whether somebody waits for a slot.
@@ -67,7 +76,7 @@ impl Slots {
         self.0 & DRAINING != 0
     }
 
-    /// The lowest bits of the number of calls that were ever admitted: they tell one call in a power of two, up to 2²¹.
+    /// The lowest bits of the number of calls that were ever admitted: they tell one call in a power of two, up to 2¹⁰.
     #[inline]
     pub const fn admitted_bits(self) -> u64 {
         self.0 >> ADMITTED
@@ -76,7 +85,7 @@ impl Slots {
 
 impl Word {
     pub(super) fn new(limit: usize) -> Self {
-        Self { bits: AtomicU64::new(limit_bits(limit)), halves: AtomicU64::new(0) }
+        Self { bits: AtomicU64::new(limit_bits(limit)), runs: AtomicU64::new(0) }
     }
 
     #[inline]
@@ -145,8 +154,8 @@ impl Word {
     #[inline]
     fn admit(&self, seen: u64, next: u64) -> Result<Slots, u64> {
         self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)?;
-        if Slots(next).admitted_bits() & (HALF - 1) == 0 {
-            self.halves.fetch_add(1, Ordering::Release);
+        if Slots(next).admitted_bits() % RUN == 0 {
+            self.runs.fetch_add(1, Ordering::Release);
         }
         Ok(Slots(next))
     }
@@ -182,13 +191,13 @@ impl Word {
     /// How many calls were ever admitted, and how many of them are in flight, as of one instant.
     pub(super) fn totals(&self) -> (u64, u64) {
         loop {
-            let halves = self.halves.load(Ordering::Acquire);
+            let noted = self.runs.load(Ordering::Acquire);
             let now = self.load();
-            if self.halves.load(Ordering::Acquire) == halves {
-                // Whoever overflows notes it a moment later.
-                let is_noted = (now.admitted_bits() / HALF) & 1 == halves & 1;
-                let halves = if is_noted { halves } else { halves + 1 };
-                let admitted = halves.saturating_mul(HALF).saturating_add(now.admitted_bits() % HALF);
+            if self.runs.load(Ordering::Acquire) == noted {
+                let (run, rest) = (now.admitted_bits() / RUN, now.admitted_bits() % RUN);
+                // Whoever completes a run notes it a moment later.
+                let late = run.wrapping_sub(noted) % RUNS;
+                let admitted = noted.saturating_add(late).saturating_mul(RUN).saturating_add(rest);
                 return (admitted, now.in_flight() as u64);
             }
         }
@@ -196,7 +205,7 @@ impl Word {
 }
 
 fn limit_bits(limit: usize) -> u64 {
-    (limit.clamp(1, Slots::MOST) as u64) << BITS
+    pack(limit) << IN_FLIGHT
 }
 
 impl fmt::Debug for Slots {
@@ -271,16 +280,29 @@ mod tests {
     #[test]
     fn m2_admissions_are_counted_beyond_what_the_word_holds() {
         let word = Word::new(1);
-        let some = 3 * HALF + 7;
+        let some = 3 * RUN * RUNS + 7;
         for admitted in 1..=some {
             assert!(take(&word));
             word.give_back();
-            if admitted % HALF < 3 {
-                assert_eq!(word.totals(), (admitted, 0));
-            }
+            assert_eq!(word.totals(), (admitted, 0));
         }
-        assert_eq!(word.totals(), (some, 0));
-        word.halves.fetch_sub(1, Ordering::Relaxed);
-        assert_eq!(word.totals(), (some, 0), "the last overflow has not been noted yet");
+        for late in 1..RUNS {
+            word.runs.fetch_sub(1, Ordering::Relaxed);
+            assert_eq!(word.totals(), (some, 0), "the last {late} have not been noted yet");
+        }
+    }
+
+    #[test]
+    fn s4_as_many_are_admitted_as_the_largest_limit_says_and_no_more() {
+        let word = Word::new(usize::MAX);
+        word.bits.fetch_add(Slots::MOST as u64 - 2, Ordering::Relaxed);
+        assert!(take(&word) && word.try_take().is_some());
+        let full = word.load();
+        assert_eq!((full.in_flight(), full.limit()), (Slots::MOST, Slots::MOST));
+        assert!(!take(&word) && word.try_take().is_none());
+        assert!(word.pass_on((), |_| Ok(())).is_ok());
+        assert_eq!((word.give_back().in_flight(), word.totals()), (Slots::MOST - 1, (3, Slots::MOST as u64 - 1)));
+        assert!(take(&word) && !take(&word));
+        assert_eq!(word.set_limit(1).limit(), 1);
     }
 }

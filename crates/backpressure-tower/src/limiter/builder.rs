@@ -32,7 +32,8 @@ impl LimiterBuilder {
 
     /// How many calls may be in flight. Default [`Fast`], which finds out by itself.
     ///
-    /// A limit below 1 counts as 1, one above 1 048 575 as that. It is asked once per window, by a call that comes or
+    /// A limit below 1 counts as 1, one above 2³² as that. One of 262 144 or more is rounded down, by less than 1 in
+    /// 16 384. It is asked once per window, by a call that comes or
     /// goes, under a lock that other calls may wait for: it must not block, nor call back. If it panics, so does that call,
     /// which gives its slot back.
     pub fn limit(self, limit: impl Limit + 'static) -> Self {

@@ -68,7 +68,7 @@ impl Levels {
     /// most important class, if it calls at all.
     #[inline]
     pub(crate) fn permits(&self, level: Level, seen: Slots) -> Result<(), ShedReason> {
-        let is_pressed = seen.in_flight() * 10 >= seen.limit() * 7 && !seen.is_draining();
+        let is_pressed = seen.in_flight() as u64 * 10 >= seen.limit() as u64 * 7 && !seen.is_draining();
         if is_pressed && level.as_u16() > self.cut.load(Ordering::Relaxed) && !is_first_class(level) {
             return Err(ShedReason::Priority);
         }
@@ -84,7 +84,7 @@ impl Levels {
             return Err(ShedReason::Draining);
         }
         let is_reserving = self.is_reserving.load(Ordering::Relaxed);
-        if is_reserving && in_flight + reserve(limit) >= limit && !is_first_class(level) {
+        if is_reserving && in_flight >= limit - reserve(limit) && !is_first_class(level) {
             return Err(ShedReason::Limit);
         }
         Ok(())

@@ -70,8 +70,8 @@ impl ShedLayer {
         Ok(Self::builder().limiter(Limiter::fixed(limit)?).build())
     }
 
-    /// A layer that sheds while a part is pressed, and has no limit of its own. For several parts, see
-    /// [`Gauge::worst_of`].
+    /// A layer that sheds while a part is pressed, and has no limit of its own: there is room for 2³² calls in flight, or
+    /// [`usize::MAX`] where that is less. For several parts, see [`Gauge::worst_of`].
     pub fn by_gauge(gauge: Gauge) -> Self {
         let unlimited = Fixed::new(usize::MAX).map(|limit| Limiter::builder().limit(limit));
         ShedLayerBuilder::new(unlimited.unwrap_or_else(|_| Limiter::builder())).watch(gauge).build()

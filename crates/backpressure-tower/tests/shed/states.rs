@@ -118,6 +118,19 @@ async fn under_pressure_the_least_important_calls_are_shed_the_more_the_fuller_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn d6_a_layer_without_a_limit_of_its_own_admits_more_than_a_million_calls() {
+    let (_signal, gauge) = part(State::Normal);
+    let layer = ShedLayer::by_gauge(gauge);
+    let limiter = layer.handle().limiter().clone();
+    let flying: Vec<_> = (0..(1 << 20) + 100).map_while(|_| limiter.try_admit(Level::default()).ok()).collect();
+    assert_eq!((flying.len(), limiter.in_flight(), limiter.state()), ((1 << 20) + 100, flying.len(), State::Normal));
+    assert!(poll(call(&mut layer.layer(Desk::new())).as_mut()).is_pending(), "one more");
+    drop(flying);
+    let counts = limiter.gauge().snapshot().counts;
+    assert_eq!((limiter.in_flight(), counts.in_flight, counts.received), (0, 0, (1 << 20) + 101));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_may_cut_off_classes_by_state() {
     let (_signal, gauge) = part(State::Elevated);
     let (layer, desk) = (ShedLayer::by_gauge(gauge), Desk::new());
