@@ -13,7 +13,8 @@ pub enum DropReason {
     Evicted = 1,
     /// It was not among the sample admitted under pressure.
     Sampled = 2,
-    /// It waited longer than the strategy's longest wait and nobody was there to take it back.
+    /// It waited longer than the strategy's longest wait and nobody was there to take it back; or it is a call that was
+    /// cut by a timeout.
     TimedOut = 3,
     /// Its consumer went away.
     Closed = 4,

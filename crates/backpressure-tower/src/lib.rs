@@ -77,7 +77,7 @@ pub use respond::{HeldBody, Http, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
     Action, ByLevel, ByOutcome, ByPatience, Bypass, Class, Classify, Drain, Plain, Policy, Responder, Shed, ShedCounts,
-    ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer, ShedLayerBuilder,
+    ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer, ShedLayerBuilder, is_timeout,
 };
 
 /// The README's example compiles and runs.

@@ -7,7 +7,7 @@ use crate::ConfigError;
 
 /// Additive increase, multiplicative decrease: the limit falls by a tenth after a window with an
 /// [overload](super::Outcome::Overload) or a mean latency above the timeout, and rises by 4 after one that used at least half
-/// of it.
+/// of it, or by as large a part of 4 as were not cancelled.
 ///
 /// It must be told when too late is, and keeps the part right at that edge: every call is nearly too late all the time.
 /// [`Fast`](super::Fast) needs no such number.
@@ -64,7 +64,7 @@ impl Limit for Aimd {
         if window.overloads > 0 || is_late {
             self.limit = self.bounds.clamp(self.limit * Self::BACKOFF);
         } else if window.departures > 0 && window.is_half_used(self.limit) {
-            self.limit = self.bounds.clamp(self.limit + Self::STEP);
+            self.limit = self.bounds.clamp(self.limit + Self::STEP * window.answered_share());
         }
         self.limit()
     }

@@ -80,6 +80,21 @@ fn errors_of_the_callers_do_not_shrink_a_limit() {
 }
 
 #[test]
+fn cancelled_calls_raise_no_limit() {
+    let part = Part { capacity: 1e6, time: 0.1 };
+    for mut limit in adaptive(Bounds::default()) {
+        let start = Instant::now();
+        for i in 1..50 {
+            let seen = part.window(start + i * 100 * MS, limit.limit() as f64, true);
+            let cancelled = seen.departures;
+            assert!(limit.update(&Window { cancelled, latency: None, min_latency: None, ..seen }) <= 8, "{limit:?}");
+        }
+    }
+    let grown = |cancelled| Fast::default().update(&Window { cancelled, ..part.window(Instant::now(), 8.0, true) });
+    assert!([0, 4, 8].map(grown).is_sorted_by(|a, b| a > b), "the fewer are answered the less");
+}
+
+#[test]
 fn half_an_hour_at_the_limit_does_not_move_fast_and_does_move_gradient() {
     let part = Part { capacity: 1000.0, time: 0.012 };
     let settled = |limit: &mut dyn Limit| {

@@ -45,7 +45,8 @@ use crate::ConfigError;
 /// A part whose calls simply take longer than they used to looks like one with a queue. But its throughput falls as fast as
 /// the limit is brought down, which is how the mistake is noticed: there is a probe at once.
 ///
-/// A window without departures teaches nothing, and leaves the limit where it is.
+/// A window in which nothing was answered teaches nothing, and leaves the limit where it is. Where a part of the calls was
+/// cancelled, the limit grows by as much less: whether more of those would be answered nobody knows.
 ///
 /// After D. X. Wei, C. Jin, S. H. Low and S. Hegde, *FAST TCP: Motivation, Architecture, Algorithms, Performance*, IEEE/ACM
 /// Transactions on Networking 14(6), 2006.
@@ -253,7 +254,7 @@ impl Fast {
             limit + step * (target - limit).min(0.0)
         } else if window.saturated {
             let step = if queue < 0.25 * welcome { 1.0 } else { 0.25 };
-            (limit + step * (target - limit).max(0.0)).min(2.0 * limit)
+            (limit + window.answered_share() * step * (target - limit).max(0.0)).min(2.0 * limit)
         } else {
             limit
         }
@@ -272,7 +273,7 @@ impl Limit for Fast {
             self.limit = 0.7 * limit;
         } else if self.probe(window) {
             // Its windows are there to be measured, not to be acted on.
-        } else if let Some(residence) = window.residence() {
+        } else if let Some(residence) = window.residence().filter(|_| window.answered_share() > 0.0) {
             let baseline = self.learn(window, residence);
             if window.saturated {
                 self.learn_throughput(window);

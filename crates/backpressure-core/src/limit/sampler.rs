@@ -49,6 +49,7 @@ pub struct Sampler {
     saturated: bool,
     departures: u64,
     overloads: u64,
+    cancelled: u64,
     timed: u32,
     latency: Duration,
     min_latency: Option<Duration>,
@@ -69,6 +70,7 @@ impl Sampler {
             saturated: false,
             departures: 0,
             overloads: 0,
+            cancelled: 0,
             timed: 0,
             latency: Duration::ZERO,
             min_latency: None,
@@ -104,6 +106,11 @@ impl Sampler {
         self.overloads = self.overloads.saturating_add(overloads.min(calls));
     }
 
+    /// Takes note that so many of the calls that left were cancelled.
+    pub fn cancelled(&mut self, calls: u64) {
+        self.cancelled = self.cancelled.saturating_add(calls);
+    }
+
     /// Ends the window if it is due, and begins the next one.
     pub fn close(&mut self, now: Instant) -> Option<Window> {
         let length = now.saturating_duration_since(self.start);
@@ -115,6 +122,7 @@ impl Sampler {
         let window = Window {
             departures: self.departures,
             overloads: self.overloads,
+            cancelled: self.cancelled.min(self.departures),
             in_flight: self.area / length.as_secs_f64(),
             peak: self.peak,
             saturated: self.saturated,

@@ -12,8 +12,11 @@ pub struct Window {
     pub length: Duration,
     /// Calls that left in it, answered, failed or cancelled.
     pub departures: u64,
-    /// Those of them that ended as an [`Overload`](super::Outcome::Overload).
+    /// Those of them that ended as an [`Overload`](super::Outcome::Overload) or [`TimedOut`](super::Outcome::TimedOut).
     pub overloads: u64,
+    /// Those of them that were cancelled. Nobody knows whether they would ever have been answered, so they are no reason
+    /// for a limit to rise.
+    pub cancelled: u64,
     /// Calls in flight, averaged over time. It counts a call that is stuck; the latencies below do not.
     pub in_flight: f64,
     /// Most calls in flight at once, as far as was seen.
@@ -37,6 +40,7 @@ impl Window {
             length,
             departures: 0,
             overloads: 0,
+            cancelled: 0,
             in_flight: 0.0,
             peak: 0,
             saturated: false,
@@ -71,6 +75,12 @@ impl Window {
         }
     }
 
+    /// The share of the departures that were not cancelled; 0 if nothing departed.
+    pub(crate) fn answered_share(&self) -> f64 {
+        let answered = self.departures.saturating_sub(self.cancelled);
+        if self.departures > 0 { answered as f64 / self.departures as f64 } else { 0.0 }
+    }
+
     /// Whether at least half of the `limit` was in use at some time: only then does the window tell about it.
     pub(crate) fn is_half_used(&self, limit: f64) -> bool {
         2.0 * self.peak as f64 >= limit
@@ -87,9 +97,12 @@ impl Window {
 pub enum Outcome {
     /// It was answered. An error that is the caller's own (any HTTP 4xx but 408 and 429, say) is an answer.
     Success,
-    /// It failed because something is overloaded, or timed out: a reason for the limit to shrink.
+    /// It failed because something is overloaded: a reason for the limit to shrink.
     Overload,
-    /// It says nothing about how long calls take: it was cancelled, or answered without work. It counts as a
+    /// It was cut by a timeout. It counts like an [`Overload`](Self::Overload), and as
+    /// [timed out](crate::DropReason::TimedOut) in the books.
+    TimedOut,
+    /// It says nothing about how long calls take: it was answered without work, or failed by a bug. It counts as a
     /// departure and is not timed.
     Ignored,
 }

@@ -1,14 +1,14 @@
 //! What timed calls do by the way: look at what is going on, and change what follows from it.
 
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backpressure_core::limit::Limit;
 
+use super::fate::Fate;
 use super::notes::Timing;
-use super::permit::Fate;
 use super::shared::Shared;
-use super::tuner::{Look, Sums, Tuning};
+use super::tuner::{Look, Sums, Timed, Tuning};
 use crate::sync::{Ordering, lock, try_lock};
 
 impl Shared {
@@ -25,12 +25,12 @@ impl Shared {
     pub(super) fn learn_from(&self, timing: Timing, fate: Fate) {
         let now = (self.clock)();
         let latency = timing.latency(self.nanos(now).get());
-        let is_measure = matches!(fate, Fate::Success | Fate::Overload);
-        self.learn(now, is_measure.then_some((latency, timing.delay)));
+        let timed = Timed { latency, delay: timing.delay, is_usual: fate == Fate::Success };
+        self.learn(now, fate.is_measure().then_some(timed));
     }
 
     /// Looks at what is going on, learns if a window is over, and lets the state fall.
-    pub(super) fn learn(&self, now: Instant, timed: Option<(Duration, Duration)>) {
+    pub(super) fn learn(&self, now: Instant, timed: Option<Timed>) {
         let every = self.every.load(Ordering::Relaxed);
         // Where every call is looked at, none may be missed; where one in several is, none need be waited for.
         let tuner = if every == 1 { Some(lock(&self.tuner)) } else { try_lock(&self.tuner) };
@@ -45,6 +45,7 @@ impl Shared {
                 decided: self.signal.decided_so_far(),
                 answered: admitted.saturating_sub(in_flight).saturating_add(sending as u64),
                 overloads: self.overloads.load(Ordering::Relaxed),
+                cancelled: self.cuts.counted(),
             },
             was_felt: self.was_felt.0.load(Ordering::Relaxed) && self.was_felt.0.swap(false, Ordering::Relaxed),
             every,
@@ -68,6 +69,7 @@ impl Shared {
         self.residence.store(tuning.residence.to_bits(), Ordering::Relaxed);
         self.refusals.tune(tuning.limit, tuning.throughput);
         self.pressure.delayed(tuning.delay);
+        self.cuts.are_compared_to(tuning.usual);
         if tuning.limit != self.signal.slots().limit() {
             self.signal.set_limit(tuning.limit);
         }

@@ -20,6 +20,8 @@
 
 mod bell;
 mod builder;
+mod cut;
+mod fate;
 mod learning;
 mod levels;
 mod notes;
@@ -44,6 +46,7 @@ use backpressure_core::{Clock, ConfigError, Gauge, State};
 
 pub(crate) use bell::{Bell, Listener};
 pub use builder::LimiterBuilder;
+pub(crate) use cut::{Deadline, Hold};
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
 pub use streams::OpenStream;

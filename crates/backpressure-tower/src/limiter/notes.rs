@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use backpressure_core::limit::Outcome;
+use super::fate::Fate;
 
 /// A permit is moved several times before it comes to rest. With this it is two words, which travel in registers.
 ///
 /// ```text
-///  63 ····· 62  61        60       59 ····· 42  41 ······ 0
-///  outcome      reserved  sending  delay        started
+///  63 ····· 61  60        59       58 ····· 42  41 ······ 0
+///  fate         reserved  sending  delay        started
 /// ```
 #[derive(Clone, Copy, Default)]
 pub(super) struct Notes(u64);
@@ -19,19 +19,19 @@ pub(super) struct Notes(u64);
 const STARTED: u64 = (1 << 42) - 1;
 const UNIT: u32 = 6;
 
-/// From admission to the first poll of the work, in units of 20 µs, and one more; 0 before it. At most 5 s.
+/// From admission to the first poll of the work, in units of 40 µs, and one more; 0 before it. At most 5 s.
 const DELAY: u32 = 42;
-const MOST_DELAYED: u64 = (1 << 18) - 1;
-const DELAY_UNIT: u64 = 20_000;
+const MOST_DELAYED: u64 = (1 << 17) - 1;
+const DELAY_UNIT: u64 = 40_000;
 
 /// Whether it was answered before it is dropped.
-const SENDING: u64 = 1 << 60;
+const SENDING: u64 = 1 << 59;
 
 /// Whether the call is one of the reserve.
-const RESERVED: u64 = 1 << 61;
+const RESERVED: u64 = 1 << 60;
 
-/// How it went: 0 for nothing yet, or one more than the outcome.
-const OUTCOME: u32 = 62;
+/// How it went: the number of the fate, or 0 for nothing yet.
+const FATE: u32 = 61;
 
 /// The times of a call that is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,26 +95,16 @@ impl Notes {
     }
 
     #[inline]
-    pub(super) const fn outcome(self) -> Option<Outcome> {
-        match self.0 >> OUTCOME {
-            0 => None,
-            1 => Some(Outcome::Success),
-            2 => Some(Outcome::Overload),
-            _ => Some(Outcome::Ignored),
-        }
+    pub(super) const fn fate(self) -> Option<Fate> {
+        Fate::from_number(self.0 >> FATE)
     }
 
-    /// Only the first outcome counts. Answers whether this is it.
+    /// Only the first fate counts. Answers whether this is it.
     #[inline]
-    pub(super) const fn end(&mut self, outcome: Outcome) -> bool {
-        let is_first = self.outcome().is_none();
+    pub(super) const fn end(&mut self, fate: Fate) -> bool {
+        let is_first = self.0 >> FATE == 0;
         if is_first {
-            let number = match outcome {
-                Outcome::Success => 1,
-                Outcome::Overload => 2,
-                Outcome::Ignored => 3,
-            };
-            self.0 |= number << OUTCOME;
+            self.0 |= (fate as u64) << FATE;
         }
         is_first
     }
@@ -140,7 +130,7 @@ impl Notes {
 
 impl fmt::Debug for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notes").field("outcome", &self.outcome()).finish_non_exhaustive()
+        f.debug_struct("Notes").field("fate", &self.fate()).finish_non_exhaustive()
     }
 }
 
@@ -159,19 +149,19 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_word_do_not_touch_each_other() {
-        for outcome in [Outcome::Success, Outcome::Overload, Outcome::Ignored] {
+        for fate in (1..8).filter_map(Fate::from_number) {
             let mut notes = Notes::default();
-            assert!(notes.end(outcome) && !notes.end(Outcome::Success));
+            assert!(notes.end(fate) && !notes.end(Fate::Success));
             notes.reserve();
             notes.send();
             notes.start(u64::MAX);
             notes.begin(u64::MAX);
-            assert_eq!((notes.outcome(), notes.is_reserved(), notes.is_sending()), (Some(outcome), true, true));
+            assert_eq!((notes.fate(), notes.is_reserved(), notes.is_sending()), (Some(fate), true, true));
             assert!(notes.is_timed() && !notes.is_to_begin());
             assert_eq!(notes.take_timing().map(|timing| timing.delay), Some(Duration::ZERO));
-            assert_eq!((notes.outcome(), notes.take_timing()), (Some(outcome), None));
+            assert_eq!((notes.fate(), notes.take_timing()), (Some(fate), None));
         }
-        assert!(Notes::default().outcome().is_none() && !Notes::default().is_to_begin());
+        assert!(Notes::default().fate().is_none() && !Notes::default().is_to_begin());
     }
 
     #[test]
@@ -180,7 +170,7 @@ mod tests {
             let timing = timing(started, Some(started.saturating_add(3 * MS))).unwrap();
             let latency = timing.latency(started.saturating_add(250 * MS));
             assert!(latency.abs_diff(Duration::from_millis(250)) < Duration::from_nanos(200), "{latency:?}");
-            assert!(timing.delay.abs_diff(Duration::from_millis(3)) < Duration::from_micros(21), "{:?}", timing.delay);
+            assert!(timing.delay.abs_diff(Duration::from_millis(3)) < Duration::from_micros(41), "{:?}", timing.delay);
         }
         assert_eq!(timing(MS, None).unwrap().delay, Duration::ZERO);
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use backpressure_core::limit::Outcome;
 use backpressure_core::{Slots, State};
 
+use super::fate::Fate;
 use super::notes::Notes;
 use super::shared::Shared;
 use super::streams::OpenStream;
@@ -43,16 +44,6 @@ impl Drop for Reserved {
             limiter.reserved.fetch_sub(1, Ordering::Relaxed);
         }
     }
-}
-
-/// What became of a call that was admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Success,
-    Overload,
-    Ignored,
-    Cancelled,
-    Panicked,
 }
 
 impl Permit {
@@ -117,7 +108,7 @@ impl Permit {
 
     /// The work is done: records how it went and how long it took, and keeps the slot. Only the first call counts.
     pub fn answered(&mut self, outcome: Outcome) {
-        if self.notes.end(outcome) {
+        if self.notes.end(outcome.into()) {
             self.notes.send();
             let timing = self.notes.take_timing();
             self.limiter.answered(outcome.into(), timing);
@@ -132,11 +123,11 @@ impl Permit {
     /// # Errors
     ///
     /// [`Overloaded`] if as many streams are open as may be. The slot is free then, too, and the call counts as shed for
-    /// [`ShedReason::Streams`] rather than as delivered; as failed, if its outcome was an overload.
+    /// [`ShedReason::Streams`] rather than as delivered; as failed or timed out, if that was its outcome.
     pub fn into_stream(mut self) -> Result<OpenStream, Overloaded> {
-        self.notes.end(Outcome::Success);
+        self.notes.end(Fate::Success);
         let opened = OpenStream::open(&self.limiter);
-        if opened.is_err() && self.notes.outcome() != Some(Outcome::Overload) {
+        if opened.is_err() && !self.notes.fate().is_some_and(Fate::is_overload) {
             self.limiter.refusals.count(ShedReason::Streams);
             self.limiter.signal.refused();
         }
@@ -151,15 +142,24 @@ impl Permit {
     /// The work is done, and the slot is free.
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
-        self.notes.end(outcome);
+        self.notes.end(outcome.into());
+    }
+
+    /// The call ends this way, unless it has ended already, and the slot is free.
+    pub(super) fn end(mut self, fate: Fate) {
+        self.notes.end(fate);
+    }
+
+    pub(super) fn limiter(&self) -> &Shared {
+        &self.limiter
     }
 }
 
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        let fate = match self.notes.outcome() {
-            Some(outcome) => outcome.into(),
+        let fate = match self.notes.fate() {
+            Some(fate) => fate,
             None if std::thread::panicking() => Fate::Panicked,
             None => Fate::Cancelled,
         };
@@ -174,15 +174,5 @@ impl Drop for Permit {
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("notes", &self.notes).finish_non_exhaustive()
-    }
-}
-
-impl From<Outcome> for Fate {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Success => Self::Success,
-            Outcome::Overload => Self::Overload,
-            Outcome::Ignored => Self::Ignored,
-        }
     }
 }

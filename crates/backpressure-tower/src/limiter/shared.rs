@@ -10,9 +10,11 @@ use backpressure_core::limit::{CoDel, Level, Limit};
 use backpressure_core::{Clock, DropReason, Relay, Signal, Slots, State};
 
 use super::bell::Bell;
+use super::cut::Cuts;
+use super::fate::Fate;
 use super::levels::{Levels, is_first_class};
 use super::notes::Timing;
-use super::permit::{Fate, Permit};
+use super::permit::Permit;
 use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
@@ -47,6 +49,7 @@ pub(crate) struct Shared {
     /// Whether somebody was refused for want of a slot since the last look.
     pub(super) was_felt: Padded<AtomicBool>,
     pub(super) overloads: Cell,
+    pub(super) cuts: Cuts,
     pub(super) tuner: Mutex<Tuner>,
     pub(super) queue: Mutex<Queue>,
     pub(super) seats: Seats,
@@ -73,6 +76,7 @@ impl Shared {
             sending: Padded::default(),
             was_felt: Padded::default(),
             overloads: Cell::new(0),
+            cuts: Cuts::new(),
             tuner: Mutex::new(Tuner::new(epoch, limit)),
             queue: Mutex::new(Queue::new(rule)),
             seats: Seats::new(),
@@ -135,7 +139,7 @@ impl Shared {
 
     /// The work of a call is done, and its answer is on its way; the slot is still taken.
     pub(super) fn answered(&self, fate: Fate, timing: Option<Timing>) {
-        if fate == Fate::Overload {
+        if fate.is_overload() {
             self.overloads.fetch_add(1, Ordering::Relaxed);
         }
         self.sending.0.fetch_add(1, Ordering::Relaxed);
@@ -149,12 +153,15 @@ impl Shared {
     pub(super) fn depart(&self, fate: Fate, timing: Option<Timing>, was_sending: bool) {
         if was_sending {
             self.sending.0.fetch_sub(1, Ordering::Relaxed);
-        } else if fate == Fate::Overload {
+        } else if fate.is_overload() {
             self.overloads.fetch_add(1, Ordering::Relaxed);
+        } else if fate.is_open() {
+            self.cuts.count();
         }
         match fate {
             Fate::Success | Fate::Ignored => {}
             Fate::Overload | Fate::Panicked => self.signal.lost(DropReason::Failed),
+            Fate::TimedOut | Fate::Hurried => self.signal.lost(DropReason::TimedOut),
             Fate::Cancelled => self.signal.lost(DropReason::Cancelled),
         }
         // A look at the count rather than at the word, which somebody else may be writing. If it misses somebody, the word

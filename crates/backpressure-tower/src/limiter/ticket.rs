@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use backpressure_core::DropReason;
+
+use super::fate::Fate;
 use super::permit::Permit;
 use super::queue::Key;
 use super::seats::Verdict;
@@ -60,13 +63,29 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
+impl Ticket {
+    /// Leaves the queue for this reason. If it was served a slot meanwhile, which now goes on, it has this fate instead, or that
+    /// of a permit that is dropped.
+    pub(super) fn leave(&mut self, reason: DropReason, fate: Option<Fate>) {
         if let Some(limiter) = self.limiter.take() {
-            if let Some(Verdict::Admitted(since)) = limiter.leave(self.key) {
-                drop(Permit::served(limiter, self.key.number(), since));
+            if let Some(Verdict::Admitted(since)) = limiter.leave(self.key, reason) {
+                let permit = Permit::served(limiter, self.key.number(), since);
+                match fate {
+                    Some(fate) => permit.end(fate),
+                    None => drop(permit),
+                }
             }
         }
+    }
+
+    pub(super) fn limiter(&self) -> Option<&Shared> {
+        self.limiter.as_deref()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.leave(DropReason::Cancelled, None);
     }
 }
 

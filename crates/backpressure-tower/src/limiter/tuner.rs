@@ -25,6 +25,9 @@ pub(crate) struct Tuner {
     /// The sums at the last look, and those decided at the beginning of the window.
     sums: Sums,
     decided: u64,
+    /// How many calls were timed and answered in the window, and how long they took together.
+    answered: u32,
+    latency: Duration,
     reserved_until: Option<Instant>,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Sums {
     pub(crate) answered: u64,
     /// Answers that were overloads.
     pub(crate) overloads: u64,
+    /// Calls that were admitted and cancelled.
+    pub(crate) cancelled: u64,
 }
 
 /// What there is to see when a timed call comes or goes.
@@ -52,8 +57,17 @@ pub(crate) struct Look {
     pub(crate) was_felt: bool,
     /// One call in so many is timed.
     pub(crate) every: usize,
-    /// Latency and delay of the call that goes.
-    pub(crate) timed: Option<(Duration, Duration)>,
+    /// The call that goes, if it is timed.
+    pub(crate) timed: Option<Timed>,
+}
+
+/// How long a call took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timed {
+    pub(crate) latency: Duration,
+    pub(crate) delay: Duration,
+    /// Whether it was answered.
+    pub(crate) is_usual: bool,
 }
 
 /// What follows from a window.
@@ -65,6 +79,8 @@ pub(crate) struct Tuning {
     /// Seconds a call is in flight.
     pub(crate) residence: f64,
     pub(crate) delay: Duration,
+    /// How long the calls took that were answered; `None` if none was.
+    pub(crate) usual: Option<Duration>,
     pub(crate) every: usize,
 }
 
@@ -77,6 +93,8 @@ impl Tuner {
             cursor: 0,
             sums: Sums::default(),
             decided: 0,
+            answered: 0,
+            latency: Duration::ZERO,
             reserved_until: None,
         }
     }
@@ -91,8 +109,13 @@ impl Tuner {
         let before = std::mem::replace(&mut self.sums, look.sums);
         let since = |now: u64, then: u64| now.saturating_sub(then);
         self.sampler.departed(since(look.sums.answered, before.answered), since(look.sums.overloads, before.overloads));
-        if let Some((latency, delay)) = look.timed {
+        self.sampler.cancelled(since(look.sums.cancelled, before.cancelled));
+        if let Some(Timed { latency, delay, is_usual }) = look.timed {
             self.sampler.timed(latency, delay);
+            if is_usual {
+                self.answered = self.answered.saturating_add(1);
+                self.latency = self.latency.saturating_add(latency);
+            }
         }
         if look.was_felt {
             self.sampler.saturate();
@@ -107,6 +130,7 @@ impl Tuner {
             throughput: window.throughput(),
             residence: window.residence().unwrap_or_default(),
             delay: window.delay,
+            usual: std::mem::take(&mut self.latency).checked_div(std::mem::take(&mut self.answered)),
             every: every(window.throughput()),
         };
         levels.cut_at(self.cut(&window, look, levels));

@@ -214,15 +214,15 @@ impl Shared {
         Some(reason)
     }
 
-    /// A caller that waits goes away. What has become of it meanwhile, if anything.
-    pub(super) fn leave(&self, key: Key) -> Option<Verdict> {
+    /// A caller that waits goes away, for this reason. What has become of it meanwhile, if anything.
+    pub(super) fn leave(&self, key: Key, reason: DropReason) -> Option<Verdict> {
         let now = self.queue_time();
         let mut queue = lock(&self.queue);
         let Some(waker) = queue.leave(now, key, &self.seats) else {
             drop(queue);
             return self.seats.take(key.seat());
         };
-        self.signal.discarded(DropReason::Cancelled);
+        self.signal.discarded(reason);
         self.left(&queue);
         drop(queue);
         drop(waker);

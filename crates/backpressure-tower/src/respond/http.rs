@@ -30,7 +30,8 @@ impl<C> ShedLayer<C, Plain> {
     /// * A request occupies its slot to the end of the response's [body](HeldBody). If the body does not know its length, it is
     ///   a stream: it gives the slot back at the head, and is one of the
     ///   [`max_streams`](crate::ShedLayerBuilder::max_streams).
-    /// * For an adaptive limit 503 and 504 are signs of overload; other 5xx and errors are not timed; 4xx are answers like any.
+    /// * For an adaptive limit 503 is a sign of overload, and so are timeouts: 504, the 408 of tower-http's `TimeoutLayer`, and
+    ///   errors that are [known](crate::is_timeout) to be one. Other 5xx and errors are not timed; other 4xx are answers like any.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -117,7 +118,8 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
 /// What a status says about load.
 pub(super) fn outcome(status: StatusCode) -> Outcome {
     match status {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Outcome::Overload,
+        StatusCode::SERVICE_UNAVAILABLE => Outcome::Overload,
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => Outcome::TimedOut,
         _ if status.is_server_error() => Outcome::Ignored,
         _ => Outcome::Success,
     }
@@ -190,12 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn only_503_and_504_speak_of_overload() {
+    fn only_503_and_timeouts_speak_of_overload() {
         for status in (100..600).filter_map(|status| StatusCode::from_u16(status).ok()) {
             let mut response = Inner::default();
             *response.status_mut() = status;
             let expected = match status.as_u16() {
-                503 | 504 => Outcome::Overload,
+                503 => Outcome::Overload,
+                408 | 504 => Outcome::TimedOut,
                 500.. => Outcome::Ignored,
                 _ => Outcome::Success,
             };

@@ -1,5 +1,7 @@
 //! How a layer is made.
 
+use std::time::Duration;
+
 use backpressure_core::Gauge;
 use backpressure_core::limit::{CoDel, Limit};
 
@@ -17,6 +19,7 @@ pub struct ShedLayerBuilder {
     gauges: Vec<Gauge>,
     max_streams: Option<usize>,
     policy: Policy,
+    timeout: Option<Duration>,
     shadow: bool,
     waits: bool,
 }
@@ -34,6 +37,7 @@ impl ShedLayerBuilder {
             gauges: Vec::new(),
             max_streams: None,
             policy: Policy::default(),
+            timeout: None,
             shadow: false,
             waits: false,
         }
@@ -74,6 +78,20 @@ impl ShedLayerBuilder {
         Self { policy, ..self }
     }
 
+    /// How long calls may take before a timeout around the layer cuts them, such as tonic's `Server::timeout` or tower's
+    /// `TimeoutLayer`. Default: nobody knows, and a call that is dropped was cancelled.
+    ///
+    /// The layer cuts nothing by itself. A call that is dropped after nine tenths of this time, or of what its
+    /// [patience](super::ShedLayer::patience) or `grpc-timeout` says, was cut: the books say
+    /// [timed out](backpressure_core::DropReason::TimedOut), and it is an overload, for which the limit falls. A call whose caller
+    /// has given it less time than others are answered in is no overload. A call that would wait in the short queue is refused
+    /// if it cannot be answered in time. This costs a look at the clock for each call.
+    ///
+    /// Timeouts inside of the layer need no such hint. See [`is_timeout`](crate::is_timeout) for how their errors are known.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
     /// Decides and counts, but sheds nothing and lets nothing wait: for finding out what a layer would do. Default: no.
     ///
     /// A call that would have been shed takes no slot, so that the others are counted as if it had been. Layers that share
@@ -103,6 +121,6 @@ impl ShedLayerBuilder {
         let mut gauges = self.gauges;
         let gauge = if gauges.len() > 1 { Some(Gauge::worst_of(gauges)) } else { gauges.pop() };
         let watch = Watch::new(gauge, self.policy, limiter.now()());
-        ShedLayer::of(Gate::new(limiter, watch, self.waits, self.shadow))
+        ShedLayer::of(Gate::new(limiter, watch, self.waits, self.shadow).timeout(self.timeout))
     }
 }

@@ -6,12 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use backpressure_core::State;
+use backpressure_core::limit::Outcome;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 pub(super) use super::parked::Parked;
 use super::parked::Unmade;
 use super::respond::Responder;
+use super::timed_out::is_known_timeout;
+use super::until::Until;
 use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
 
@@ -37,7 +40,7 @@ pin_project! {
     where
         S: Service<Req>,
     {
-        Running { #[pin] future: S::Future, permit: Option<Permit> },
+        Running { #[pin] future: S::Future, permit: Until<Permit> },
         Shed { overloaded: Overloaded },
         Parked { parked: Option<Box<Parked<S, Req>>> },
         Done,
@@ -45,7 +48,7 @@ pin_project! {
 }
 
 impl<S: Service<Req>, Req> Stage<S, Req> {
-    pub(super) const fn running(future: S::Future, permit: Option<Permit>) -> Self {
+    pub(super) const fn running(future: S::Future, permit: Until<Permit>) -> Self {
         Self::Running { future, permit }
     }
 
@@ -69,9 +72,11 @@ where
     }
 }
 
+// The bound on the error is here, rather than where it would belong, so that it takes no part in whether the future is `Send`.
 impl<S, Req, R> Future for ShedFuture<S, Req, R>
 where
     S: Service<Req>,
+    S::Error: 'static,
     R: Responder<Req, S::Response, S::Error>,
 {
     type Output = Result<R::Response, R::Error>;
@@ -86,6 +91,7 @@ where
                     None => continue,
                 }
             };
+            let permit = &mut permit.held;
             if let Some(permit) = permit {
                 permit.began();
             }
@@ -94,7 +100,7 @@ where
             std::mem::forget(unless_it_panics);
             let Poll::Ready(result) = polled else { return Poll::Pending };
             let Some(call) = this.call.take() else { return Poll::Pending };
-            let judged = permit.take().map(|permit| (this.respond.outcome(&result), permit));
+            let judged = permit.take().map(|permit| (outcome(this.respond, &result), permit));
             // In this order: the next call finds what this one has used.
             this.stage.set(Stage::Done);
             let mut state = State::Normal;
@@ -145,6 +151,14 @@ where
             }
             StageProjection::Done => Poll::Pending,
         }
+    }
+}
+
+/// How an answer counts.
+fn outcome<Req, Res, E: 'static, R: Responder<Req, Res, E>>(respond: &R, result: &Result<Res, E>) -> Outcome {
+    match result {
+        Err(error) if !R::JUDGES_TIMEOUTS && is_known_timeout(error) => Outcome::TimedOut,
+        _ => respond.outcome(result),
     }
 }
 

@@ -8,7 +8,7 @@ use backpressure_core::{Relay, State};
 
 use super::counts::{Cells, ShedCounts};
 use super::watch::{Passage, Watch};
-use crate::limiter::{Entry, Limiter, Permit, Reserved, Ticket};
+use crate::limiter::{Deadline, Entry, Limiter, Permit, Reserved, Ticket};
 use crate::overloaded::{Overloaded, ShedReason};
 
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Gate {
     pub(super) limiter: Limiter,
     pub(super) watch: Watch,
     pub(super) counts: Cells,
+    /// How long calls may take before something else cuts them, if that is known.
+    timeout: Option<Duration>,
     /// Whether `poll_ready` waits rather than `call` sheds.
     pub(super) waits: bool,
     shadow: AtomicBool,
@@ -41,10 +43,25 @@ impl Gate {
             limiter,
             watch,
             counts: Cells::default(),
+            timeout: None,
             waits,
             shadow: AtomicBool::new(shadow),
             leaving: AtomicBool::new(false),
         }
+    }
+
+    /// The gate of a layer whose calls are cut after so long.
+    pub(super) fn timeout(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The deadline of a call whose caller waits for so long. The clock is looked at only if there is one.
+    #[inline]
+    pub(super) fn deadline(&self, patience: Option<Duration>) -> Deadline {
+        if self.timeout.is_none() && patience.is_none() {
+            return Deadline::NEVER;
+        }
+        self.limiter.deadline(self.timeout, patience)
     }
 
     #[inline]
@@ -133,6 +150,7 @@ impl Gate {
 
     #[inline]
     fn enter(&self, level: Level, patience: Option<Duration>, reserved: Option<Reserved>) -> Decision {
+        let patience = patience.into_iter().chain(self.timeout).min();
         match self.limiter.enter(level, patience) {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),
             Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, reserved),

@@ -99,7 +99,8 @@ impl<C, R> ShedLayer<C, R> {
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 
-    /// How much time is left to answer a request. Default: nobody knows. It matters to those that wait in the short queue.
+    /// How much time is left to answer a request. Default: nobody knows. It matters to those that wait in the short queue,
+    /// and tells a call that is [cut](super::ShedLayerBuilder::timeout) from one that is cancelled.
     pub fn patience<Req, F: Fn(&Req) -> Option<Duration>>(self, patience: F) -> ShedLayer<ByPatience<C, F>, R> {
         let classify = ByPatience { rest: self.classify, patience };
         ShedLayer { gate: self.gate, classify, respond: self.respond }
@@ -111,7 +112,8 @@ impl<C, R> ShedLayer<C, R> {
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 
-    /// How an answer counts for the limit. Default: an answer is an answer, errors included.
+    /// How an answer counts for the limit. Default: an answer is an answer, errors included, unless the error is known to be
+    /// a [timeout](crate::is_timeout).
     ///
     /// An error that is the caller's own must not be an overload, or bad requests would shrink the limit.
     pub fn outcome<Res, E, F: Fn(&Result<Res, E>) -> Outcome>(self, outcome: F) -> ShedLayer<C, ByOutcome<R, F>> {

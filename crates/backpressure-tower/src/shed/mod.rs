@@ -19,6 +19,8 @@ mod parked;
 mod policy;
 mod respond;
 mod service;
+mod timed_out;
+mod until;
 mod watch;
 
 pub use builder::ShedLayerBuilder;
@@ -31,6 +33,7 @@ pub use layer::ShedLayer;
 pub use policy::{Action, Policy};
 pub use respond::{ByOutcome, Responder, ShedError};
 pub use service::Shed;
+pub use timed_out::is_timeout;
 
 /// Neither knows requests nor changes answers: what a [`ShedLayer`] is made with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

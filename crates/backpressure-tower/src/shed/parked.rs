@@ -9,16 +9,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use super::future::Stage;
+use super::until::Until;
 use crate::limiter::{Permit, Reserved, Ticket};
 use crate::overloaded::Overloaded;
 
 /// A call that waits in the short queue, or for the service to be ready, with the service that will be called.
 pub(super) struct Parked<S, Req> {
-    /// `None` once it has a slot, or if it needs none.
-    ticket: Option<Ticket>,
+    /// Holds none once there is a slot, or if the call needs none.
+    ticket: Until<Ticket>,
     reserved: Option<Reserved>,
     alarm: Option<Pin<Box<Sleep>>>,
-    permit: Option<Permit>,
+    permit: Until<Permit>,
     is_ready: bool,
     service: S,
     request: Req,
@@ -34,18 +35,20 @@ pub(super) enum Unmade<E> {
 impl<S, Req> Parked<S, Req> {
     /// A call that waits in the queue.
     pub(super) const fn queued(
-        ticket: Ticket,
+        ticket: Until<Ticket>,
         reserved: Option<Reserved>,
         is_ready: bool,
         service: S,
         request: Req,
     ) -> Self {
-        Self { ticket: Some(ticket), reserved, alarm: None, permit: None, is_ready, service, request }
+        let permit = Until::new(None, ticket.deadline);
+        Self { ticket, reserved, alarm: None, permit, is_ready, service, request }
     }
 
     /// A call whose service was not asked whether it is ready.
-    pub(super) const fn unready(permit: Option<Permit>, service: S, request: Req) -> Self {
-        Self { ticket: None, reserved: None, alarm: None, permit, is_ready: false, service, request }
+    pub(super) const fn unready(permit: Until<Permit>, service: S, request: Req) -> Self {
+        let ticket = Until::new(None, permit.deadline);
+        Self { ticket, reserved: None, alarm: None, permit, is_ready: false, service, request }
     }
 
     /// Ready once the call can be made, or it is clear that it will not be.
@@ -53,10 +56,10 @@ impl<S, Req> Parked<S, Req> {
     where
         S: Service<Req>,
     {
-        if let Some(ticket) = &mut self.ticket {
+        if let Some(ticket) = &mut self.ticket.held {
             let admitted = ready!(poll_admitted(ticket, &mut self.alarm, cx));
-            self.ticket = None;
-            self.permit = Some(admitted.map_err(Unmade::Shed)?.reserved(self.reserved.take()));
+            self.ticket.held = None;
+            self.permit.held = Some(admitted.map_err(Unmade::Shed)?.reserved(self.reserved.take()));
         }
         if !self.is_ready {
             ready!(self.service.poll_ready(cx)).map_err(Unmade::Failed)?;

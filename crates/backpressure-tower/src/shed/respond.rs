@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use backpressure_core::State;
 use backpressure_core::limit::Outcome;
@@ -25,8 +26,19 @@ pub trait Responder<Req, Res, E> {
     /// Whether an answer may hold the slot beyond the end of the inner future.
     const HOLDS: bool;
 
+    /// Whether [`outcome`](Self::outcome) decides about timeouts, too. Default: no, an error that is known to be a
+    /// [timeout](crate::is_timeout) is [`TimedOut`](Outcome::TimedOut) without asking it.
+    const JUDGES_TIMEOUTS: bool = false;
+
     /// Keeps what the answer will need. Called once for each request.
     fn begin(&self, request: &Req) -> Self::Call;
+
+    /// How long the request says that its caller waits. Default: it does not say. What a classifier knows goes before it.
+    #[inline]
+    fn patience(&self, request: &Req) -> Option<Duration> {
+        let _ = request;
+        None
+    }
 
     /// How this answer counts for the limit.
     fn outcome(&self, result: &Result<Res, E>) -> Outcome;
@@ -59,8 +71,8 @@ pub trait Responder<Req, Res, E> {
 }
 
 /// Answers and errors as they come. A call that is shed is a [`ShedError::Overloaded`]; the slot is free when the inner
-/// future is done. Every answer, error or not, is a success to the limit, unless
-/// [`ShedLayer::outcome`](super::ShedLayer::outcome) says otherwise.
+/// future is done. Every answer, error or not, is a success to the limit, but for an error that is known to be a
+/// [timeout](crate::is_timeout), unless [`ShedLayer::outcome`](super::ShedLayer::outcome) says otherwise.
 impl<Req, Res, E> Responder<Req, Res, E> for Plain {
     type Call = ();
     type Response = Res;
@@ -108,9 +120,15 @@ where
     type Error = R::Error;
 
     const HOLDS: bool = R::HOLDS;
+    const JUDGES_TIMEOUTS: bool = true;
 
     fn begin(&self, request: &Req) -> R::Call {
         self.rest.begin(request)
+    }
+
+    #[inline]
+    fn patience(&self, request: &Req) -> Option<Duration> {
+        self.rest.patience(request)
     }
 
     fn outcome(&self, result: &Result<Res, E>) -> Outcome {

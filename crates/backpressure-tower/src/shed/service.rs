@@ -13,8 +13,9 @@ use super::classify::{Class, Classify};
 use super::future::{Parked, ShedFuture, Stage};
 use super::gate::{Decision, Gate};
 use super::respond::Responder;
+use super::until::Until;
 use super::{Plain, ShedHandle};
-use crate::limiter::{Entry, Listener, Permit, Ticket};
+use crate::limiter::{Deadline, Entry, Listener, Permit, Ticket};
 
 /// A service under a [`ShedLayer`](super::ShedLayer).
 ///
@@ -160,6 +161,7 @@ impl<S: Clone, C, R> Shed<S, C, R> {
 impl<S, C, R, Req> Service<Req> for Shed<S, C, R>
 where
     S: Service<Req> + Clone,
+    S::Error: 'static,
     C: Classify<Req>,
     R: Responder<Req, S::Response, S::Error> + Clone,
 {
@@ -183,22 +185,33 @@ where
     #[inline]
     fn call(&mut self, request: Req) -> ShedFuture<S, Req, R> {
         let call = self.respond.begin(&request);
+        let mut deadline = Deadline::NEVER;
         let decision = match self.classify.classify(&request) {
             Class::Bypass => self.go_by(),
-            Class::Call { level, patience } => match self.slot.take() {
-                Some(mut permit) => {
-                    permit.restart();
-                    Decision::Go(Some(permit))
+            Class::Call { level, patience } => {
+                let patience = patience.or_else(|| self.respond.patience(&request));
+                deadline = self.gate.deadline(patience);
+                match self.slot.take() {
+                    Some(mut permit) => {
+                        permit.restart();
+                        Decision::Go(Some(permit))
+                    }
+                    None => self.gate.decide(level, patience),
                 }
-                None => self.gate.decide(level, patience),
-            },
+            }
         };
         let stage = match decision {
-            Decision::Go(permit) if !self.is_unasked => Stage::running(self.inner.call(request), permit),
-            Decision::Go(permit) => Stage::parked(Parked::unready(permit, self.take_inner(), request)),
+            Decision::Go(permit) if !self.is_unasked => {
+                // In this order: a call that panics frees its slot.
+                let permit = Until::new(permit, deadline);
+                Stage::running(self.inner.call(request), permit)
+            }
+            Decision::Go(permit) => {
+                Stage::parked(Parked::unready(Until::new(permit, deadline), self.take_inner(), request))
+            }
             Decision::Shed(overloaded) => Stage::shed(overloaded),
             Decision::Wait(ticket, reserved) => {
-                let is_ready = !self.is_unasked;
+                let (ticket, is_ready) = (Until::new(Some(ticket), deadline), !self.is_unasked);
                 Stage::parked(Parked::queued(ticket, reserved, is_ready, self.take_inner(), request))
             }
         };

@@ -12,4 +12,5 @@ mod play;
 mod releases;
 mod shutdown;
 mod streams;
+mod timeouts;
 mod types;

@@ -58,7 +58,7 @@ async fn answers_that_are_the_callers_fault_leave_the_limit_where_it_was() {
 
 #[tokio::test]
 async fn answers_that_speak_of_overload_shrink_it() {
-    for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT] {
+    for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT, StatusCode::REQUEST_TIMEOUT] {
         let (before, after) = limit_after(status, 500).await;
         assert!(after < before / 2, "{status}: {before} → {after}");
     }

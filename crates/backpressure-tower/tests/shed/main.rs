@@ -6,6 +6,7 @@ mod learning;
 mod model;
 mod slots;
 mod states;
+mod timeouts;
 mod turns;
 mod types;
 mod waiting;

@@ -37,11 +37,11 @@ impl<C> ShedLayer<C, Plain> {
     /// * A request occupies its slot to the end of the response's [body](HeldBody). Server streaming gives the slot back as soon
     ///   as it is seen to be that, and is one of the [`max_streams`](crate::ShedLayerBuilder::max_streams) to its last message.
     /// * For an adaptive limit `UNAVAILABLE`, `DEADLINE_EXCEEDED`, and `RESOURCE_EXHAUSTED` with a pushback are signs of
-    ///   overload. Without one `RESOURCE_EXHAUSTED` is a caller's own quota, an answer like any. Only statuses in the
+    ///   overload, and so are errors that are [known](crate::is_timeout) to be timeouts and calls that are dropped when their
+    ///   `grpc-timeout`, or the [`timeout`](crate::ShedLayerBuilder::timeout), is over. Without a pushback `RESOURCE_EXHAUSTED` is a caller's own quota, an answer like any. Only statuses in the
     ///   head are seen, which is where those of failed unary calls are.
     ///
-    /// To have waiting requests shed that cannot meet their `grpc-timeout`, classify by
-    /// [`RequestHeaders`](crate::RequestHeaders). With the feature `tonic` a service that is wrapped keeps its `NamedService`.
+    /// A request that waits is shed as soon as it cannot meet its `grpc-timeout`. With the feature `tonic` a service that is wrapped keeps its `NamedService`.
     ///
     /// ```
     /// use backpressure_tower::{RequestHeaders, ShedLayer};
@@ -66,6 +66,10 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Grpc {
     const HOLDS: bool = true;
 
     fn begin(&self, _: &Request<A>) {}
+
+    fn patience(&self, request: &Request<A>) -> Option<Duration> {
+        timeout(request.headers())
+    }
 
     fn failed(&self, error: E) -> E {
         error
@@ -132,8 +136,10 @@ fn state(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
 /// What a status in the head says about load.
 fn outcome(code: &HeaderValue, headers: &HeaderMap) -> Outcome {
     match code.as_bytes() {
-        // UNAVAILABLE, DEADLINE_EXCEEDED
-        b"14" | b"4" => Outcome::Overload,
+        // UNAVAILABLE
+        b"14" => Outcome::Overload,
+        // DEADLINE_EXCEEDED
+        b"4" => Outcome::TimedOut,
         // RESOURCE_EXHAUSTED
         b"8" if headers.contains_key(PUSHBACK) => Outcome::Overload,
         // CANCELLED, UNKNOWN, INTERNAL, DATA_LOSS
@@ -193,7 +199,7 @@ mod tests {
         let codes = |codes: &[Code]| codes.iter().map(|code| outcome_of(Status::new(*code, ""))).collect::<Vec<_>>();
         let answers = [Code::NotFound, Code::InvalidArgument, Code::PermissionDenied, Code::ResourceExhausted];
         assert_eq!(codes(&answers), [Outcome::Success; 4]);
-        assert_eq!(codes(&[Code::Unavailable, Code::DeadlineExceeded]), [Outcome::Overload; 2]);
+        assert_eq!(codes(&[Code::Unavailable, Code::DeadlineExceeded]), [Outcome::Overload, Outcome::TimedOut]);
         assert_eq!(codes(&[Code::Internal, Code::Unknown, Code::Cancelled]), [Outcome::Ignored; 3]);
         let mut shed = Status::resource_exhausted("");
         shed.metadata_mut().insert(PUSHBACK, "100".parse().unwrap());
