@@ -28,6 +28,7 @@ mod notes;
 mod permit;
 mod pressure;
 mod queue;
+mod ready;
 mod refusals;
 mod seats;
 mod shared;
@@ -49,6 +50,7 @@ pub use builder::LimiterBuilder;
 pub(crate) use cut::{Deadline, Hold};
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
+pub(crate) use ready::Readiness;
 pub use streams::OpenStream;
 pub use ticket::{Entry, Ticket};
 

@@ -60,6 +60,9 @@ const fn units(nanos: u64) -> u64 {
 }
 
 impl Notes {
+    /// Of a permit without a slot: no call is answered before it has ended.
+    pub(super) const DISOWNED: Self = Self(SENDING);
+
     /// The call is timed from here on, `nanos` after the limiter was made.
     pub(super) const fn start(&mut self, nanos: u64) {
         self.0 = self.0 & !STARTED | units(nanos);

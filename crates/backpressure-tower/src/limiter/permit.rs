@@ -150,6 +150,11 @@ impl Permit {
         self.notes.end(fate);
     }
 
+    /// The slot was taken back: there is nothing to give.
+    pub(super) fn disown(mut self) {
+        self.notes = Notes::DISOWNED;
+    }
+
     pub(super) fn limiter(&self) -> &Shared {
         &self.limiter
     }
@@ -160,6 +165,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let fate = match self.notes.fate() {
             Some(fate) => fate,
+            None if self.notes.is_sending() => return,
             None if std::thread::panicking() => Fate::Panicked,
             None => Fate::Cancelled,
         };

@@ -17,6 +17,7 @@ use super::notes::Timing;
 use super::permit::Permit;
 use super::pressure::Pressure;
 use super::queue::Queue;
+use super::ready::Ready;
 use super::refusals::{Refusals, nanos};
 use super::seats::Seats;
 use super::streams::Streams;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(super) queue: Mutex<Queue>,
     pub(super) seats: Seats,
     pub(super) streams: Streams,
+    pub(super) ready: Ready,
     pub(super) idle: Bell,
 }
 
@@ -81,6 +83,7 @@ impl Shared {
             queue: Mutex::new(Queue::new(rule)),
             seats: Seats::new(),
             streams: Streams::new(),
+            ready: Ready::new(),
             idle: Bell::new(),
         }
     }

@@ -78,6 +78,10 @@ impl Shared {
         let key = queue.join(now, level, patience, waker, &self.seats);
         self.signal.queued();
         self.count_waiting(&queue);
+        drop(queue);
+        if matches!(patience, Patience::Endless) {
+            self.watch_the_ready();
+        }
         Ok(Entry::Queued(Ticket::new(Arc::clone(self), key)))
     }
 

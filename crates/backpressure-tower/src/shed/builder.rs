@@ -104,6 +104,12 @@ impl ShedLayerBuilder {
     /// watched is `Blocked`, and wakes on the edge; a service that is ready has its slot. Nothing is shed, unless the
     /// layer drains. Default: no, for a server that lets its callers wait has a queue without a bound.
     ///
+    /// A readiness that is not used goes back: after a second, or two at most, a service that is ready and was not called loses
+    /// its slot to those that wait. If it is called then, the call itself waits for a slot, first come, first served; and from
+    /// then on that service is ready when there is a slot, and takes it only when it is called. So nothing is stuck where
+    /// several services of one limit are polled and one is called, as `Steer` and `Balance` of tower do. It takes a tokio
+    /// runtime with a timer; without one, a service that is ready keeps its slot.
+    ///
     /// Priorities and deadlines, which belong to requests, mean nothing where there is no request yet.
     pub fn wait(self) -> Self {
         Self { waits: true, ..self }

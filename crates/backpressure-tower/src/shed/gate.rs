@@ -39,6 +39,9 @@ impl Gate {
         if shadow {
             limiter.spare_streams(true);
         }
+        if waits {
+            limiter.hold_for_services();
+        }
         Self {
             limiter,
             watch,
@@ -154,6 +157,15 @@ impl Gate {
         match self.limiter.enter(level, patience) {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),
             Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, reserved),
+            Err(overloaded) => Decision::Shed(overloaded),
+        }
+    }
+
+    /// A call of a service that was ready takes a slot, or waits for one as long as it takes.
+    pub(super) fn wait(&self) -> Decision {
+        match self.limiter.wait(Level::default()) {
+            Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit)),
+            Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, None),
             Err(overloaded) => Decision::Shed(overloaded),
         }
     }

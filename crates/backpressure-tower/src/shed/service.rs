@@ -15,7 +15,7 @@ use super::gate::{Decision, Gate};
 use super::respond::Responder;
 use super::until::Until;
 use super::{Plain, ShedHandle};
-use crate::limiter::{Deadline, Entry, Listener, Permit, Ticket};
+use crate::limiter::{Deadline, Entry, Listener, Permit, Readiness, Ticket};
 
 /// A service under a [`ShedLayer`](super::ShedLayer).
 ///
@@ -24,16 +24,22 @@ use crate::limiter::{Deadline, Entry, Listener, Permit, Ticket};
 /// shed, the inner service is not even asked, so that nobody waits in front of a part that is full; the few calls that
 /// pass all the same wait until it is ready.
 ///
-/// Where calls [wait](super::ShedLayerBuilder::wait) it is pending until there is a slot, too; a service that is dropped
-/// ready gives the slot back, and a clone has none.
+/// Where calls [wait](super::ShedLayerBuilder::wait) it is pending until there is a slot, too. A service that is dropped
+/// ready gives the slot back, and so does one that is not called for a second or two while others wait. A clone has none.
 pub struct Shed<S, C = Plain, R = Plain> {
     pub(crate) inner: S,
     gate: Arc<Gate>,
     classify: C,
     respond: R,
     /// What it has waited for, if calls wait.
-    slot: Option<Permit>,
+    slot: Option<Readiness>,
     turn: Turn,
+    /// Its number among those that hold slots; 0 before it has one.
+    holder: u64,
+    /// Whether a slot that it did not use was taken back: it takes its slots at the call now.
+    hoards: bool,
+    /// Whether it is ready without a slot.
+    is_unheld: bool,
     /// Whether the inner service was passed over when this one was asked whether it is ready.
     is_unasked: bool,
 }
@@ -51,7 +57,18 @@ enum Turn {
 
 impl<S, C, R> Shed<S, C, R> {
     pub(super) const fn new(inner: S, gate: Arc<Gate>, classify: C, respond: R) -> Self {
-        Self { inner, gate, classify, respond, slot: None, turn: Turn::Nothing, is_unasked: false }
+        Self {
+            inner,
+            gate,
+            classify,
+            respond,
+            slot: None,
+            turn: Turn::Nothing,
+            holder: 0,
+            hoards: false,
+            is_unheld: false,
+            is_unasked: false,
+        }
     }
 
     /// A handle on what this service shares with all others of its layer.
@@ -77,14 +94,30 @@ impl<S, C, R> Shed<S, C, R> {
     /// Ready once the service has a slot, or needs none.
     #[inline(never)]
     fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_first = self.slot.is_none() && matches!(self.turn, Turn::Nothing);
+        let is_first = self.slot.is_none() && matches!(self.turn, Turn::Nothing) && !self.hoards;
         if is_first && self.gate.watch.is_idle() && !self.gate.is_shadow() {
-            self.slot = self.gate.limiter.admit_plainly();
-            if self.slot.is_some() {
+            if let Some(permit) = self.gate.limiter.admit_plainly() {
+                self.hold(permit);
                 return Poll::Ready(());
             }
         }
         self.poll_turn(cx)
+    }
+
+    /// Keeps the slot for the next call; one that hoards only had to wait until there is one.
+    fn hold(&mut self, permit: Permit) {
+        self.is_unheld = self.hoards;
+        if self.hoards {
+            return;
+        }
+        if self.holder == 0 {
+            self.holder = self.gate.limiter.holder();
+        }
+        self.slot = Some(Readiness::new(permit, self.holder));
+    }
+
+    fn let_go(&mut self) {
+        (self.slot, self.turn, self.is_unheld) = (None, Turn::Nothing, false);
     }
 
     /// Waits until nothing that is watched holds calls back, and then for a slot.
@@ -92,11 +125,11 @@ impl<S, C, R> Shed<S, C, R> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.gate.is_shadow() || self.gate.limiter.state() == State::Draining {
-                (self.slot, self.turn) = (None, Turn::Nothing);
+                self.let_go();
                 return Poll::Ready(());
             }
             if self.gate.watch.holds_back() {
-                self.slot = None;
+                (self.slot, self.is_unheld) = (None, false);
                 if self.poll_held(cx).is_ready() {
                     continue;
                 }
@@ -104,18 +137,26 @@ impl<S, C, R> Shed<S, C, R> {
                     return Poll::Pending;
                 }
             }
-            if self.slot.is_some() {
+            if self.slot.take_if(|slot| !slot.is_held()).is_some() {
+                self.hoards = true;
+            }
+            if self.slot.is_some() || self.is_unheld {
                 return Poll::Ready(());
             }
             if let Turn::Queued(ticket) = &mut self.turn {
-                self.slot = ready!(ticket.poll_admitted(cx)).ok();
+                let admitted = ready!(ticket.poll_admitted(cx));
                 self.turn = Turn::Nothing;
+                admitted.into_iter().for_each(|permit| self.hold(permit));
                 continue;
+            }
+            if self.hoards && self.gate.limiter.has_room() {
+                self.is_unheld = true;
+                return Poll::Ready(());
             }
             self.turn = match self.gate.limiter.wait_by(cx) {
                 Ok(Entry::Queued(ticket)) => Turn::Queued(ticket),
                 Ok(Entry::Admitted(permit)) => {
-                    self.slot = Some(permit);
+                    self.hold(permit);
                     Turn::Nothing
                 }
                 Err(_) => Turn::Nothing,
@@ -142,10 +183,25 @@ impl<S, C, R> Shed<S, C, R> {
         Poll::Pending
     }
 
+    /// The call has the slot that the service waited for. If that was taken back, it waits for another one.
+    #[inline]
+    fn claim(&mut self, slot: Readiness) -> Decision {
+        match slot.claim() {
+            Some(mut permit) => {
+                permit.restart();
+                Decision::Go(Some(permit))
+            }
+            None => {
+                self.hoards = true;
+                self.gate.wait()
+            }
+        }
+    }
+
     /// A call that goes by needs no slot. If it waited for one, others need not wait for that.
     #[inline(never)]
     fn go_by(&mut self) -> Decision {
-        (self.slot, self.turn) = (None, Turn::Nothing);
+        self.let_go();
         self.gate.go_by()
     }
 }
@@ -192,10 +248,8 @@ where
                 let patience = patience.or_else(|| self.respond.patience(&request));
                 deadline = self.gate.deadline(patience);
                 match self.slot.take() {
-                    Some(mut permit) => {
-                        permit.restart();
-                        Decision::Go(Some(permit))
-                    }
+                    Some(slot) => self.claim(slot),
+                    None if std::mem::take(&mut self.is_unheld) => self.gate.wait(),
                     None => self.gate.decide(level, patience),
                 }
             }

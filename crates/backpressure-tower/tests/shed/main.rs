@@ -1,6 +1,7 @@
 //! The laws of shedding, by hand-driven polls.
 
 mod draining;
+mod idle;
 mod kit;
 mod learning;
 mod model;

@@ -1,0 +1,186 @@
+//! Services that wait, are ready, and are not called.
+
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use backpressure_core::DropReason;
+use backpressure_core::limit::{Fixed, Limit, Window};
+use backpressure_tower::{Limiter, Shed, ShedHandle, ShedLayer};
+use tokio::time::{Instant, advance, sleep};
+use tower::steer::Steer;
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::kit::{Desk, Task, is_ready, is_ready_by, poll, poll_by};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn waiting(limit: usize) -> ShedLayer {
+    ShedLayer::builder().limiter(Limiter::fixed(limit).unwrap()).wait().build()
+}
+
+/// Two services of one slot, and what is behind them.
+fn two() -> (Shed<Desk>, Shed<Desk>, Desk, ShedHandle) {
+    let (layer, desk) = (waiting(1), Desk::new());
+    let service = layer.layer(desk.view());
+    (service.clone(), service, desk, layer.handle())
+}
+
+#[tokio::test(start_paused = true)]
+async fn t4_services_of_one_limit_under_steer_are_not_stuck_and_soon_are_not_slow() {
+    for limit in 1..=4 {
+        let layer = waiting(limit);
+        let service = layer.layer(service_fn(async |n: u32| {
+            sleep(MS).await; // tidy: paused clock
+            Ok::<_, io::Error>(n)
+        }));
+        let pick = |n: &u32, _: &[_]| *n as usize % 3;
+        let mut steer = Steer::new((0..3).map(|_| service.clone()), pick);
+        for n in 0..10 {
+            assert_eq!(steer.ready().await.unwrap().call(n).await.unwrap(), n);
+        }
+        let start = Instant::now();
+        for n in 0..100 {
+            assert_eq!(steer.ready().await.unwrap().call(n).await.unwrap(), n);
+        }
+        assert!(start.elapsed() < 200 * MS, "100 calls of a millisecond took {:?}", start.elapsed());
+        let counts = layer.handle().gauge().snapshot().counts;
+        assert!(counts.balances() && counts.delivered == 110, "{counts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t4_others_are_served_although_a_service_that_is_ready_is_never_called() {
+    let layer = waiting(2);
+    let mut never = layer.layer(Desk::new());
+    assert!(is_ready(&mut never));
+    let quick = service_fn(async |n: u32| {
+        sleep(MS).await; // tidy: paused clock
+        Ok::<_, io::Error>(n)
+    });
+    let service = layer.layer(quick);
+    let start = Instant::now();
+    let calls = (0..4000).map(|n| tokio::spawn(service.clone().oneshot(n)));
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert!(start.elapsed() < 3000 * MS, "both slots were used in the end: {:?}", start.elapsed());
+    assert_eq!((layer.handle().limiter().in_flight(), layer.handle().limiter().waiting()), (0, 0));
+    drop(never);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d4_a_service_that_is_ready_keeps_its_slot_for_a_second_and_w2_whoever_waits_is_woken_then() {
+    let (mut first, mut second, _, handle) = two();
+    let task = Task::new();
+    assert!(is_ready(&mut first) && !is_ready_by(&task, &mut second));
+    advance(999 * MS).await;
+    assert!((task.wakes(), is_ready(&mut first)) == (0, true) && !is_ready_by(&task, &mut second));
+    advance(2 * MS).await;
+    assert_eq!(task.wakes(), 1);
+    assert!(is_ready_by(&task, &mut second) && !is_ready(&mut first));
+    assert_eq!(handle.limiter().in_flight(), 1);
+    let counts = handle.gauge().snapshot().counts;
+    assert!(counts.balances() && counts.lost(DropReason::Cancelled) == 1, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d4_a_slot_is_kept_for_as_long_as_nobody_waits() {
+    let (mut first, second, desk, _) = two();
+    assert!(is_ready(&mut first));
+    advance(3_600_000 * MS).await;
+    let mut response = Box::pin(first.call(1));
+    assert!(poll(response.as_mut()).is_pending());
+    assert_eq!(desk.made(), 1);
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d4_s4_a_call_whose_slot_went_back_waits_for_another_and_is_made() {
+    let (mut first, mut second, desk, handle) = two();
+    assert!(is_ready(&mut first) && !is_ready(&mut second));
+    advance(1001 * MS).await;
+    assert!(is_ready(&mut second));
+    let (task, mut late) = (Task::new(), Box::pin(first.call(1)));
+    assert!(poll_by(&task, late.as_mut()).is_pending());
+    let mut early = Box::pin(second.call(2));
+    assert!(poll(early.as_mut()).is_pending());
+    assert_eq!((desk.made(), handle.limiter().in_flight()), (1, 1));
+    desk.answer(Ok(2));
+    assert!(matches!(poll(early.as_mut()), Poll::Ready(Ok(2))));
+    assert_eq!(task.wakes(), 1);
+    assert!(poll_by(&task, late.as_mut()).is_pending());
+    assert_eq!((desk.made(), handle.limiter().in_flight()), (2, 1));
+    desk.answer(Ok(1));
+    assert!(matches!(poll(late.as_mut()), Poll::Ready(Ok(1))));
+    assert_eq!(handle.limiter().in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_slot_went_back_is_still_not_ready_while_there_is_none() {
+    let (mut first, mut second, desk, handle) = two();
+    assert!(is_ready(&mut first) && !is_ready(&mut second));
+    advance(1001 * MS).await;
+    assert!(is_ready(&mut second));
+    let mut call = Box::pin(second.call(2));
+    let task = Task::new();
+    assert!(poll(call.as_mut()).is_pending() && !is_ready_by(&task, &mut first));
+    desk.answer(Ok(2));
+    assert!(poll(call.as_mut()).is_ready());
+    assert_eq!(task.wakes(), 1);
+    assert!(is_ready(&mut first));
+    assert_eq!(handle.limiter().in_flight(), 0, "it takes its slot at the call");
+    let mut call = Box::pin(first.call(1));
+    assert!(poll(call.as_mut()).is_pending());
+    assert_eq!((handle.limiter().in_flight(), desk.made()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn w3_b5_the_alarm_of_those_that_have_left_wakes_nobody() {
+    let (mut first, mut second, _, handle) = two();
+    let task = Task::new();
+    assert!(is_ready_by(&task, &mut first) && !is_ready_by(&task, &mut second));
+    drop(second);
+    advance(10_000 * MS).await;
+    assert_eq!(task.wakes(), 0);
+    assert!(is_ready(&mut first));
+    assert_eq!(handle.limiter().in_flight(), 1);
+}
+
+/// A limit that somebody else holds on to.
+#[derive(Debug)]
+struct Held(Fixed, #[expect(dead_code, reason = "owned only to be dropped")] Arc<()>);
+
+impl Limit for Held {
+    fn limit(&self) -> usize {
+        self.0.limit()
+    }
+
+    fn update(&mut self, window: &Window) -> usize {
+        self.0.update(window)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t6_an_alarm_keeps_nothing_alive() {
+    let ours = Arc::new(());
+    let limiter = Limiter::builder().limit(Held(Fixed::new(1).unwrap(), Arc::clone(&ours))).build();
+    let layer = ShedLayer::builder().limiter(limiter).wait().build();
+    let (mut first, mut second) = (layer.layer(Desk::new()), layer.layer(Desk::new()));
+    assert!(is_ready(&mut first) && !is_ready(&mut second));
+    drop((first, second, layer));
+    assert_eq!(Arc::strong_count(&ours), 1);
+    advance(10_000 * MS).await;
+}
+
+#[test]
+fn where_there_is_no_timer_a_service_that_is_ready_keeps_its_slot() {
+    let (mut first, mut second, _, _) = two();
+    assert!(is_ready(&mut first) && !is_ready(&mut second), "no runtime at all");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        assert!(!is_ready(&mut second.clone()), "one without a timer");
+    });
+    assert!(is_ready(&mut first));
+}
