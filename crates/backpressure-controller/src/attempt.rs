@@ -1,21 +1,25 @@
 //! One batch on its way through tries, retries and bisection.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
 
+use crate::careful::{Careful, guarded};
+
 /// The waits before each retry of a batch, from the beginning.
 pub(crate) type Delays = Arc<dyn Fn() -> Box<dyn Iterator<Item = Duration> + Send> + Send + Sync>;
 
+/// The waits that are left.
+type DelaysLeft = Careful<Option<Box<dyn Iterator<Item = Duration> + Send>>>;
+
 /// How a batch is copied.
-pub(crate) type Copy<T> = fn(&[T]) -> Vec<T>;
+pub(crate) type Copy<T> = fn(&[T]) -> Option<Careful<Vec<T>>>;
 
 /// What is done about failures.
 pub(crate) struct Policy<T> {
-    pub(crate) delays: Option<Delays>,
+    pub(crate) delays: Careful<Option<Delays>>,
     pub(crate) bisect: bool,
     /// How a batch is copied before it is flushed, if copies are kept.
     pub(crate) copy: Option<Copy<T>>,
@@ -27,9 +31,9 @@ pub(crate) struct Attempt<T> {
     pub(crate) batch: u64,
     /// How many items of that batch stood before them.
     pub(crate) offset: usize,
-    pub(crate) items: Vec<T>,
+    pub(crate) items: Careful<Vec<T>>,
     pub(crate) reason: FlushReason,
-    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+    delays: DelaysLeft,
 }
 
 /// An attempt that was handed to the flush target.
@@ -39,8 +43,8 @@ pub(crate) struct Flight<T> {
     pub(crate) count: usize,
     pub(crate) reason: FlushReason,
     pub(crate) started: Instant,
-    pub(crate) copy: Option<Vec<T>>,
-    delays: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+    pub(crate) copy: Option<Careful<Vec<T>>>,
+    delays: DelaysLeft,
 }
 
 /// What happens to items that failed.
@@ -50,28 +54,28 @@ pub(crate) enum Verdict<T> {
     /// They are flushed again at once, in two halves.
     Halves(Attempt<T>, Attempt<T>),
     /// They have failed for good.
-    Final(Vec<T>),
+    Final(Careful<Vec<T>>),
 }
 
 impl<T> Policy<T> {
-    pub(crate) const NONE: Self = Self { delays: None, bisect: false, copy: None };
+    pub(crate) const NONE: Self = Self { delays: Careful::new(None), bisect: false, copy: None };
 
     pub(crate) fn attempt(&self, batch: u64, items: Vec<T>, reason: FlushReason) -> Attempt<T> {
-        let delays = self.delays.as_ref().and_then(|delays| guarded(|| delays()));
-        Attempt { batch, offset: 0, items, reason, delays }
+        let delays = Careful::new(self.delays.as_ref().and_then(|delays| guarded(|| delays())));
+        Attempt { batch, offset: 0, items: Careful::new(items), reason, delays }
     }
 
     /// Splits an attempt into what is sent and what is remembered of it.
-    pub(crate) fn depart(&self, attempt: Attempt<T>, started: Instant) -> (Vec<T>, Flight<T>) {
+    pub(crate) fn depart(&self, attempt: Attempt<T>, started: Instant) -> (Careful<Vec<T>>, Flight<T>) {
         let Attempt { batch, offset, items, reason, delays } = attempt;
-        let copy = self.copy.and_then(|copy| guarded(|| copy(&items)));
+        let copy = self.copy.and_then(|copy| copy(&items));
         let flight = Flight { batch, offset, count: items.len(), reason, started, copy, delays };
         (items, flight)
     }
 
     /// What becomes of `items` of a flight that failed; `whole` if the flush failed as a whole, so that one item of many
     /// may be the cause.
-    pub(crate) fn judge(&self, items: Vec<T>, whole: bool, flight: Flight<T>) -> Verdict<T> {
+    pub(crate) fn judge(&self, items: Careful<Vec<T>>, whole: bool, flight: Flight<T>) -> Verdict<T> {
         let Flight { batch, offset, reason, mut delays, .. } = flight;
         if items.is_empty() {
             return Verdict::Final(items);
@@ -82,17 +86,12 @@ impl<T> Policy<T> {
         if whole && self.bisect && items.len() > 1 {
             let mut left = items;
             let middle = left.len() / 2;
-            let right = left.split_off(middle);
-            let half = |offset, items| Attempt { batch, offset, items, reason, delays: None };
+            let right = Careful::new(left.split_off(middle));
+            let half = |offset, items| Attempt { batch, offset, items, reason, delays: Careful::default() };
             return Verdict::Halves(half(offset, left), half(offset + middle, right));
         }
         Verdict::Final(items)
     }
-}
-
-/// Calls into the user's code; nothing if it panics.
-pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 impl<T> fmt::Debug for Policy<T> {
@@ -108,17 +107,18 @@ impl<T> fmt::Debug for Policy<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::careful::copied;
 
     const MS: Duration = Duration::from_millis(1);
 
     fn policy(delays: Vec<Duration>, bisect: bool) -> Policy<u32> {
         let delays: Delays = Arc::new(move || Box::new(delays.clone().into_iter()));
-        Policy { delays: Some(delays), bisect, copy: Some(<[u32]>::to_vec) }
+        Policy { delays: Careful::new(Some(delays)), bisect, copy: Some(copied) }
     }
 
     fn fail(policy: &Policy<u32>, attempt: Attempt<u32>) -> Verdict<u32> {
         let (_, flight) = policy.depart(attempt, Instant::now());
-        let items = flight.copy.clone().expect("copies are kept");
+        let items = flight.copy.as_deref().and_then(|items| copied(items)).expect("copies are kept");
         policy.judge(items, true, flight)
     }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((delay, attempt.batch), (MS, 7));
         let Verdict::Again(delay, attempt) = fail(&policy, attempt) else { panic!("a second retry") };
         assert_eq!(delay, 2 * MS);
-        assert!(matches!(fail(&policy, attempt), Verdict::Final(items) if items == [1, 2]));
+        assert!(matches!(fail(&policy, attempt), Verdict::Final(items) if *items == [1, 2]));
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
                 }
                 match fail(&policy, attempt) {
                     Verdict::Halves(left, right) => pending.extend([left, right]),
-                    Verdict::Final(items) => failed.extend(items),
+                    Verdict::Final(items) => failed.extend(items.release()),
                     Verdict::Again(..) => panic!("no retries are left"),
                 }
             }
@@ -160,6 +160,8 @@ mod tests {
     fn items_that_failed_one_by_one_are_not_bisected() {
         let policy = policy(vec![], true);
         let (_, flight) = policy.depart(policy.attempt(0, vec![1, 2, 3], FlushReason::Full), Instant::now());
-        assert!(matches!(policy.judge(vec![2, 3], false, flight), Verdict::Final(items) if items == [2, 3]));
+        assert!(
+            matches!(policy.judge(Careful::new(vec![2, 3]), false, flight), Verdict::Final(items) if *items == [2, 3])
+        );
     }
 }

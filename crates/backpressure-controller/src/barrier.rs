@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
+use crate::careful::guarded;
+
 /// How many waiters are kept before the first look at who has left.
 const FIRST_SWEEP: usize = 32;
 
@@ -68,7 +70,7 @@ impl Barriers {
         let is_settled = |batch| oldest_batch.is_none_or(|oldest| oldest >= batch);
         while let Some(waiter) = pop_if(&mut self.flying, is_settled) {
             // Nobody left to hear it is fine.
-            let _ = waiter.done.send(());
+            guarded(|| waiter.done.send(()));
         }
     }
 }

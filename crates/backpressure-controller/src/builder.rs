@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tower_service::Service;
 
-use crate::attempt::Policy;
+use crate::attempt::{Delays, Policy};
+use crate::careful::{Careful, copied};
 use crate::controller::BackpressureController;
 use crate::flush_fn::FlushFn;
 use crate::outcome::{FlushError, FlushOutcome};
@@ -140,7 +141,7 @@ where
     where
         T: Clone,
     {
-        self.policy.copy = Some(<[T]>::to_vec);
+        self.policy.copy = Some(copied);
         self
     }
 
@@ -151,7 +152,8 @@ where
         T: Clone,
         D: IntoIterator<Item = Duration, IntoIter: Send + 'static> + Clone + Send + Sync + 'static,
     {
-        self.policy.delays = Some(Arc::new(move || Box::new(delays.clone().into_iter())));
+        let delays: Delays = Arc::new(move || Box::new(delays.clone().into_iter()));
+        self.policy.delays = Careful::new(Some(delays));
         self.keep_copies()
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backpressure_core::DropReason;
 use tokio::sync::oneshot;
 
-use crate::attempt::guarded;
 use crate::builder::OnDrop;
+use crate::careful::{discard, guarded};
 
 /// What a [drain](crate::BackpressureController::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,14 @@ impl fmt::Display for Unflushed {
 
 impl Error for Unflushed {}
 
+/// Gives each item to the hook, or drops it.
+pub(crate) fn lose<T>(items: impl IntoIterator<Item = T>, reason: DropReason, on_drop: &Option<OnDrop<T>>) {
+    let Some(on_drop) = on_drop else { return discard(items) };
+    for item in items {
+        guarded(|| on_drop(item, reason));
+    }
+}
+
 /// A report on its way to who asked for it. If nobody opens it, what it hands back goes to the hook.
 pub(crate) struct Parcel<T> {
     report: DrainReport<T>,
@@ -120,12 +128,8 @@ impl<T> Parcel<T> {
 
 impl<T> Drop for Parcel<T> {
     fn drop(&mut self) {
-        let items = self.report.abandoned.drain(..);
-        if let Some(on_drop) = &self.on_drop {
-            items.for_each(|item| {
-                guarded(|| on_drop(item, DropReason::DrainDeadline));
-            });
-        }
+        lose(self.report.abandoned.drain(..), DropReason::DrainDeadline, &self.on_drop);
+        discard(self.on_drop.take());
     }
 }
 
@@ -197,9 +201,9 @@ impl<T> Drains<T> {
                 elapsed: now.saturating_duration_since(drain.began),
                 ..ending.report()
             };
-            left = match drain.done.send(parcel(report)) {
-                Ok(()) => parcel(DrainReport::nothing_left()),
-                Err(unheard) => unheard,
+            left = match guarded(|| drain.done.send(parcel(report))) {
+                Some(Err(unheard)) => unheard,
+                Some(Ok(())) | None => parcel(DrainReport::nothing_left()),
             };
         }
     }

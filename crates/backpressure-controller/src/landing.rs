@@ -5,9 +5,10 @@ use std::time::Instant;
 use backpressure_core::{DropReason, Flushed};
 use tower_service::Service;
 
-use crate::attempt::{Attempt, Flight, Verdict, guarded};
+use crate::attempt::{Attempt, Flight, Verdict};
+use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
-use crate::outcome::{Answer, FlushError, FlushOutcome};
+use crate::outcome::{Answer, Failure, FlushError, FlushOutcome};
 use crate::worker::Worker;
 
 impl<T, S> Worker<T, S>
@@ -17,49 +18,44 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
-    /// Settles a flight by its answer; no answer means that it panicked.
-    pub(crate) fn land(&mut self, now: Instant, mut flight: Flight<T>, answer: Option<Answer<T, S::Error>>) {
+    /// Settles a flight by its answer.
+    pub(crate) fn land(&mut self, now: Instant, flight: Flight<T>, answer: Answer<T, S::Error>) {
         let latency = now.saturating_duration_since(flight.started);
-        self.schedule.answered(flight.count, latency, !matches!(answer, Some(Ok(_))));
+        self.schedule.answered(flight.count, latency, matches!(answer, Answer::Failed(_)));
         self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
         self.reporter.flushed(Flushed { at: now, latency, items: flight.count, reason: flight.reason });
         let batch = flight.batch;
         match answer {
-            Some(Ok(outcome)) => self.land_partly(now, flight, outcome.failed),
-            Some(Err(error)) => {
-                let copy = flight.copy.take();
-                self.land_failed(now, flight, copy, FlushError::Batch(error));
-            }
-            None => {
-                let copy = flight.copy.take();
-                self.land_failed(now, flight, copy, FlushError::Panicked);
-            }
+            Answer::Partly { items, errors } => self.land_partly(now, flight, items, errors),
+            Answer::Failed(error) => self.land_failed(now, flight, error),
         }
         self.settled(batch);
     }
 
-    /// The flush delivered all but `failed`. Items beyond the size of the batch cannot be ours: they go back uncounted.
-    fn land_partly(&mut self, now: Instant, flight: Flight<T>, mut failed: Vec<(T, S::Error)>) {
-        for (item, error) in failed.split_off(failed.len().min(flight.count)) {
-            self.tell_failed(vec![item], FlushError::Item(error));
-        }
-        let delivered = flight.count - failed.len();
+    /// The flush delivered all but these. Items beyond the size of the batch cannot be ours: they go back uncounted.
+    fn land_partly(
+        &mut self,
+        now: Instant,
+        flight: Flight<T>,
+        mut items: Careful<Vec<T>>,
+        mut errors: Careful<Vec<S::Error>>,
+    ) {
+        let failed = items.len().min(flight.count);
+        self.tell_each(items.split_off(failed), errors.split_off(failed));
+        let delivered = flight.count - failed;
         self.reporter.delivered(delivered);
         self.totals.delivered += delivered as u64;
-        if failed.is_empty() {
+        if failed == 0 {
             return;
         }
-        let (items, errors): (Vec<T>, Vec<S::Error>) = failed.into_iter().unzip();
         if let Some(items) = self.try_again(now, items, false, flight) {
             self.count_failed(items.len());
-            for (item, error) in items.into_iter().zip(errors) {
-                self.tell_failed(vec![item], FlushError::Item(error));
-            }
+            self.tell_each(items.release(), errors.release());
         }
     }
 
-    fn land_failed(&mut self, now: Instant, flight: Flight<T>, copy: Option<Vec<T>>, error: FlushError<S::Error>) {
-        let count = flight.count;
+    fn land_failed(&mut self, now: Instant, mut flight: Flight<T>, error: Failure<S::Error>) {
+        let (count, copy) = (flight.count, flight.copy.take());
         if let Some(items) = self.try_again(now, copy.unwrap_or_default(), true, flight) {
             self.count_failed(count);
             self.tell_failed(items, error);
@@ -67,7 +63,13 @@ where
     }
 
     /// Arranges another attempt at `items`, or hands them back if there is none.
-    fn try_again(&mut self, now: Instant, items: Vec<T>, whole: bool, flight: Flight<T>) -> Option<Vec<T>> {
+    fn try_again(
+        &mut self,
+        now: Instant,
+        items: Careful<Vec<T>>,
+        whole: bool,
+        flight: Flight<T>,
+    ) -> Option<Careful<Vec<T>>> {
         match self.policy.judge(items, whole, flight) {
             Verdict::Again(delay, attempt) => {
                 self.unsettle(&attempt);
@@ -102,18 +104,18 @@ where
 
     /// The flush target is gone: nothing more is taken in, and what has not been flushed has failed.
     pub(crate) fn give_up(&mut self, error: Option<S::Error>) {
-        self.service = None;
-        self.receiver.close();
-        let mut items = Vec::new();
+        discard(self.service.take());
+        guarded(|| self.receiver.close());
+        let mut items = Careful::new(Vec::new());
         for attempt in self.unstarted() {
             self.count_failed(attempt.items.len());
             self.settled(attempt.batch);
-            items.extend(attempt.items);
+            items.extend(attempt.items.release());
         }
         let queued = self.receiver.evacuate(DropReason::Failed);
         self.totals.failed += queued.len() as u64;
         items.extend(queued);
-        self.tell_failed(items, FlushError::Unavailable(error));
+        self.tell_failed(items, FlushError::Unavailable(error).into());
     }
 
     /// The deadline of the drain has passed: stops what is in flight and takes out what can be handed back.
@@ -129,7 +131,7 @@ where
     pub(crate) fn end(&mut self, now: Instant, remains: Remains<T>) {
         let ending = Ending { still_running: self.flights.running(), ..remains.ending() };
         let _ = self.ending.set(ending);
-        self.drains.report(now, self.totals, remains.items, ending, &self.on_drop);
+        self.drains.report(now, self.totals, remains.items.release(), ending, &self.on_drop);
     }
 
     fn count_failed(&mut self, items: usize) {
@@ -137,17 +139,24 @@ where
         self.totals.failed += items as u64;
     }
 
-    fn tell_failed(&mut self, items: Vec<T>, error: FlushError<S::Error>) {
-        if let Some(on_failed) = &mut self.on_failed {
-            guarded(|| on_failed(items, error));
-        }
+    /// Tells of items one by one, each with its own error.
+    fn tell_each(&mut self, items: Vec<T>, errors: Vec<S::Error>) {
+        let items = items.into_iter().map(|item| Careful::new(vec![item]));
+        let errors = errors.into_iter().map(|error| Failure::from(FlushError::Item(error)));
+        items.zip(errors).for_each(|(items, error)| self.tell_failed(items, error));
+    }
+
+    fn tell_failed(&mut self, items: Careful<Vec<T>>, error: Failure<S::Error>) {
+        let Some(on_failed) = &mut *self.on_failed else { return };
+        let Some(error) = error.release() else { return };
+        guarded(|| on_failed(items.release(), error));
     }
 }
 
 /// What was accepted and has neither been delivered nor failed.
 pub(crate) struct Remains<T> {
     /// As far as they are not in flight, or copies of them were kept; oldest first.
-    pub(crate) items: Vec<T>,
+    pub(crate) items: Careful<Vec<T>>,
     /// How many are in flight without a copy.
     unanswered: usize,
 }
@@ -160,7 +169,7 @@ impl<T> Remains<T> {
 
 impl<T> Default for Remains<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), unanswered: 0 }
+        Self { items: Careful::default(), unanswered: 0 }
     }
 }
 
@@ -184,7 +193,7 @@ impl<T, S: Service<Vec<T>>> Worker<T, S> {
         for (_, _, count, items) in parts {
             self.reporter.lost(reason, count);
             match items {
-                Some(items) => remains.items.extend(items),
+                Some(items) => remains.items.extend(items.release()),
                 None => remains.unanswered += count,
             }
         }

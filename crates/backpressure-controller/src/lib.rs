@@ -16,7 +16,8 @@
 //! * A flush answers for its batch as a whole, or names the items that failed. Only those are retried. One poisonous item
 //!   can be told from its neighbours by bisection.
 //! * A flush that fails or panics costs its own batch and nothing else. To get its items back,
-//!   [keep copies](FlushBuilder::keep_copies).
+//!   [keep copies](FlushBuilder::keep_copies). What the controller drops may panic in its `Drop`, one by one. What a flush
+//!   target or a hook drops is theirs: two panics in the drop of one `Vec` abort the process.
 //! * [`flush`](BackpressureController::flush) is a barrier, [`drain`](BackpressureController::drain) ends the work by a
 //!   deadline with a report that hands back what was not delivered. When the last handle is dropped the rest is flushed.
 //!
@@ -51,6 +52,7 @@
 mod attempt;
 mod barrier;
 mod builder;
+mod careful;
 mod controller;
 mod drain;
 mod flights;

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::careful::Careful;
+
 /// The answer of a flush that ran: everything was delivered but these.
 ///
 /// A flush target that delivers all or nothing answers `()`, which converts into "everything was delivered".
@@ -38,8 +40,40 @@ impl<T, E> From<()> for FlushOutcome<T, E> {
     }
 }
 
-/// What a flush came to.
-pub(crate) type Answer<T, E> = Result<FlushOutcome<T, E>, E>;
+/// What a flush came to. The items and their errors are kept apart, so that each is dropped by itself.
+pub(crate) enum Answer<T, E> {
+    /// Everything was delivered but these items, which have the errors in the same places.
+    Partly {
+        items: Careful<Vec<T>>,
+        errors: Careful<Vec<E>>,
+    },
+    Failed(Failure<E>),
+}
+
+/// Why items failed, on its way to who is told.
+pub(crate) type Failure<E> = Careful<Option<FlushError<E>>>;
+
+impl<T, E> Answer<T, E> {
+    pub(crate) const PANICKED: Self = Self::Failed(Careful::new(Some(FlushError::Panicked)));
+}
+
+impl<T, E, R: Into<FlushOutcome<T, E>>> From<Result<R, E>> for Answer<T, E> {
+    fn from(answer: Result<R, E>) -> Self {
+        match answer {
+            Ok(outcome) => {
+                let (items, errors) = outcome.into().failed.into_iter().unzip();
+                Self::Partly { items: Careful::new(items), errors: Careful::new(errors) }
+            }
+            Err(error) => Self::Failed(FlushError::Batch(error).into()),
+        }
+    }
+}
+
+impl<E> From<FlushError<E>> for Failure<E> {
+    fn from(error: FlushError<E>) -> Self {
+        Self::new(Some(error))
+    }
+}
 
 /// Why items failed for good.
 #[derive(Debug, Clone, PartialEq, Eq)]

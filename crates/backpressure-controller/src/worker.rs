@@ -19,11 +19,12 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use crate::attempt::{Attempt, Policy, guarded};
+use crate::attempt::{Attempt, Policy};
 use crate::barrier::{Barriers, Progress};
 use crate::builder::{OnDrop, OnFailed};
+use crate::careful::{Careful, guarded};
 use crate::controller::{Command, now};
-use crate::drain::{Drains, Ending, Totals};
+use crate::drain::{Drains, Ending, Totals, lose};
 use crate::flights::Flights;
 use crate::landing::Remains;
 use crate::outcome::{Answer, FlushOutcome};
@@ -39,14 +40,14 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) receiver: Receiver<T>,
     inbox: mpsc::UnboundedReceiver<Command<T>>,
     /// `None` once it failed to become ready.
-    pub(crate) service: Option<S>,
+    pub(crate) service: Careful<Option<S>>,
     pub(crate) schedule: Schedule,
     pub(crate) policy: Policy<T>,
     pub(crate) reporter: Reporter,
     concurrency: usize,
-    pub(crate) on_drop: Option<OnDrop<T>>,
-    pub(crate) on_failed: Option<OnFailed<T, S::Error>>,
-    pub(crate) flights: Flights<T, Answer<T, S::Error>>,
+    pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
+    pub(crate) on_failed: Careful<Option<OnFailed<T, S::Error>>>,
+    pub(crate) flights: Flights<T, S::Error>,
     /// Attempts to be started before anything new is taken, in order.
     pub(crate) ready: VecDeque<Attempt<T>>,
     /// Attempts that wait for their retry.
@@ -93,13 +94,13 @@ where
         Self {
             receiver,
             inbox,
-            service: Some(service),
+            service: Careful::new(Some(service)),
             schedule,
             policy,
             reporter,
             concurrency: 1,
-            on_drop: None,
-            on_failed: None,
+            on_drop: Careful::default(),
+            on_failed: Careful::default(),
             flights: Flights::new(),
             ready: VecDeque::new(),
             retries: Vec::new(),
@@ -120,8 +121,8 @@ where
     }
 
     pub(crate) fn hooks(mut self, on_drop: Option<OnDrop<T>>, on_failed: Option<OnFailed<T, S::Error>>) -> Self {
-        self.on_drop = on_drop;
-        self.on_failed = on_failed;
+        self.on_drop = Careful::new(on_drop);
+        self.on_failed = Careful::new(on_failed);
         self
     }
 
@@ -175,7 +176,7 @@ where
             match command {
                 Command::Flush(done) => self.barriers.add(self.receiver.backlog().accepted, done),
                 Command::Drain { began, deadline, done } => {
-                    self.receiver.close();
+                    guarded(|| self.receiver.close());
                     self.drains.add(began.min(now), deadline, self.totals, done);
                 }
             }
@@ -209,7 +210,7 @@ where
         if busy {
             return Turn::Wait(later);
         }
-        let Some(service) = &mut self.service else {
+        let Some(service) = &mut *self.service else {
             self.give_up(None);
             return Turn::Again;
         };
@@ -230,7 +231,7 @@ where
             (None, Next::Take(reason)) => {
                 let full = self.schedule.full();
                 let mut items = Vec::new();
-                self.receiver.try_recv_many(&mut items, full.items, full.weight);
+                guarded(|| self.receiver.try_recv_many(&mut items, full.items, full.weight));
                 self.schedule.taken(now, self.receiver.backlog().items);
                 let batch = self.next_batch;
                 self.next_batch += 1;
@@ -265,10 +266,10 @@ where
 
     fn depart(&mut self, now: Instant, attempt: Attempt<T>) {
         let (items, flight) = self.policy.depart(attempt, now);
-        let Some(service) = &mut self.service else { return };
-        match guarded(|| service.call(items)) {
-            Some(flush) => self.flights.depart(flight, async { flush.await.map(Into::into) }),
-            None => self.land(now, flight, None),
+        let Some(service) = &mut *self.service else { return };
+        match guarded(|| service.call(items.release())) {
+            Some(flush) => self.flights.depart(flight, flush),
+            None => self.land(now, flight, Answer::PANICKED),
         }
     }
 
@@ -319,18 +320,14 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
         if self.ending.get().is_some() {
             return;
         }
-        self.receiver.close();
+        guarded(|| self.receiver.close());
         let abandoned = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
         let mut remains = self.remains(DropReason::Closed);
         remains.items.extend(self.receiver.evacuate(DropReason::Closed));
         let ending = Ending { still_running: self.flights.running(), ..abandoned.ending() + remains.ending() };
         let _ = self.ending.set(ending);
-        if let Some(on_drop) = &self.on_drop {
-            for item in remains.items {
-                guarded(|| on_drop(item, DropReason::Closed));
-            }
-        }
-        self.drains.report(now(), self.totals, abandoned.items, ending, &self.on_drop);
+        lose(remains.items.release(), DropReason::Closed, &self.on_drop);
+        self.drains.report(now(), self.totals, abandoned.items.release(), ending, &self.on_drop);
     }
 }
 

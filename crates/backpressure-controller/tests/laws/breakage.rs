@@ -1,7 +1,10 @@
 //! A flush target that is gone for good, and user code that panics where it should not.
 
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::time::Duration;
 
 use backpressure_channel::SendError;
@@ -243,4 +246,40 @@ async fn s8_a_panic_in_a_sequence_of_delays_is_its_end() {
     assert_eq!(target.calls().len(), 6);
     let batch = |items| (Vec::from_iter(items), FlushError::Batch("no"));
     assert_eq!(failed.take(), [batch(0..10), batch(10..20)]);
+}
+
+struct Alarm;
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        panic!("a careless waker");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s8_w5_a_waker_that_panics_costs_the_worker_nothing() {
+    let target = Target::always(Act::Deliver);
+    target.ready_for(0);
+    let config = config(4, 2).strategy(Strategy::block_forever()).build().unwrap();
+    let controller = BackpressureController::builder(config).flush(target.service()).spawn().unwrap();
+    (0..4).for_each(|item| assert!(controller.try_push(item).is_ok()));
+    let (alarm, gauge) = (Arc::new(Alarm).into(), controller.gauge());
+    let cx = &mut Context::from_waker(&alarm);
+    let (mut push, mut flush) = (pin!(controller.push(4)), pin!(controller.flush()));
+    let mut changed = pin!(gauge.changed_from(State::Blocked));
+    assert!(push.as_mut().poll(cx).is_pending() && flush.as_mut().poll(cx).is_pending());
+    assert!(changed.as_mut().poll(cx).is_pending());
+
+    target.ready();
+    settle().await;
+    assert!(push.as_mut().now_or_never().is_some_and(|sent| sent.is_ok()));
+    assert_eq!(flush.await, Ok(()));
+    let (mut first, second) = (pin!(controller.drain(Duration::MAX)), controller.drain(Duration::MAX));
+    assert!(first.as_mut().poll(cx).is_pending());
+    for report in [second.await, first.await] {
+        assert_eq!((report.delivered, report.is_complete()), (1, true));
+    }
+    assert_eq!(target.delivered(), Vec::from_iter(0..5));
+    let counts = controller.snapshot().counts;
+    assert_eq!((counts.delivered, counts.balances()), (5, true));
 }

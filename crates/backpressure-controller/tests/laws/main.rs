@@ -8,6 +8,7 @@ mod batches;
 mod breakage;
 mod demand;
 mod drain;
+mod drops;
 mod ends;
 mod failures;
 mod pacing;
