@@ -1,18 +1,15 @@
 //! One batch on its way through tries, retries and bisection.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
 
-use crate::careful::{Careful, guarded};
-
-/// The waits before each retry of a batch, from the beginning.
-pub(crate) type Delays = Arc<dyn Fn() -> Box<dyn Iterator<Item = Duration> + Send> + Send + Sync>;
-
-/// The waits that are left.
-type DelaysLeft = Careful<Option<Box<dyn Iterator<Item = Duration> + Send>>>;
+use crate::careful::Careful;
+use crate::retries::{Delays, Retries};
+use crate::verdict::{RETRY_AFTER_CAP, Verdict};
 
 /// How a batch is copied.
 pub(crate) type Copy<T> = fn(&[T]) -> Option<Careful<Vec<T>>>;
@@ -21,6 +18,8 @@ pub(crate) type Copy<T> = fn(&[T]) -> Option<Careful<Vec<T>>>;
 pub(crate) struct Policy<T> {
     pub(crate) delays: Careful<Option<Delays>>,
     pub(crate) bisect: bool,
+    /// The longest wait that a flush target can ask for.
+    pub(crate) retry_after_cap: Duration,
     /// How a batch is copied before it is flushed, if copies are kept.
     pub(crate) copy: Option<Copy<T>>,
 }
@@ -33,7 +32,9 @@ pub(crate) struct Attempt<T> {
     pub(crate) offset: usize,
     pub(crate) items: Careful<Vec<T>>,
     pub(crate) reason: FlushReason,
-    delays: DelaysLeft,
+    /// Whether it is what a flush left behind that delivered the others.
+    is_rest: bool,
+    retries: Retries,
 }
 
 /// An attempt that was handed to the flush target.
@@ -44,53 +45,85 @@ pub(crate) struct Flight<T> {
     pub(crate) reason: FlushReason,
     pub(crate) started: Instant,
     pub(crate) copy: Option<Careful<Vec<T>>>,
-    delays: DelaysLeft,
+    pub(crate) retries: Retries,
 }
 
-/// What happens to items that failed.
-pub(crate) enum Verdict<T> {
+/// What happens to the items of a flush that failed as a whole.
+pub(crate) enum Fate<T> {
     /// They are flushed again after the wait.
     Again(Duration, Attempt<T>),
-    /// They are flushed again at once, in two halves.
-    Halves(Attempt<T>, Attempt<T>),
+    /// They are flushed again after the wait, in two halves.
+    Halves(Duration, Attempt<T>, Attempt<T>),
     /// They have failed for good.
-    Final(Careful<Vec<T>>),
+    Over(Careful<Vec<T>>),
 }
 
 impl<T> Policy<T> {
-    pub(crate) const NONE: Self = Self { delays: Careful::new(None), bisect: false, copy: None };
+    pub(crate) const NONE: Self =
+        Self { delays: Careful::new(None), bisect: false, retry_after_cap: RETRY_AFTER_CAP, copy: None };
 
     pub(crate) fn attempt(&self, batch: u64, items: Vec<T>, reason: FlushReason) -> Attempt<T> {
-        let delays = Careful::new(self.delays.as_ref().and_then(|delays| guarded(|| delays())));
-        Attempt { batch, offset: 0, items: Careful::new(items), reason, delays }
+        let retries = Retries::all(self.delays.as_ref());
+        Attempt { batch, offset: 0, items: Careful::new(items), reason, is_rest: false, retries }
     }
 
     /// Splits an attempt into what is sent and what is remembered of it.
     pub(crate) fn depart(&self, attempt: Attempt<T>, started: Instant) -> (Careful<Vec<T>>, Flight<T>) {
-        let Attempt { batch, offset, items, reason, delays } = attempt;
+        let Attempt { batch, offset, items, reason, retries, .. } = attempt;
         let copy = self.copy.and_then(|copy| copy(&items));
-        let flight = Flight { batch, offset, count: items.len(), reason, started, copy, delays };
+        let flight = Flight { batch, offset, count: items.len(), reason, started, copy, retries };
         (items, flight)
     }
 
-    /// What becomes of `items` of a flight that failed; `whole` if the flush failed as a whole, so that one item of many
-    /// may be the cause.
-    pub(crate) fn judge(&self, items: Careful<Vec<T>>, whole: bool, flight: Flight<T>) -> Verdict<T> {
-        let Flight { batch, offset, reason, mut delays, .. } = flight;
+    /// What becomes of the `items` of a flight that failed as a whole. One of them may be the cause: where another try with
+    /// all of them is of no use, it may be with some.
+    pub(crate) fn judge(&self, items: Careful<Vec<T>>, verdict: Verdict, flight: Flight<T>) -> Fate<T> {
+        let Flight { batch, offset, reason, mut retries, .. } = flight;
         if items.is_empty() {
-            return Verdict::Final(items);
+            return Fate::Over(items);
         }
-        if let Some(delay) = delays.as_mut().and_then(|delays| guarded(|| delays.next())?) {
-            return Verdict::Again(delay, Attempt { batch, offset, items, reason, delays });
+        let attempt = |offset, items, retries| Attempt { batch, offset, items, reason, is_rest: false, retries };
+        if let Some(least) = verdict.wait() {
+            if let Some(delay) = retries.draw() {
+                return Fate::Again(delay.max(least), attempt(offset, items, retries));
+            }
         }
-        if whole && self.bisect && items.len() > 1 {
+        if self.bisect && items.len() > 1 {
             let mut left = items;
             let middle = left.len() / 2;
             let right = Careful::new(left.split_off(middle));
-            let half = |offset, items| Attempt { batch, offset, items, reason, delays: Careful::default() };
-            return Verdict::Halves(half(offset, left), half(offset + middle, right));
+            let right = attempt(offset + middle, right, retries.fork());
+            return Fate::Halves(verdict.wait().unwrap_or_default(), attempt(offset, left, retries), right);
         }
-        Verdict::Final(items)
+        Fate::Over(items)
+    }
+}
+
+impl<T> Attempt<T> {
+    /// Takes over the items of another attempt if both are the rest of one batch and were tried equally often. What failed
+    /// as a whole stays by itself: it is suspected.
+    pub(crate) fn join(&mut self, other: &mut Self) -> bool {
+        let origin = |attempt: &Self| (attempt.is_rest, attempt.batch, attempt.retries.used());
+        let joins = self.is_rest && origin(self) == origin(other);
+        if joins {
+            self.offset = self.offset.min(other.offset);
+            self.items.append(&mut other.items);
+        }
+        joins
+    }
+}
+
+impl<T> Flight<T> {
+    /// The attempts at items of this flight that failed while others did not: those that wait equally long together.
+    pub(crate) fn again(self, waits: BTreeMap<Duration, Careful<Vec<T>>>) -> Vec<(Duration, Attempt<T>)> {
+        let Self { batch, offset, reason, mut retries, .. } = self;
+        let mut parts = waits.len();
+        let attempts = waits.into_iter().map(|(wait, items)| {
+            parts -= 1;
+            let retries = if parts == 0 { mem::take(&mut retries) } else { retries.fork() };
+            (wait, Attempt { batch, offset, items, reason, is_rest: true, retries })
+        });
+        attempts.collect()
     }
 }
 
@@ -106,6 +139,8 @@ impl<T> fmt::Debug for Policy<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::careful::copied;
 
@@ -113,24 +148,24 @@ mod tests {
 
     fn policy(delays: Vec<Duration>, bisect: bool) -> Policy<u32> {
         let delays: Delays = Arc::new(move || Box::new(delays.clone().into_iter()));
-        Policy { delays: Careful::new(Some(delays)), bisect, copy: Some(copied) }
+        Policy { delays: Careful::new(Some(delays)), bisect, copy: Some(copied), ..Policy::NONE }
     }
 
-    fn fail(policy: &Policy<u32>, attempt: Attempt<u32>) -> Verdict<u32> {
+    fn fail(policy: &Policy<u32>, attempt: Attempt<u32>, verdict: Verdict) -> Fate<u32> {
         let (_, flight) = policy.depart(attempt, Instant::now());
         let items = flight.copy.as_deref().and_then(|items| copied(items)).expect("copies are kept");
-        policy.judge(items, true, flight)
+        policy.judge(items, verdict, flight)
     }
 
     #[test]
     fn a_batch_is_retried_after_each_delay_and_then_given_up() {
         let policy = policy(vec![MS, 2 * MS], false);
         let attempt = policy.attempt(7, vec![1, 2], FlushReason::Full);
-        let Verdict::Again(delay, attempt) = fail(&policy, attempt) else { panic!("a first retry") };
+        let Fate::Again(delay, attempt) = fail(&policy, attempt, Verdict::Retry) else { panic!("a first retry") };
         assert_eq!((delay, attempt.batch), (MS, 7));
-        let Verdict::Again(delay, attempt) = fail(&policy, attempt) else { panic!("a second retry") };
+        let Fate::Again(delay, attempt) = fail(&policy, attempt, Verdict::Retry) else { panic!("a second retry") };
         assert_eq!(delay, 2 * MS);
-        assert!(matches!(fail(&policy, attempt), Verdict::Final(items) if *items == [1, 2]));
+        assert!(matches!(fail(&policy, attempt, Verdict::Retry), Fate::Over(items) if *items == [1, 2]));
     }
 
     #[test]
@@ -145,10 +180,10 @@ mod tests {
                     delivered += attempt.items.len();
                     continue;
                 }
-                match fail(&policy, attempt) {
-                    Verdict::Halves(left, right) => pending.extend([left, right]),
-                    Verdict::Final(items) => failed.extend(items.release()),
-                    Verdict::Again(..) => panic!("no retries are left"),
+                match fail(&policy, attempt, Verdict::Retry) {
+                    Fate::Halves(Duration::ZERO, left, right) => pending.extend([left, right]),
+                    Fate::Over(items) => failed.extend(items.release()),
+                    Fate::Again(..) | Fate::Halves(..) => panic!("no retries are left, and nothing waits"),
                 }
             }
             assert_eq!((delivered, failed), (99, vec![poison]));
@@ -157,11 +192,49 @@ mod tests {
     }
 
     #[test]
-    fn items_that_failed_one_by_one_are_not_bisected() {
-        let policy = policy(vec![], true);
-        let (_, flight) = policy.depart(policy.attempt(0, vec![1, 2, 3], FlushReason::Full), Instant::now());
-        assert!(
-            matches!(policy.judge(Careful::new(vec![2, 3]), false, flight), Verdict::Final(items) if *items == [2, 3])
-        );
+    fn a_batch_that_asks_for_a_wait_waits_at_least_so_long_and_uses_up_its_retries() {
+        let policy = policy(vec![2 * MS, 9 * MS], true);
+        let after = Verdict::RetryAfter(5 * MS);
+        let attempt = policy.attempt(0, vec![1, 2], FlushReason::Full);
+        let Fate::Again(wait, attempt) = fail(&policy, attempt, after) else { panic!("a first retry") };
+        assert_eq!(wait, 5 * MS);
+        let Fate::Again(wait, attempt) = fail(&policy, attempt, after) else { panic!("a second retry") };
+        assert_eq!(wait, 9 * MS);
+        let Fate::Halves(wait, left, _) = fail(&policy, attempt, after) else { panic!("halves") };
+        assert_eq!(wait, 5 * MS, "halves do not go sooner");
+        assert!(matches!(fail(&policy, left, after), Fate::Over(items) if *items == [1]));
+    }
+
+    #[test]
+    fn what_flushes_left_behind_is_joined_with_the_rest_of_its_own_batch_tried_equally_often() {
+        let policy = policy(vec![MS; 3], false);
+        let flight = |attempt| policy.depart(attempt, Instant::now()).1;
+        let whole = |batch| policy.attempt(batch, vec![1, 2, 3, 4], FlushReason::Full);
+        let rest = |mut flight: Flight<u32>, items: [u32; 2]| {
+            flight.retries.draw();
+            let parts = items.into_iter().zip(1..).map(|(item, wait)| (wait * MS, Careful::new(vec![item])));
+            flight.again(parts.collect()).into_iter().map(|(_, attempt)| attempt)
+        };
+        let mut attempts = rest(flight(whole(0)), [1, 3]);
+        let (mut one, mut three) = (attempts.next().expect("one"), attempts.next().expect("three"));
+        let mut others: Vec<_> = rest(flight(whole(1)), [1, 3]).chain([whole(0)]).collect();
+        assert!(others.iter_mut().all(|other| !one.join(other)), "another batch, and a whole one");
+        assert!(one.join(&mut three) && *one.items == [1, 3] && three.items.is_empty());
+        let again = rest(flight(three), [3, 4]).next().expect("once more");
+        assert!(!one.join(&mut { again }), "it has been tried once more");
+    }
+
+    #[test]
+    fn a_batch_that_failed_for_good_is_halved_at_once_and_its_halves_have_the_retries() {
+        let policy = policy(vec![MS, 2 * MS], true);
+        let attempt = policy.attempt(0, vec![1, 2], FlushReason::Full);
+        let Fate::Again(_, attempt) = fail(&policy, attempt, Verdict::Retry) else { panic!("a first retry") };
+        let Fate::Halves(wait, left, right) = fail(&policy, attempt, Verdict::Final) else { panic!("halves") };
+        assert_eq!((wait, right.offset), (Duration::ZERO, 1));
+        for half in [left, right] {
+            let Fate::Again(wait, half) = fail(&policy, half, Verdict::Retry) else { panic!("a second retry") };
+            assert_eq!(wait, 2 * MS);
+            assert!(matches!(fail(&policy, half, Verdict::Final), Fate::Over(items) if items.len() == 1));
+        }
     }
 }

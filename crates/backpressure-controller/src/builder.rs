@@ -11,12 +11,14 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tower_service::Service;
 
-use crate::attempt::{Delays, Policy};
+use crate::attempt::Policy;
 use crate::careful::{Careful, copied};
 use crate::controller::BackpressureController;
 use crate::flush_fn::FlushFn;
 use crate::outcome::{FlushError, FlushOutcome};
+use crate::retries::Delays;
 use crate::schedule::Schedule;
+use crate::verdict::Verdict;
 use crate::worker::Worker;
 
 /// What is done before there is a flush target: weights, priorities, the hook for lost items.
@@ -67,7 +69,8 @@ impl<T> ControllerBuilder<T> {
     /// Flushes into a tower service, so that tower's own layers (retry, timeout, limits) and any circuit breaker compose.
     ///
     /// It answers `()` if it delivers all or nothing, or a [`FlushOutcome`] that says which items failed; a
-    /// layer that changes the error type changes it for those items too: convert them with `map_response`.
+    /// layer that changes the error type changes it for those items too: convert them with `map_response` and
+    /// [`FlushOutcome::map_err`].
     ///
     /// Its `poll_ready` is heeded: while it is pending the buffer fills, and the pressure reaches the producers. If
     /// `poll_ready` fails, the intake closes and what is queued has failed.
@@ -83,6 +86,7 @@ impl<T> ControllerBuilder<T> {
             concurrency: 1,
             smallest_batch: None,
             policy: Policy::NONE,
+            judge: None,
             on_failed: None,
         }
     }
@@ -111,10 +115,13 @@ pub struct FlushBuilder<T, S: Service<Vec<T>>> {
     concurrency: usize,
     smallest_batch: Option<usize>,
     policy: Policy<T>,
+    judge: Option<Judge<S::Error>>,
     on_failed: Option<OnFailed<T, S::Error>>,
 }
 
 pub(crate) type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
+
+pub(crate) type Judge<E> = Box<dyn FnMut(&E) -> Verdict + Send>;
 
 pub(crate) type OnFailed<T, E> = Box<dyn FnMut(Vec<T>, FlushError<E>) + Send>;
 
@@ -147,6 +154,10 @@ where
 
     /// Retries what failed, and only that, after each of these waits in turn; then it has failed for good. Any cloneable
     /// sequence will do, such as an array or a back-off from a crate. [Keeps copies](Self::keep_copies).
+    ///
+    /// A [`Verdict`] can ask for a longer wait or for no retry. Items of one batch that wait differently long are flushed
+    /// again apart; their batch keeps its place among the [concurrent](Self::concurrency) ones until the last of them has a
+    /// fate.
     pub fn retry<D>(mut self, delays: D) -> Self
     where
         T: Clone,
@@ -157,9 +168,27 @@ where
         self.keep_copies()
     }
 
+    /// Says of an error whether another try is of use, and when: of the error of a whole batch, or of an item, unless the
+    /// [outcome](FlushOutcome::fail) says so itself. Without this everything is retried, as long as there are
+    /// [retries](Self::retry). Called by the worker; if it panics, the verdict is [`Verdict::Retry`].
+    pub fn judge_by(mut self, judge: impl FnMut(&S::Error) -> Verdict + Send + 'static) -> Self {
+        self.judge = Some(Box::new(judge));
+        self
+    }
+
+    /// The longest wait that a flush target can ask for: what asks for more by [`Verdict::RetryAfter`] is tried again after
+    /// this time. Default 30 s. It keeps a target that asks for a year from holding up everything behind it for a year.
+    pub const fn cap_retry_after(mut self, longest: Duration) -> Self {
+        self.policy.retry_after_cap = longest;
+        self
+    }
+
     /// Once a batch that failed as a whole, or panicked, has no retry left, flushes its halves, and the halves of those
     /// that fail, until the poisonous items stand alone: one poison in a batch of `n` costs about `2 log2 n` flushes.
     /// [Keeps copies](Self::keep_copies).
+    ///
+    /// A batch of several items whose verdict is [`Verdict::Final`] is halved at once, since one of them may be the cause; its
+    /// halves have the retries that it had left.
     pub fn bisect(mut self) -> Self
     where
         T: Clone,
@@ -201,6 +230,7 @@ where
         let (commands, inbox) = mpsc::unbounded_channel();
         let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
             .concurrency(self.concurrency)
+            .judge(self.judge)
             .hooks(self.on_drop, self.on_failed);
         let ending = Arc::clone(&worker.ending);
         // It bounds its turns itself. Tokio's budget would hide answers from it that are there when a deadline passes.

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::task::{Id, JoinSet};
 
+use crate::answer::Answer;
 use crate::attempt::Flight;
 use crate::careful::{discard, guarded};
-use crate::outcome::Answer;
 
 pub(crate) struct Flights<T, E> {
     tasks: JoinSet<Answer<T, E>>,

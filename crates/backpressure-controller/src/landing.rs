@@ -1,14 +1,17 @@
 //! What becomes of a flush that was answered, and of items that nobody will flush any more.
 
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, Flushed};
 use tower_service::Service;
 
-use crate::attempt::{Attempt, Flight, Verdict};
+use crate::answer::{Answer, Failure, Failures};
+use crate::attempt::{Attempt, Fate, Flight};
 use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
-use crate::outcome::{Answer, Failure, FlushError, FlushOutcome};
+use crate::outcome::{FlushError, FlushOutcome};
+use crate::verdict::Verdict;
 use crate::worker::Worker;
 
 impl<T, S> Worker<T, S>
@@ -26,74 +29,89 @@ where
         self.reporter.flushed(Flushed { at: now, latency, items: flight.count, reason: flight.reason });
         let batch = flight.batch;
         match answer {
-            Answer::Partly { items, errors } => self.land_partly(now, flight, items, errors),
+            Answer::Partly(failures) => self.land_partly(now, flight, failures),
             Answer::Failed(error) => self.land_failed(now, flight, error),
         }
         self.settled(batch);
     }
 
     /// The flush delivered all but these. Items beyond the size of the batch cannot be ours: they go back uncounted.
-    fn land_partly(
-        &mut self,
-        now: Instant,
-        flight: Flight<T>,
-        mut items: Careful<Vec<T>>,
-        mut errors: Careful<Vec<S::Error>>,
-    ) {
-        let failed = items.len().min(flight.count);
-        self.tell_each(items.split_off(failed), errors.split_off(failed));
-        let delivered = flight.count - failed;
+    fn land_partly(&mut self, now: Instant, mut flight: Flight<T>, failures: Failures<T, S::Error>) {
+        let delivered = flight.count.saturating_sub(failures.items.len());
         self.reporter.delivered(delivered);
         self.totals.delivered += delivered as u64;
-        if failed == 0 {
+        if failures.items.is_empty() {
             return;
         }
-        if let Some(items) = self.try_again(now, items, false, flight) {
-            self.count_failed(items.len());
-            self.tell_each(items.release(), errors.release());
+        let said = failures.verdicts.iter().zip(&*failures.errors);
+        let verdicts: Vec<_> = said.map(|(verdict, error)| self.verdict(*verdict, error)).collect();
+        let delay = flight.retries.draw();
+        let (mut again, mut over) = (BTreeMap::<_, Careful<Vec<_>>>::new(), Vec::new());
+        let (count, mut failed) = (flight.count, 0);
+        let failures = failures.items.release().into_iter().zip(failures.errors.release());
+        for (number, ((item, error), verdict)) in failures.zip(verdicts).enumerate() {
+            match (verdict.wait(), delay) {
+                (Some(least), Some(delay)) if number < count => {
+                    again.entry(delay.max(least)).or_default().push(item);
+                    discard([error]);
+                }
+                _ => {
+                    failed += usize::from(number < count);
+                    over.push((Careful::new(vec![item]), FlushError::Item(error).judged(verdict).into()));
+                }
+            }
         }
+        for (wait, attempt) in flight.again(again) {
+            self.put_off(now, wait, attempt);
+        }
+        self.count_failed(failed);
+        over.into_iter().for_each(|(items, error)| self.tell_failed(items, error));
     }
 
     fn land_failed(&mut self, now: Instant, mut flight: Flight<T>, error: Failure<S::Error>) {
         let (count, copy) = (flight.count, flight.copy.take());
-        if let Some(items) = self.try_again(now, copy.unwrap_or_default(), true, flight) {
-            self.count_failed(count);
-            self.tell_failed(items, error);
-        }
-    }
-
-    /// Arranges another attempt at `items`, or hands them back if there is none.
-    fn try_again(
-        &mut self,
-        now: Instant,
-        items: Careful<Vec<T>>,
-        whole: bool,
-        flight: Flight<T>,
-    ) -> Option<Careful<Vec<T>>> {
-        match self.policy.judge(items, whole, flight) {
-            Verdict::Again(delay, attempt) => {
-                self.unsettle(&attempt);
-                // A wait that the clock cannot express is for ever, which a drain or the end of the worker cuts short.
-                let due = now.checked_add(delay).unwrap_or(now + std::time::Duration::from_secs(86_400 * 365));
-                self.retries.push((due, attempt));
-                None
-            }
-            Verdict::Halves(left, right) => {
+        let verdict = match &*error {
+            Some(FlushError::Batch(error)) => self.verdict(None, error),
+            _ => Verdict::Retry,
+        };
+        match self.policy.judge(copy.unwrap_or_default(), verdict, flight) {
+            Fate::Again(wait, attempt) => self.put_off(now, wait, attempt),
+            Fate::Halves(Duration::ZERO, left, right) => {
                 self.unsettle(&left);
                 self.unsettle(&right);
                 self.ready.push_front(right);
                 self.ready.push_front(left);
-                None
             }
-            Verdict::Final(items) => Some(items),
+            Fate::Halves(wait, left, right) => {
+                self.put_off(now, wait, left);
+                self.put_off(now, wait, right);
+            }
+            Fate::Over(items) => {
+                self.count_failed(count);
+                self.tell_failed(items, Careful::new(error.release().map(|error| error.judged(verdict))));
+            }
         }
+    }
+
+    fn put_off(&mut self, now: Instant, wait: Duration, attempt: Attempt<T>) {
+        self.unsettle(&attempt);
+        // A wait that the clock cannot express is for ever, which a drain or the end of the worker cuts short.
+        let due = now.checked_add(wait).unwrap_or(now + Duration::from_secs(86_400 * 365));
+        self.retries.push((due, attempt));
+    }
+
+    /// What counts of what is said with an error, and about it.
+    fn verdict(&mut self, said: Option<Verdict>, error: &S::Error) -> Verdict {
+        let judge = &mut *self.judge;
+        let judged = || judge.as_mut().and_then(|judge| guarded(|| judge(error)));
+        said.or_else(judged).unwrap_or_default().capped(self.policy.retry_after_cap)
     }
 
     fn unsettle(&mut self, attempt: &Attempt<T>) {
         *self.unsettled.entry(attempt.batch).or_default() += 1;
     }
 
-    fn settled(&mut self, batch: u64) {
+    pub(crate) fn settled(&mut self, batch: u64) {
         if let Some(attempts) = self.unsettled.get_mut(&batch) {
             *attempts -= 1;
             if *attempts == 0 {
@@ -137,13 +155,6 @@ where
     fn count_failed(&mut self, items: usize) {
         self.reporter.lost(DropReason::Failed, items);
         self.totals.failed += items as u64;
-    }
-
-    /// Tells of items one by one, each with its own error.
-    fn tell_each(&mut self, items: Vec<T>, errors: Vec<S::Error>) {
-        let items = items.into_iter().map(|item| Careful::new(vec![item]));
-        let errors = errors.into_iter().map(|error| Failure::from(FlushError::Item(error)));
-        items.zip(errors).for_each(|(items, error)| self.tell_failed(items, error));
     }
 
     fn tell_failed(&mut self, items: Careful<Vec<T>>, error: Failure<S::Error>) {

@@ -13,8 +13,9 @@
 //!
 //! * Items leave the buffer only when a flush starts, so the buffer's bound and state are true. What is out of it is bounded
 //!   by batch size × concurrency, including batches that wait for a retry.
-//! * A flush answers for its batch as a whole, or names the items that failed. Only those are retried. One poisonous item
-//!   can be told from its neighbours by bisection.
+//! * A flush answers for its batch as a whole, or names the items that failed. Only those are retried, unless their
+//!   [verdict](Verdict) says that it is of no use, and no sooner than it says. One poisonous item can be told from its
+//!   neighbours by bisection.
 //! * A flush that fails or panics costs its own batch and nothing else. To get its items back,
 //!   [keep copies](FlushBuilder::keep_copies). What the controller drops may panic in its `Drop`, one by one. What a flush
 //!   target or a hook drops is theirs: two panics in the drop of one `Vec` abort the process.
@@ -49,6 +50,7 @@
 //! # }
 //! ```
 
+mod answer;
 mod attempt;
 mod barrier;
 mod builder;
@@ -59,13 +61,16 @@ mod flights;
 mod flush_fn;
 mod landing;
 mod outcome;
+mod retries;
 mod schedule;
 #[cfg(feature = "tracing")]
 mod trace;
+mod verdict;
 mod worker;
 
 pub use builder::{ControllerBuilder, FlushBuilder};
 pub use controller::BackpressureController;
 pub use drain::{DrainReport, Unflushed};
 pub use flush_fn::FlushFn;
-pub use outcome::{FlushError, FlushOutcome};
+pub use outcome::{FailedItem, FlushError, FlushOutcome};
+pub use verdict::Verdict;

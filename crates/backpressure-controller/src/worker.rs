@@ -19,15 +19,16 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tower_service::Service;
 
+use crate::answer::Answer;
 use crate::attempt::{Attempt, Policy};
 use crate::barrier::{Barriers, Progress};
-use crate::builder::{OnDrop, OnFailed};
+use crate::builder::{Judge, OnDrop, OnFailed};
 use crate::careful::{Careful, guarded};
 use crate::controller::{Command, now};
 use crate::drain::{Drains, Ending, Totals, lose};
 use crate::flights::Flights;
 use crate::landing::Remains;
-use crate::outcome::{Answer, FlushOutcome};
+use crate::outcome::FlushOutcome;
 use crate::schedule::{Depth, Next, Schedule};
 
 /// How long a drain waits, beyond its deadline, for the flushes that it aborted.
@@ -46,6 +47,7 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) reporter: Reporter,
     concurrency: usize,
     pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
+    pub(crate) judge: Careful<Option<Judge<S::Error>>>,
     pub(crate) on_failed: Careful<Option<OnFailed<T, S::Error>>>,
     pub(crate) flights: Flights<T, S::Error>,
     /// Attempts to be started before anything new is taken, in order.
@@ -100,6 +102,7 @@ where
             reporter,
             concurrency: 1,
             on_drop: Careful::default(),
+            judge: Careful::default(),
             on_failed: Careful::default(),
             flights: Flights::new(),
             ready: VecDeque::new(),
@@ -123,6 +126,11 @@ where
     pub(crate) fn hooks(mut self, on_drop: Option<OnDrop<T>>, on_failed: Option<OnFailed<T, S::Error>>) -> Self {
         self.on_drop = Careful::new(on_drop);
         self.on_failed = Careful::new(on_failed);
+        self
+    }
+
+    pub(crate) fn judge(mut self, judge: Option<Judge<S::Error>>) -> Self {
+        self.judge = Careful::new(judge);
         self
     }
 
@@ -183,11 +191,17 @@ where
         }
     }
 
-    /// Moves the retries that are due to those that are ready.
+    /// Moves the retries that are due to those that are ready. What one flush left behind goes together if it can.
     fn recall(&mut self, now: Instant) {
         let (due, later): (Vec<_>, Vec<_>) = mem::take(&mut self.retries).into_iter().partition(|(due, _)| *due <= now);
         self.retries = later;
-        self.ready.extend(due.into_iter().map(|(_, attempt)| attempt));
+        for (_, mut attempt) in due {
+            if self.ready.iter_mut().any(|ready| ready.join(&mut attempt)) {
+                self.settled(attempt.batch);
+            } else {
+                self.ready.push_back(attempt);
+            }
+        }
     }
 
     /// Starts a flush if there is one to start and a place for it.

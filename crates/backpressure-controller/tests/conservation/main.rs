@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use crate::fates::{Fate, Fates};
-use crate::plan::{End, Plan, Step, plan};
+use crate::plan::{End, Plan, Step, judge, plan};
 use crate::support::{Error, INTERVAL, MS, Target, advance, config, runtime, settle};
 
 type Controller = BackpressureController<u32>;
@@ -107,6 +107,8 @@ fn spawn(plan: &Plan) -> (Arc<Fates>, Target<u32>, Controller) {
         builder = builder.keep_copies();
     }
     let controller = builder
+        .judge_by(judge)
+        .cap_retry_after(150 * MS)
         .on_failed({
             let fates = fates.clone();
             move |items, _: FlushError<Error>| items.into_iter().for_each(|item| fates.add(item, Fate::Failed))

@@ -2,12 +2,30 @@
 
 use std::time::Duration;
 
+use backpressure_controller::Verdict;
 use backpressure_core::Strategy;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
 
-use crate::support::{Act, MS};
+use crate::support::{Act, Error, MS};
+
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Retry,
+    Verdict::Final,
+    Verdict::RetryAfter(Duration::from_millis(20)),
+    Verdict::RetryAfter(Duration::from_millis(3)),
+    Verdict::RetryAfter(Duration::MAX),
+];
+
+/// What is said of the error of a whole batch.
+pub(crate) fn judge(error: &Error) -> Verdict {
+    match *error {
+        "later" => VERDICTS[2],
+        "final" => Verdict::Final,
+        _ => Verdict::Retry,
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -27,9 +45,11 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Deliver,
-    Fail,
+    Fail(Error),
     /// Items whose number has a bit in common with this have failed.
     Partial(u32),
+    /// The same, with verdicts by their numbers.
+    Judged(u32),
     PanicInCall,
     PanicInFuture,
     Never,
@@ -63,9 +83,13 @@ impl Plan {
         let (delay, answer) = self.answers[call % self.answers.len()];
         let act = match answer {
             Answer::Deliver => Act::Deliver,
-            Answer::Fail => Act::Fail("batch"),
+            Answer::Fail(error) => Act::Fail(error),
             Answer::Partial(mask) => {
                 Act::Partial(batch.iter().filter(|&item| item & mask != 0).map(|&item| (item, "item")).collect())
+            }
+            Answer::Judged(mask) => {
+                let failed = batch.iter().filter(|&item| item & mask != 0);
+                Act::Judged(failed.map(|&item| (item, "item", VERDICTS[item as usize % VERDICTS.len()])).collect())
             }
             Answer::PanicInCall => return Act::PanicInCall,
             Answer::PanicInFuture => Act::PanicInFuture,
@@ -119,8 +143,11 @@ fn strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
 fn answer() -> impl proptest::strategy::Strategy<Value = Answer> {
     prop_oneof![
         6 => Just(Answer::Deliver),
-        2 => Just(Answer::Fail),
-        2 => (0..8_u32).prop_map(Answer::Partial),
+        1 => Just(Answer::Fail("batch")),
+        1 => Just(Answer::Fail("later")),
+        1 => Just(Answer::Fail("final")),
+        1 => (0..8_u32).prop_map(Answer::Partial),
+        1 => (0..8_u32).prop_map(Answer::Judged),
         1 => Just(Answer::PanicInCall),
         1 => Just(Answer::PanicInFuture),
         1 => Just(Answer::Never),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use backpressure_controller::{BackpressureController, FlushBuilder, FlushError, FlushOutcome};
+use backpressure_controller::{BackpressureController, FlushBuilder, FlushError, FlushOutcome, Verdict};
 use backpressure_core::{DropReason, Strategy};
 use futures_util::FutureExt;
 use tower::Service;
@@ -294,7 +294,7 @@ fn t6_c1_drops_that_panic_at_the_end_of_the_runtime_are_counted() {
                     let told = told.clone();
                     builder = builder.on_drop(move |item: Bomb, _| told.push(item.number));
                 }
-                let guts = (arsenal.bomb(5), arsenal.bomb(6), arsenal.bomb(7));
+                let guts = (arsenal.bomb(5), arsenal.bomb(6), arsenal.bomb(7), arsenal.bomb(8));
                 let mut flush = target(&arsenal, [Act::Fail, Act::Never]);
                 let flush = move |items| {
                     let _guts = &guts.0;
@@ -306,7 +306,11 @@ fn t6_c1_drops_that_panic_at_the_end_of_the_runtime_are_counted() {
                 let on_failed = move |_, _: FlushError<Bomb>| {
                     let _guts = &guts.2;
                 };
-                builder.flush_fn(flush).concurrency(2).retry(delays).on_failed(on_failed)
+                let judge = move |_: &Bomb| {
+                    let _guts = &guts.3;
+                    Verdict::Retry
+                };
+                builder.flush_fn(flush).concurrency(2).retry(delays).judge_by(judge).on_failed(on_failed)
             });
             arsenal.push(&controller, 35);
             settle().await;

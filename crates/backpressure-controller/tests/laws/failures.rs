@@ -166,6 +166,12 @@ async fn an_answer_with_more_failures_than_items_cannot_unbalance_the_ledger() {
     flush_all(&controller, 10).await;
     assert_eq!(counts(&controller), (0, 10));
     assert_eq!(failed.take().len(), 25, "every item that the target gave away comes back");
+
+    let controller = spawn!(target, failed, .retry([MS]));
+    flush_all(&controller, 10).await;
+    assert_eq!(counts(&controller), (0, 10));
+    assert!(target.calls().iter().all(|call| call.items.len() == 10), "none of them is flushed");
+    assert_eq!(failed.take().len(), 15 + 25);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,4 +16,5 @@ mod stuck;
 mod tower_layers;
 mod truth;
 mod types;
+mod verdicts;
 mod wakes;

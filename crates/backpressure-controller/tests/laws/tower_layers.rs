@@ -34,7 +34,7 @@ impl<Response, E> Policy<Vec<u32>, Response, E> for Again {
 
 /// A layer that boxes errors does so for a whole batch; the errors of single items follow like this.
 fn boxed(outcome: FlushOutcome<u32, Error>) -> FlushOutcome<u32, BoxError> {
-    FlushOutcome::partial(outcome.failed.into_iter().map(|(item, error)| (item, error.into())).collect())
+    outcome.map_err(Into::into)
 }
 
 /// Delivers a hundred items in batches of ten through `service`.

@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use backpressure_controller::{
-    BackpressureController, ControllerBuilder, DrainReport, FlushBuilder, FlushError, FlushFn, FlushOutcome,
+    BackpressureController, ControllerBuilder, DrainReport, FailedItem, FlushBuilder, FlushError, FlushFn,
+    FlushOutcome, Verdict,
 };
 use futures_util::Sink;
 
@@ -28,6 +29,12 @@ fn i4_handles_and_what_they_give_may_go_anywhere() {
     send::<FlushOutcome<Movable, Movable>>();
     sync::<FlushOutcome<u32, u32>>();
     unpin::<FlushOutcome<Movable, Movable>>();
+    send::<FailedItem<Movable, Movable>>();
+    sync::<FailedItem<u32, u32>>();
+    unpin::<FailedItem<Movable, Movable>>();
+    send::<Verdict>();
+    sync::<Verdict>();
+    unpin::<Verdict>();
     send::<FlushError<Movable>>();
     sync::<FlushError<u32>>();
     unpin::<FlushError<Movable>>();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use backpressure_controller::FlushOutcome;
+use backpressure_controller::{FlushOutcome, Verdict};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tower::Service;
@@ -22,6 +22,8 @@ pub(crate) enum Act<T> {
     Fail(Error),
     /// It answers that these failed.
     Partial(Vec<(T, Error)>),
+    /// It answers that these failed, and what is to become of them.
+    Judged(Vec<(T, Error, Verdict)>),
     PanicInCall,
     PanicInFuture,
     Never,
@@ -179,8 +181,13 @@ impl<T: Clone + PartialEq + Send + 'static> Target<T> {
         let mut told = Some(told);
         loop {
             act = match act {
-                Act::Deliver => return self.deliver(items, Vec::new()),
-                Act::Partial(failed) => return self.deliver(items, failed),
+                Act::Deliver => return self.deliver(items, FlushOutcome::delivered()),
+                Act::Partial(failed) => return self.deliver(items, FlushOutcome::partial(failed)),
+                Act::Judged(failed) => {
+                    let mut outcome = FlushOutcome::delivered();
+                    failed.into_iter().for_each(|(item, error, verdict)| outcome.fail(item, error, verdict));
+                    return self.deliver(items, outcome);
+                }
                 Act::Fail(error) => return Err(error),
                 Act::PanicInCall | Act::PanicInFuture => panic!("as told"),
                 Act::Never => std::future::pending().await,
@@ -196,10 +203,10 @@ impl<T: Clone + PartialEq + Send + 'static> Target<T> {
         }
     }
 
-    fn deliver(&self, items: Vec<T>, failed: Vec<(T, Error)>) -> Answer<T> {
-        let delivered = items.into_iter().filter(|item| !failed.iter().any(|(failed, _)| failed == item));
+    fn deliver(&self, items: Vec<T>, outcome: FlushOutcome<T, Error>) -> Answer<T> {
+        let delivered = items.into_iter().filter(|item| !outcome.failed.iter().any(|failed| failed.item == *item));
         self.record().delivered.extend(delivered);
-        Ok(FlushOutcome::partial(failed))
+        Ok(outcome)
     }
 }
 
