@@ -2,127 +2,22 @@
 //! second panic would abort the process.
 
 use std::collections::VecDeque;
-use std::future::{Future, pending, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::future::{Future, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use backpressure_controller::{BackpressureController, FlushBuilder, FlushError, FlushOutcome, Verdict};
+use backpressure_controller::{
+    BackpressureController, ControllerBuilder, FlushBuilder, FlushError, FlushOutcome, Verdict,
+};
 use backpressure_core::{DropReason, Strategy};
 use futures_util::FutureExt;
 use tower::Service;
 
+use crate::bombs::{Act, Answer, Arsenal, Batch, Bomb, Controller, Flush, target};
 use crate::support::{INTERVAL, Log, MS, advance, config, runtime, settle};
 
-type Controller = BackpressureController<Bomb>;
-type Answer = Result<FlushOutcome<Bomb, Bomb>, Bomb>;
-
-/// Panics when it is dropped, unless it was defused. Counts those that exist.
-struct Bomb {
-    number: u32,
-    alive: Arc<AtomicUsize>,
-    live: bool,
-}
-
-impl Bomb {
-    fn defuse(mut self) {
-        self.live = false;
-    }
-}
-
-impl Clone for Bomb {
-    fn clone(&self) -> Self {
-        self.alive.fetch_add(1, Ordering::SeqCst);
-        Self { number: self.number, alive: Arc::clone(&self.alive), live: self.live }
-    }
-}
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        self.alive.fetch_sub(1, Ordering::SeqCst);
-        assert!(!self.live, "a careless drop");
-    }
-}
-
-/// A flush target's own batch, which it takes care of.
-struct Batch(Vec<Bomb>);
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.0.drain(..).for_each(Bomb::defuse);
-    }
-}
-
-/// Makes bombs, and knows how many exist.
-#[derive(Clone, Default)]
-struct Arsenal(Arc<AtomicUsize>);
-
-impl Arsenal {
-    fn bomb(&self, number: u32) -> Bomb {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Bomb { number, alive: Arc::clone(&self.0), live: true }
-    }
-
-    fn throw(&self) -> ! {
-        panic_any(self.bomb(9))
-    }
-
-    fn push(&self, controller: &Controller, items: u32) {
-        (0..items)
-            .for_each(|number| assert!(controller.try_push(self.bomb(number)).is_ok_and(|sent| sent.is_accepted())));
-    }
-
-    fn assert_empty(&self) {
-        assert_eq!(self.0.load(Ordering::SeqCst), 0, "each was dropped once");
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    Deliver,
-    Fail,
-    /// The first items failed; with more than there are, some are invented.
-    Partial(u32),
-    Panic,
-    /// It panics with a bomb.
-    Throw,
-    /// It forgets to defuse an item.
-    Careless,
-    Never,
-}
-
-/// A target that does this with its first batches, and delivers the others.
-fn target(arsenal: &Arsenal, acts: impl IntoIterator<Item = Act>) -> impl Flush {
-    let (arsenal, mut acts) = (arsenal.clone(), VecDeque::from_iter(acts));
-    move |items| perform(acts.pop_front().unwrap_or(Act::Deliver), Batch(items), arsenal.clone()).boxed()
-}
-
-trait Flush: FnMut(Vec<Bomb>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + 'static {}
-
-impl<F> Flush for F where F: FnMut(Vec<Bomb>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + 'static {}
-
-async fn perform(act: Act, mut batch: Batch, arsenal: Arsenal) -> Answer {
-    match act {
-        Act::Deliver => Ok(FlushOutcome::delivered()),
-        Act::Fail => Err(arsenal.bomb(0)),
-        Act::Partial(items) => {
-            let mut failed: Vec<_> = batch.0.drain(..batch.0.len().min(items as usize)).collect();
-            failed.extend((failed.len() as u32..items).map(|number| arsenal.bomb(number)));
-            Ok(FlushOutcome::partial(failed.into_iter().map(|item| (item, arsenal.bomb(1))).collect()))
-        }
-        Act::Panic => panic!("as told"),
-        Act::Throw => panic_any(arsenal.bomb(2)),
-        Act::Careless => {
-            drop(batch.0.pop());
-            Ok(FlushOutcome::delivered())
-        }
-        Act::Never => pending().await,
-    }
-}
-
-fn spawn<S>(build: impl FnOnce(backpressure_controller::ControllerBuilder<Bomb>) -> FlushBuilder<Bomb, S>) -> Controller
+fn spawn<S>(build: impl FnOnce(ControllerBuilder<Bomb>) -> FlushBuilder<Bomb, S>) -> Controller
 where
     S: Service<Vec<Bomb>, Response = FlushOutcome<Bomb, Bomb>, Error = Bomb, Future: Send + 'static> + Send + 'static,
 {

@@ -5,6 +5,7 @@ mod support;
 
 mod barrier;
 mod batches;
+mod bombs;
 mod breakage;
 mod demand;
 mod drain;
