@@ -25,6 +25,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
+#[path = "../common/fresh.rs"]
+mod fresh;
 mod load;
 mod report;
 mod server;

@@ -8,6 +8,8 @@ use anyhow::Context;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
+use crate::fresh;
+
 /// What a device measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reading {
@@ -23,33 +25,37 @@ pub(crate) struct Store {
     file: Arc<Scratch>,
 }
 
-/// A database file, which goes with the last who use it.
+/// A directory with a database, which goes with the last who use it.
 #[derive(Debug)]
-struct Scratch(PathBuf);
+struct Scratch {
+    directory: PathBuf,
+    database: PathBuf,
+}
 
 impl Scratch {
-    fn remove(&self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = self.0.clone().into_os_string();
-            file.push(suffix);
-            let _ = std::fs::remove_file(file);
-        }
+    fn new(name: &str) -> std::io::Result<Self> {
+        let directory = fresh::directory(&std::env::temp_dir(), &format!("backpressure-{name}"))?;
+        Ok(Self { database: directory.join("readings.db"), directory })
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.remove();
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = self.database.clone().into_os_string();
+            file.push(suffix);
+            let _ = std::fs::remove_file(file);
+        }
+        // Unless somebody else has put a file there.
+        let _ = std::fs::remove_dir(&self.directory);
     }
 }
 
 impl Store {
-    /// An empty database in the directory for temporary files, until the last clone of this is dropped.
+    /// An empty database in a new directory among those for temporary files, until the last clone of this is dropped.
     pub(crate) fn fresh(name: &str) -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("backpressure-{name}-{}.db", std::process::id()));
-        let file = Scratch(path);
-        file.remove();
-        let connection = open(&file.0).with_context(|| format!("cannot open {}", file.0.display()))?;
+        let file = Scratch::new(name).context("cannot make a directory for the database")?;
+        let connection = open(&file.database).with_context(|| format!("cannot open {}", file.database.display()))?;
         connection.execute_batch(
             "CREATE TABLE reading (device TEXT NOT NULL, at_ms INTEGER NOT NULL, value REAL NOT NULL)",
         )?;
@@ -57,7 +63,7 @@ impl Store {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.file.0
+        &self.file.database
     }
 
     /// Writes all readings or none.
@@ -93,7 +99,7 @@ impl Store {
         let file = Arc::clone(&self.file);
         async move {
             tokio::time::sleep(after).await;
-            let other = open(&file.0)?;
+            let other = open(&file.database)?;
             let lock = move || other.execute_batch("BEGIN IMMEDIATE").map(|()| other);
             let other = tokio::task::spawn_blocking(lock).await??;
             tokio::time::sleep(lasting).await;

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     repeat: Option<NonZeroU64>,
 
-    /// The database; rows are added if it exists. [default: a fresh file under target/]
+    /// The database; rows are added if it exists. [default: one in a new directory under target/, which stays]
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 
 use crate::event::Event;
+use crate::fresh;
 
 /// The key is a running number, so that a replay of an event is a row of its own. The index makes this a table to
 /// ask questions of, such as which were the strongest.
@@ -84,36 +85,40 @@ pub(crate) fn begin(
     }
 }
 
-/// The path of a fresh database under `target/`, or under the system's directory for temporary files if there is no
-/// `target/`. The one of an earlier run is removed, unless that run still goes on.
-pub(crate) fn fresh() -> io::Result<PathBuf> {
-    let target: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "target"].iter().collect();
-    let directory = target.canonicalize().unwrap_or_else(|_| std::env::temp_dir());
-    let path = directory.join("ingest.db");
-    if is_open_elsewhere(&path) {
-        return Ok(directory.join(format!("ingest-{}.db", std::process::id())));
-    }
-    remove(&path)?;
-    Ok(path)
+/// The path for a database in a new directory under `parent`. Nothing that is there already is touched.
+pub(crate) fn fresh(parent: &Path) -> io::Result<PathBuf> {
+    Ok(fresh::directory(parent, "ingest")?.join("events.db"))
 }
 
-/// Removes a database with its write-ahead log, if it exists.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Cargo's target directory, wherever it is, if this program was built into one; else the system's directory for
+/// temporary files.
+pub(crate) fn home() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let target = program.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file());
+    target.map_or_else(std::env::temp_dir, Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_fresh_database_touches_no_file_that_was_there_before() {
+        let home = fresh::directory(&std::env::temp_dir(), "backpressure-ingest-fresh").unwrap();
+        fs::create_dir(home.join("ingest-2")).unwrap();
+        let before = ["ingest.db", "ingest.db-wal", "ingest-1", "ingest-2/events.db", "ingest-2/events.db-wal"];
+        for file in before {
+            fs::write(home.join(file), file).unwrap();
         }
+        let paths = [fresh(&home).unwrap(), fresh(&home).unwrap()];
+        assert_ne!(paths[0], paths[1]);
+        for path in paths {
+            assert_eq!(count(&open(&path).unwrap()).unwrap(), 0);
+        }
+        for file in before {
+            assert_eq!(fs::read(home.join(file)).unwrap(), file.as_bytes());
+        }
+        fs::remove_dir_all(home).unwrap();
     }
-    Ok(())
-}
-
-/// Only the last connection can end the write-ahead log.
-fn is_open_elsewhere(path: &Path) -> bool {
-    path.exists()
-        && Connection::open(path)
-            .and_then(|connection| connection.pragma_update(None, "journal_mode", "DELETE"))
-            .is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
 }

@@ -181,6 +181,7 @@ impl Future for Write {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fresh;
     use std::path::PathBuf;
 
     fn events(count: usize) -> Vec<Event> {
@@ -188,26 +189,29 @@ mod tests {
         data.lines().take(count).map(|line| Event::parse(line).unwrap()).collect()
     }
 
-    /// A database of its own for each test, removed at the end.
+    /// A directory for the database of a test, removed at the end.
     struct Scratch(PathBuf);
 
     impl Scratch {
-        fn new(name: &str) -> Self {
-            let name = format!("backpressure-ingest-{name}-{}.db", std::process::id());
-            Self(std::env::temp_dir().join(name))
+        fn new() -> Self {
+            Self(fresh::directory(&std::env::temp_dir(), "backpressure-ingest-store").unwrap())
+        }
+
+        fn store(&self) -> Store {
+            Store::open(&self.0.join("events.db")).unwrap()
         }
     }
 
     impl Drop for Scratch {
         fn drop(&mut self) {
-            let _ = database::remove(&self.0);
+            let _ = std::fs::remove_dir_all(&self.0);
         }
     }
 
     #[tokio::test]
     async fn every_batch_becomes_rows_and_replays_become_new_ones() {
-        let scratch = Scratch::new("rows");
-        let store = Store::open(&scratch.0).unwrap();
+        let scratch = Scratch::new();
+        let store = scratch.store();
         let mut service = store.service();
         for _ in 0..3 {
             let receipt = service.call(events(7)).await.unwrap();
@@ -219,8 +223,8 @@ mod tests {
 
     #[tokio::test]
     async fn rows_committed_for_a_caller_who_left_are_known() {
-        let scratch = Scratch::new("unclaimed");
-        let store = Store::open(&scratch.0).unwrap();
+        let scratch = Scratch::new();
+        let store = scratch.store();
         let mut service = store.service();
         let left = service.call(events(5));
         let read_by_nobody = service.call(events(2)).await.unwrap();

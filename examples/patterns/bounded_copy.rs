@@ -13,6 +13,9 @@
 
 #![allow(clippy::print_stdout, reason = "a terminal program: printing is its purpose")]
 
+#[path = "../common/fresh.rs"]
+mod fresh;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -150,8 +153,7 @@ fn main() -> anyhow::Result<()> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     match &args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
-            let dir = std::env::temp_dir().join(format!("bounded-copy-{}", std::process::id()));
-            fs::create_dir(&dir)?;
+            let dir = fresh::directory(&std::env::temp_dir(), "bounded-copy")?;
             let compared = compare(&dir);
             fs::remove_dir_all(&dir)?;
             compared

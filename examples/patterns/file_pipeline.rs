@@ -12,6 +12,9 @@
 
 #![allow(clippy::print_stdout, reason = "a terminal program: printing is its purpose")]
 
+#[path = "../common/fresh.rs"]
+mod fresh;
+
 use std::future::ready;
 
 use anyhow::Context;
@@ -43,7 +46,8 @@ fn transform(line: &str) -> anyhow::Result<Option<String>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let output = std::env::temp_dir().join(format!("strong-earthquakes-{}.csv", std::process::id()));
+    let directory = fresh::directory(&std::env::temp_dir(), "strong-earthquakes")?;
+    let output = directory.join("strong.csv");
 
     let config = BackpressureConfig::builder().capacity(AHEAD).build()?;
     let reader = FramedRead::new(File::open(INPUT).await?, LinesCodec::new_with_max_length(LONGEST));
@@ -60,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
         .await?;
 
     let written = std::fs::read_to_string(&output)?;
-    std::fs::remove_file(&output)?;
+    std::fs::remove_dir_all(&directory)?;
     println!(
         "{} lines read, {} strong earthquakes written",
         gauge.snapshot().counts.delivered,

@@ -27,6 +27,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
+#[path = "../common/fresh.rs"]
+mod fresh;
 mod load;
 #[path = "../axum-ingest/report.rs"]
 mod report;

@@ -1,0 +1,22 @@
+//! The tests of `ingest`, each in the file that it is about. This is the program without its `main`.
+#![allow(dead_code, reason = "what only `main` uses")]
+
+mod args;
+mod database;
+mod event;
+mod frame;
+#[path = "../common/fresh.rs"]
+mod fresh;
+mod human;
+mod lines;
+mod pace;
+mod producer;
+mod rates;
+mod report;
+mod run;
+mod source;
+mod stall;
+mod stop;
+mod store;
+mod tally;
+mod view;
