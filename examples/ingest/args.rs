@@ -9,12 +9,14 @@ use backpressure::{BackpressureConfig, ConfigError, Strategy};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
+use crate::ending::EXIT_CODES;
+
 /// Reads seismic events, pushes them through a backpressure controller and writes them into SQLite.
 ///
 /// Without options it replays the bundled data at full speed, faster than the database can write, loses nothing, and shows
 /// that the books balance. Try `--rate 20000 --stall 2,2`, and the same with `--strategy drop-oldest`.
 #[derive(Debug, Parser)]
-#[command(name = "ingest")]
+#[command(name = "ingest", after_help = EXIT_CODES)]
 pub(crate) struct Args {
     /// Where events come from: a file of NDJSON, "-" for standard input, or tcp://ADDR:PORT to listen on. [default: the
     /// bundled data]
@@ -57,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "EVENTS/S", value_parser = positive)]
     pub(crate) rate: Option<f64>,
 
-    /// How long the rest may take once Ctrl-C has stopped the intake.
+    /// How long the rest may take once SIGTERM or Ctrl-C has stopped the intake.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) drain: Duration,
 }
@@ -65,9 +67,12 @@ pub(crate) struct Args {
 impl Args {
     /// The arguments of this process, or a message and the end of it.
     pub(crate) fn from_command_line() -> Self {
-        let args = Self::parse();
-        args.check().unwrap_or_else(|error| error.exit());
-        args
+        let args = Self::try_parse().and_then(|args| args.check().map(|()| args));
+        args.unwrap_or_else(|error| {
+            // If it cannot be said, the exit code says it.
+            let _ = error.print();
+            std::process::exit(i32::from(error.use_stderr()))
+        })
     }
 
     fn check(&self) -> Result<(), clap::Error> {

@@ -16,6 +16,9 @@ use crate::tally::Tally;
 /// How often an event is offered under `reject` before it is given up.
 const OFFERS: u32 = 3;
 
+/// After how many lines without a pause the token is looked at.
+const LOOK_EVERY: u64 = 64;
+
 /// What all producers share. A clone is another producer.
 #[derive(Debug, Clone)]
 pub(crate) struct Producer {
@@ -32,7 +35,10 @@ impl Producer {
     pub(crate) async fn read(&self, reader: impl AsyncBufRead + Unpin, origin: &str) -> std::io::Result<()> {
         let mut lines = Lines::new(reader);
         let mut stopped = std::pin::pin!(self.stop.cancelled());
-        loop {
+        for turn in 0_u64.. {
+            if turn.is_multiple_of(LOOK_EVERY) && self.stop.is_cancelled() {
+                break;
+            }
             let next = async {
                 if let Some(pace) = &self.pace {
                     pace.turn().await;
@@ -40,8 +46,8 @@ impl Producer {
                 lines.next().await
             };
             // Biased, so that the token is looked at only when there is something to wait for: not once a line.
-            let line = tokio::select! { biased; line = next => line?, () = &mut stopped => return Ok(()) };
-            let Some((number, line)) = line else { return Ok(()) };
+            let line = tokio::select! { biased; line = next => line?, () = &mut stopped => break };
+            let Some((number, line)) = line else { break };
             self.tally.line();
             let event = match line {
                 Ok(text) if text.trim_ascii().is_empty() => {
@@ -55,12 +61,13 @@ impl Producer {
                 Ok(event) => {
                     self.tally.event();
                     if !self.offer(event).await {
-                        return Ok(());
+                        break;
                     }
                 }
                 Err(why) => self.tally.bad(origin, number, &why),
             }
         }
+        Ok(())
     }
 
     /// Offers an event until it has a fate; `false` once the controller takes nothing any more.

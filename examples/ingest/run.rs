@@ -1,14 +1,18 @@
 //! One run: from the input to the report.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backpressure::{BackpressureController, Strategy};
+use backpressure::{BackpressureController, Shutdown, Strategy};
+use tokio::select;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::args::Args;
 use crate::database;
+use crate::ending::{Ending, INTERRUPTED, is_coloured};
 use crate::event::Event;
 use crate::pace::Pace;
 use crate::producer::Producer;
@@ -23,12 +27,14 @@ use crate::view::{self, View, Watched};
 /// The waits before a batch that the database refused is tried again.
 const RETRIES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
 
-/// What a process ends with that a signal has ended.
-const INTERRUPTED: i32 = 130;
-
-/// Whether the books balance in the end.
-pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
+/// Reads, writes and prints the report.
+pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
     let start = Instant::now();
+    let stop = stop::on_signal(|| {
+        View::abandon();
+        std::process::exit(INTERRUPTED);
+    })
+    .context("cannot listen for signals")?;
     let source = Source::open(args.input(), args.repeat()).await?;
     let fresh = || database::fresh(&database::home());
     let database = args.db.clone().map_or_else(fresh, Ok).context("cannot make a fresh database")?;
@@ -38,10 +44,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     let controller = controller(&args, &store, Arc::clone(&last_error))?;
     view::print(&format!("from {source}\ninto {}\n\n", database.display()));
 
-    let stop = stop::on_signal(|| {
-        View::abandon();
-        std::process::exit(INTERRUPTED);
-    });
     let tally = Arc::new(Tally::default());
     let view = View::start(Watched {
         title: args.strategy().to_string(),
@@ -58,39 +60,43 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<bool> {
     };
 
     // At the end of the input everything accepted gets the time it takes; a signal puts a deadline to it.
-    let over = stop.child_token();
-    let intake = tokio::spawn({
-        let (over, controller) = (over.clone().drop_guard(), controller.clone());
-        async move {
-            let read = source.run(producer).await;
-            // What this leaves behind, the report of the drain tells.
-            let _ = controller.flush().await;
-            drop(over);
-            read
-        }
-    });
-    over.cancelled().await;
-    let interrupted = stop.is_cancelled();
-    let drain = controller.drain(args.drain).await;
-    let read = intake.await?;
+    let mut reading = tokio::spawn(source.run(producer));
+    let read = select! { read = &mut reading => Some(read), () = stop.cancelled() => None };
+    if read.is_some() {
+        // What this leaves behind, the report of the drain tells.
+        select! { _ = controller.flush() => {}, () = stop.cancelled() => {} }
+    }
+    // The intake stays open for what producers have read already.
+    let mut shutdown = Shutdown::new(args.drain, ["producers", "buffer"]);
+    let read = match read {
+        None => shutdown.stage(|time| timeout(time, &mut reading)).await.ok(),
+        read => shutdown.stage(|_| ready(read)).await,
+    };
+    let drain = shutdown.stage(|time| controller.drain(time)).await;
+    let read = match read {
+        Some(read) => read?,
+        None => reading.await?,
+    };
     let snapshot = controller.snapshot();
     view.finish();
     drop(stalling);
 
-    let written = spawn_blocking(|| store.close()).await??;
+    let written = spawn_blocking(|| store.close()).await?;
     let last_error = last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     let report = Report {
         elapsed: start.elapsed(),
-        interrupted,
+        interrupted: stop.is_cancelled(),
         intake: tally.intake(),
+        read: read.map_err(|error| format!("{error:#}")),
         snapshot,
         drain,
-        written,
+        written: written.map_err(|error| error.to_string()),
         database,
         last_error,
     };
-    view::print(&report.to_string());
-    read.map(|()| report.balances())
+    let ending = report.ending();
+    view::print(&format!("{report}\n{}\n", ending.paint(&report.last_line(), is_coloured())));
+    Ok(ending)
 }
 
 fn controller(

@@ -1,36 +1,22 @@
-//! Ctrl-C: the first one stops the intake, the second one everything.
+//! SIGTERM or Ctrl-C: the first one stops the intake, the second one everything.
 
-use tokio::signal;
+use std::io;
+
+use backpressure::shutdown::requested;
 use tokio_util::sync::CancellationToken;
 
-/// A token that is cancelled by Ctrl-C or, on Unix, by `SIGTERM`. The next signal after that calls `abort`.
-pub(crate) fn on_signal(abort: impl FnOnce() + Send + 'static) -> CancellationToken {
+/// A token that is cancelled when the process is asked to end. When it is asked again, `abort` is called.
+pub(crate) fn on_signal(abort: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let stop = token.clone();
+    let (first, stop) = (requested()?, token.clone());
     tokio::spawn(async move {
-        interrupted().await;
+        first.await;
+        let second = requested();
         stop.cancel();
-        interrupted().await;
-        abort();
+        if let Ok(second) = second {
+            second.await;
+            abort();
+        }
     });
-    token
-}
-
-#[cfg(unix)]
-async fn interrupted() {
-    use signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return ctrl_c().await };
-    tokio::select! { () = ctrl_c() => {}, _ = terminated.recv() => {} }
-}
-
-#[cfg(not(unix))]
-async fn interrupted() {
-    ctrl_c().await;
-}
-
-/// Without a handler there is nothing to wait for: the system ends the process.
-async fn ctrl_c() {
-    if signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    Ok(token)
 }

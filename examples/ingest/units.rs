@@ -3,6 +3,7 @@
 
 mod args;
 mod database;
+mod ending;
 mod event;
 mod frame;
 #[path = "../common/fresh.rs"]
