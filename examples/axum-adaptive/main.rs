@@ -38,6 +38,9 @@ use clap::{Parser, Subcommand};
 use crate::load::{Load, Seen};
 use crate::server::{CAPACITY, Server};
 
+/// What a server ends with that has abandoned requests.
+const INCOMPLETE: u8 = 2;
+
 #[derive(Debug, Parser)]
 #[command(about = "Any handler under a limit that finds itself")]
 struct Args {
@@ -49,7 +52,7 @@ struct Args {
 enum Mode {
     /// Servers and clients in one process (the default).
     Demo,
-    /// The server, until SIGTERM or Ctrl-C.
+    /// The server, until SIGTERM or Ctrl-C. Exits with 2 if it has abandoned requests.
     Serve { address: SocketAddr },
     /// Requests at a steady rate.
     Load {
@@ -71,8 +74,9 @@ async fn main() -> anyhow::Result<ExitCode> {
             let server = Server::bind(address, Some(ShedLayer::adaptive())).await?;
             println!("http://{}/report", server.address);
             asked_to_end.await;
-            println!("\n{}", server.shut_down().await);
-            Ok(ExitCode::SUCCESS)
+            let drained = server.shut_down().await;
+            println!("\n{drained}");
+            Ok(if drained.is_complete() { ExitCode::SUCCESS } else { INCOMPLETE.into() })
         }
         Mode::Load { address, rate, seconds } => {
             let seen = Load { address, rate, lasting: Duration::from_secs(seconds) }.run().await?;

@@ -80,6 +80,13 @@ pub(crate) struct Drained {
     abandoned: usize,
 }
 
+impl Drained {
+    /// Whether every request was answered.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.abandoned == 0
+    }
+}
+
 impl fmt::Display for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {} requests abandoned", self.shutdown, self.abandoned)

@@ -80,7 +80,8 @@ impl Server {
         let _ = self.stop.send(());
         let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
         let readings = shutdown.stage(|time| self.controller.drain(time)).await;
-        Ok(Ended { requests, readings, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
+        let failed = self.controller.snapshot().counts.failed();
+        Ok(Ended { requests, readings, failed, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
     }
 }
 
@@ -114,16 +115,30 @@ async fn metrics(State(intake): State<Intake>) -> String {
 pub(crate) struct Ended {
     requests: ShedDrainReport,
     readings: DrainReport<Reading>,
+    /// Readings that the database refused, from the beginning.
+    failed: u64,
     /// Lines.
     pub(crate) accepted: u64,
     shutdown: Shutdown,
 }
 
+impl Ended {
+    /// Whether every request was answered, and all that was accepted is in the database.
+    pub(crate) fn is_complete(&self) -> bool {
+        let Self { requests, readings, failed, .. } = self;
+        requests.abandoned == 0 && requests.streams == 0 && readings.is_complete() && *failed == 0
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, readings, accepted, shutdown } = self;
-        let (requests, readings) = (requests.abandoned, readings.abandoned.len() + readings.unanswered);
+        let Self { requests, readings, failed, accepted, shutdown } = self;
+        let (requests, streams) = (requests.abandoned, requests.streams);
+        let readings = (readings.abandoned.len() + readings.unanswered) as u64 + readings.lost;
         writeln!(f, "server   {accepted} lines accepted\n         {shutdown}")?;
-        write!(f, "         abandoned: {requests} requests, {readings} readings")
+        write!(
+            f,
+            "         abandoned: {requests} requests, {streams} streams, {readings} readings; {failed} readings failed"
+        )
     }
 }

@@ -42,6 +42,7 @@ use std::time::Duration;
 
 use backpressure::shutdown::requested;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::load::Load;
 use crate::report::Timeline;
@@ -59,6 +60,9 @@ const MS: Duration = Duration::from_millis(1);
 /// How long a shutdown may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a server ends with that has abandoned or lost something.
+const INCOMPLETE: u8 = 2;
+
 #[derive(Debug, Parser)]
 #[command(about = "gRPC in front of a database, with backpressure")]
 struct Args {
@@ -70,15 +74,22 @@ struct Args {
 enum Mode {
     /// Server and clients in one process (the default).
     Demo,
-    /// The server, until SIGTERM or Ctrl-C.
+    /// The server, until SIGTERM or Ctrl-C. Exits with 2 if something it had accepted was abandoned or failed.
     Serve { address: SocketAddr },
     /// Clients, for five seconds.
     Load { address: SocketAddr },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Args::parse().mode.unwrap_or(Mode::Demo) {
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = Runtime::new()?;
+    let ended = runtime.block_on(run(Args::parse().mode.unwrap_or(Mode::Demo)));
+    // Not dropped: a write to a database that is locked would be waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
+    match mode {
         Mode::Demo => demo().await,
         Mode::Serve { address } => serve(address).await,
         Mode::Load { address } => {
@@ -119,5 +130,5 @@ async fn serve(address: SocketAddr) -> anyhow::Result<ExitCode> {
     let ended = server.shut_down(PATIENCE).await?;
     timeline.finish();
     println!("\n{ended}\ndatabase {} rows", store.count()?);
-    Ok(ExitCode::SUCCESS)
+    Ok(if ended.is_complete() { ExitCode::SUCCESS } else { INCOMPLETE.into() })
 }

@@ -71,7 +71,8 @@ impl Server {
         let _ = self.stop.send(());
         let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
         let readings = shutdown.stage(|time| self.controller.drain(time)).await;
-        Ok(Ended { calls, readings, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
+        let failed = self.controller.snapshot().counts.failed();
+        Ok(Ended { calls, readings, failed, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
     }
 }
 
@@ -115,15 +116,26 @@ impl Ingest for Intake {
 pub(crate) struct Ended {
     calls: ShedDrainReport,
     readings: DrainReport<Reading>,
+    /// Readings that the database refused, from the beginning.
+    failed: u64,
     pub(crate) accepted: u64,
     shutdown: Shutdown,
 }
 
+impl Ended {
+    /// Whether every call was answered, and all that was accepted is in the database.
+    pub(crate) fn is_complete(&self) -> bool {
+        let Self { calls, readings, failed, .. } = self;
+        calls.abandoned == 0 && calls.streams == 0 && readings.is_complete() && *failed == 0
+    }
+}
+
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, readings, accepted, shutdown } = self;
-        let (calls, readings) = (calls.abandoned, readings.abandoned.len() + readings.unanswered);
+        let Self { calls, readings, failed, accepted, shutdown } = self;
+        let (calls, streams) = (calls.abandoned, calls.streams);
+        let readings = (readings.abandoned.len() + readings.unanswered) as u64 + readings.lost;
         writeln!(f, "server   {accepted} readings accepted\n         {shutdown}")?;
-        write!(f, "         abandoned: {calls} calls, {readings} readings")
+        write!(f, "         abandoned: {calls} calls, {streams} streams, {readings} readings; {failed} readings failed")
     }
 }

@@ -1,0 +1,78 @@
+//! Every server drains on SIGTERM, and its exit code says whether it could.
+#![cfg(unix)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use support::running::Running;
+
+/// Starts a server; answers it with its address and, if it has a database, the path of that.
+fn serve(name: &str) -> (Running, String, String) {
+    let mut server = Running::start(Command::new(support::path(name)).args(["serve", "127.0.0.1:0"]));
+    let line = server.wait_for("://");
+    let (_, line) = line.trim().split_once("://").expect("a URL");
+    let (url, path) = line.split_once(" into ").unwrap_or((line, ""));
+    let (address, path) = (url.split('/').next().unwrap_or_default().to_owned(), path.to_owned());
+    (server, address, path)
+}
+
+/// One request on a connection of its own; answers the whole response.
+fn request(address: &str, head: &str, body: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(connection, "{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        .unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).unwrap();
+    response
+}
+
+const READINGS: &str = "{\"device\":\"a\",\"at_ms\":1,\"value\":1}\n{\"device\":\"a\",\"at_ms\":2,\"value\":2}\n";
+
+#[test]
+fn axum_ingest_writes_what_it_has_accepted_and_exits_with_0() {
+    let (server, address, _) = serve("axum-ingest");
+    assert!(request(&address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
+    server.terminate();
+    let (code, printed) = server.end();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("2 lines accepted") && printed.contains("database 2 rows"), "{printed}");
+}
+
+#[test]
+fn axum_ingest_with_a_locked_database_ends_at_its_deadline_and_exits_with_2() {
+    let (server, address, database) = serve("axum-ingest");
+    let lock = Connection::open(database).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(request(&address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
+    let asked = Instant::now();
+    server.terminate();
+    let (code, printed) = server.end();
+    assert_eq!(code, Some(2), "{printed}");
+    assert!(printed.contains("2 readings; 0 readings failed") && printed.contains("database 0 rows"), "{printed}");
+    assert!(asked.elapsed() < Duration::from_secs(30), "the database is locked for longer than a drain may take");
+}
+
+#[test]
+fn axum_adaptive_exits_with_0() {
+    let (server, address, _) = serve("axum-adaptive");
+    assert!(request(&address, "GET /report", "").starts_with("HTTP/1.1 200"));
+    server.terminate();
+    let (code, printed) = server.end();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("0 requests abandoned"), "{printed}");
+}
+
+#[test]
+fn tonic_ingest_exits_with_0() {
+    let (server, _, _) = serve("tonic-ingest");
+    server.terminate();
+    let (code, printed) = server.end();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("0 calls, 0 streams, 0 readings; 0 readings failed"), "{printed}");
+}
