@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,6 +19,9 @@ const USEFUL: Duration = Duration::from_millis(250);
 
 /// When those who asked have left.
 const GONE: Duration = Duration::from_secs(1);
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
@@ -53,7 +57,8 @@ impl Load {
                 let answer = timeout_at(due + GONE, async {
                     let response = client.request(request).await?;
                     let status = response.status();
-                    response.into_body().collect().await?;
+                    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+                    body.map_err(|error| anyhow!(error))?;
                     anyhow::Ok(status)
                 });
                 (answer.await, due.elapsed())

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::anyhow;
 use backpressure_tower::{HttpRefusals, RetryBudget, RetryLayer};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,6 +20,9 @@ use crate::store::Reading;
 /// 400 posts of 50 lines a second.
 const EVERY: Duration = Duration::from_micros(2500);
 const LINES: u64 = 50;
+
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
@@ -53,8 +57,9 @@ impl Load {
             posts.spawn(async move {
                 let response = client.oneshot(request).await?;
                 let status = response.status();
-                let body = response.into_body().collect().await?.to_bytes();
-                anyhow::Ok((status, body))
+                let body =
+                    Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| anyhow!(error))?;
+                anyhow::Ok((status, body.to_bytes()))
             });
         }
 

@@ -27,6 +27,7 @@
 
 #[path = "../common/fresh.rs"]
 mod fresh;
+mod intake;
 mod load;
 mod report;
 mod server;

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::MS;
+use crate::intake::{Intake, readings};
 use crate::store::{Reading, Store};
 
 #[derive(Debug)]
@@ -27,13 +28,6 @@ pub(crate) struct Server {
     accepted: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
-}
-
-/// What handlers share.
-#[derive(Debug, Clone)]
-struct Intake {
-    controller: BackpressureController<Reading>,
-    accepted: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -85,21 +79,6 @@ impl Server {
     }
 }
 
-/// Lines of JSON. If one of them cannot be read none is accepted. If the buffer stays full for too long those before it
-/// are, and the answer says how many: to send them again would write them twice.
-async fn readings(State(intake): State<Intake>, body: String) -> Result<StatusCode, (StatusCode, String)> {
-    let lines = body.lines().enumerate().map(|(n, line)| {
-        serde_json::from_str(line).map_err(|error| (StatusCode::BAD_REQUEST, format!("line {}: {error}\n", n + 1)))
-    });
-    for (before, reading) in lines.collect::<Result<Vec<Reading>, _>>()?.into_iter().enumerate() {
-        let pushed = intake.controller.push(reading).await;
-        let failed = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("after {before} lines: {error}\n"));
-        pushed.map_err(failed)?;
-        intake.accepted.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(StatusCode::ACCEPTED)
-}
-
 /// Not ready only while draining: a server that is pressed sheds what is too much, and is of use for the rest.
 async fn ready(State(shedding): State<ShedHandle>) -> StatusCode {
     if shedding.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
@@ -107,7 +86,10 @@ async fn ready(State(shedding): State<ShedHandle>) -> StatusCode {
 
 async fn metrics(State(intake): State<Intake>) -> String {
     let snapshot = intake.controller.snapshot();
-    format!("state {}\nqueued {}\ndelivered {}\n", snapshot.state, snapshot.counts.queued, snapshot.counts.delivered)
+    format!(
+        "state {}\nreceived {}\nqueued {}\ndelivered {}\n",
+        snapshot.state, snapshot.counts.received, snapshot.counts.queued, snapshot.counts.delivered
+    )
 }
 
 /// How a server ended.

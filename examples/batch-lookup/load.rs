@@ -12,6 +12,9 @@ use tower::ServiceExt;
 
 use crate::database::name;
 
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 4096;
+
 pub(crate) struct Load {
     pub(crate) router: Router,
     pub(crate) clients: u64,
@@ -58,7 +61,7 @@ async fn ask(router: Router, client: u64, keys: i64, end: Instant) -> anyhow::Re
         let request = Request::get(format!("/users/{key}")).body(Body::empty())?;
         let response = router.clone().oneshot(request).await?;
         let status = response.status();
-        let body = to_bytes(response.into_body(), usize::MAX).await?;
+        let body = to_bytes(response.into_body(), MAX_ANSWER).await?;
         latencies.push(start.elapsed());
         match name(key) {
             Some(name) => ensure!(status == StatusCode::OK && body == name, "{key}: {status} {body:?}"),

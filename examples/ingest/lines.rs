@@ -77,7 +77,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::BufReader;
+    use tokio::io::{AsyncReadExt, BufReader};
 
     type Read = Vec<(u64, Result<String, LineError>)>;
 
@@ -124,11 +124,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_without_end_is_not_kept_in_memory() {
-        let endless = vec![b'x'; 10 * MAX_LINE];
-        let mut lines = Lines::new(&endless[..]);
-        assert_eq!(lines.next().await.unwrap(), Some((1, Err(LineError::TooLong))));
+    async fn a_line_of_1_gib_is_refused_with_its_number_and_not_kept_in_memory() {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        let endless = AsyncReadExt::take(tokio::io::repeat(b'x'), GIB);
+        let input = AsyncReadExt::chain(&b"a\n"[..], endless).chain(&b"\nb"[..]);
+        let mut lines = Lines::new(BufReader::with_capacity(MAX_LINE, input));
+        assert_eq!(lines.next().await.unwrap(), Some((1, Ok("a"))));
+        assert_eq!(lines.next().await.unwrap(), Some((2, Err(LineError::TooLong))));
         assert!(lines.line.capacity() <= 2 * MAX_LINE);
+        assert_eq!(lines.next().await.unwrap(), Some((3, Ok("b"))));
     }
 
     #[tokio::test]

@@ -1,7 +1,5 @@
 //! Runs `ingest` as a process of its own: what it leaves behind, what it says last, and its exit code.
 
-#[path = "../common/fresh.rs"]
-mod fresh;
 mod support;
 
 use std::ffi::OsStr;
@@ -11,21 +9,7 @@ use std::process::{Command, Output};
 
 #[cfg(unix)]
 use support::running::Running;
-
-/// A directory for the files of a test, removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(fresh::directory(&std::env::temp_dir(), "backpressure-ingest-test").unwrap())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use support::scratch::Scratch;
 
 fn earthquakes() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "data", "earthquakes.ndjson"].iter().collect()

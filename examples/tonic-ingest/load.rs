@@ -4,16 +4,16 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use backpressure_tower::{GrpcRefusals, RetryBudget, RetryLayer, Verdict};
+use backpressure_tower::{GrpcRefusals, RetryBudget, RetryLayer};
 use futures_util::stream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Response, Status};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 
+use crate::proto::Reading;
 use crate::proto::ingest_client::IngestClient;
-use crate::proto::{Reading, Receipt};
 
 /// Between two calls of the unary method.
 const EVERY: Duration = Duration::from_millis(1);
@@ -52,11 +52,8 @@ impl Load {
             let mut client = client.clone();
             async move { client.put(reading).await }
         });
-        let judge = |outcome: &Result<Response<Receipt>, Status>| match outcome {
-            Ok(_) => Verdict::Served,
-            Err(status) => GrpcRefusals.status(status.code() as i32, status.metadata().as_ref()),
-        };
-        let client = ServiceBuilder::new().layer(RetryLayer::new(RetryBudget::default()).judge(judge)).service(put);
+        let retry = RetryLayer::new(RetryBudget::default()).judge(GrpcRefusals);
+        let client = ServiceBuilder::new().layer(retry).service(put);
 
         let mut calls = JoinSet::new();
         let mut pace = tokio::time::interval(EVERY);

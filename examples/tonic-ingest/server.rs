@@ -19,6 +19,9 @@ use crate::proto;
 use crate::proto::ingest_server::{Ingest, IngestServer};
 use crate::store::{Reading, Store};
 
+/// The longest reading that is read, in bytes. As the buffer is bounded by number, this bounds what it holds.
+const MAX_READING: usize = 4096;
+
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -50,7 +53,8 @@ impl Server {
         let accepted = Arc::new(AtomicU64::new(0));
         let intake = Intake { controller: controller.clone(), accepted: Arc::clone(&accepted) };
         // The wrapped service is still the one of that name.
-        let service = shed.classify(RequestHeaders::new()).into_grpc().layer(IngestServer::new(intake));
+        let service = IngestServer::new(intake).max_decoding_message_size(MAX_READING);
+        let service = shed.classify(RequestHeaders::new()).into_grpc().layer(service);
 
         let incoming = TcpIncoming::bind(address)?;
         let address = incoming.local_addr()?;
@@ -102,7 +106,9 @@ impl Ingest for Intake {
     async fn put_all(&self, request: Request<Streaming<proto::Reading>>) -> Result<Response<proto::Receipt>, Status> {
         let mut readings = request.into_inner();
         let mut accepted = 0;
-        while let Some(reading) = readings.message().await? {
+        // A reading that cannot be read ends the call; those before it are accepted, and the answer says which it was.
+        let nth = |n: u64, status: Status| Status::new(status.code(), format!("reading {n}: {}", status.message()));
+        while let Some(reading) = readings.message().await.map_err(|status| nth(accepted + 1, status))? {
             // While this waits, nothing is read, and the sender may not send.
             self.push(reading).await?;
             accepted += 1;

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test has a use for some of it")]
 
 pub(crate) mod running;
+pub(crate) mod scratch;
+pub(crate) mod serving;
 
 use std::env::consts::EXE_EXTENSION;
 use std::path::PathBuf;

@@ -35,6 +35,13 @@ impl Running {
         assert!(killed.is_ok_and(|status| status.success()), "SIGTERM could not be sent");
     }
 
+    /// The most memory that it ever had in use, where that can be known.
+    pub(crate) fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
     /// Waits for its end. Answers its exit code, if it exited, and all that it printed.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         self.stdout.read_to_string(&mut self.printed).expect("it prints text");
