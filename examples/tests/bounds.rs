@@ -34,19 +34,22 @@ fn begin(address: &str, body: &str) -> String {
 
 #[test]
 fn axum_ingest_refuses_a_line_of_1_gib_by_its_number_after_its_first_bytes() {
-    let (_server, address, _) = serve("axum-ingest");
-    let response = begin(&address, &format!("{LINE}{LINE}{}", "x".repeat(4097)));
+    let server = serve("axum-ingest");
+    let response = begin(&server.address, &format!("{LINE}{LINE}{}", "x".repeat(4097)));
     assert!(response.starts_with("HTTP/1.1 413"), "{response}");
     assert!(response.ends_with("line 3: longer than 4096 bytes\n"), "{response}");
-    assert!(request(&address, "POST /readings", LINE).starts_with("HTTP/1.1 202"));
-    assert!(request(&address, "GET /metrics", "").contains("\nreceived 1\n"), "none of those before it is accepted");
+    assert!(request(&server.address, "POST /readings", LINE).starts_with("HTTP/1.1 202"));
+    assert!(
+        request(&server.address, "GET /metrics", "").contains("\nreceived 1\n"),
+        "none of those before it is accepted"
+    );
 }
 
 #[test]
 fn axum_ingest_refuses_a_body_of_1_gib_of_short_lines_after_2_mib() {
-    let (_server, address, _) = serve("axum-ingest");
+    let server = serve("axum-ingest");
     let fit = 2 * MIB / LINE.len();
-    let response = begin(&address, &LINE.repeat(fit + 1));
+    let response = begin(&server.address, &LINE.repeat(fit + 1));
     assert!(response.starts_with("HTTP/1.1 413"), "{response}");
     assert!(response.ends_with(&format!("line {}: more than 2097152 bytes of lines\n", fit + 1)), "{response}");
 }
@@ -80,8 +83,8 @@ fn ingest_refuses_a_long_line_by_its_number_and_reads_on() {
 
 #[tokio::test]
 async fn tonic_ingest_refuses_a_long_reading_by_its_number() {
-    let (_server, address, _) = serve("tonic-ingest");
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let server = serve("tonic-ingest");
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
     let mut client = IngestClient::new(endpoint.connect().await.unwrap());
     let reading = |length| Reading { device: "x".repeat(length), at_ms: 1, value: 1.0 };
     let refused = client.put(reading(5000)).await.unwrap_err();

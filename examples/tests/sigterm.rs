@@ -12,23 +12,23 @@ const READINGS: &str = "{\"device\":\"a\",\"at_ms\":1,\"value\":1}\n{\"device\":
 
 #[test]
 fn axum_ingest_writes_what_it_has_accepted_and_exits_with_0() {
-    let (server, address, _) = serve("axum-ingest");
-    assert!(request(&address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
-    server.terminate();
-    let (code, printed) = server.end();
+    let server = serve("axum-ingest");
+    assert!(request(&server.address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
+    server.running.terminate();
+    let (code, printed) = server.running.end();
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("2 lines accepted") && printed.contains("database 2 rows"), "{printed}");
 }
 
 #[test]
 fn axum_ingest_with_a_locked_database_ends_at_its_deadline_and_exits_with_2() {
-    let (server, address, database) = serve("axum-ingest");
-    let lock = Connection::open(database).unwrap();
+    let server = serve("axum-ingest");
+    let lock = Connection::open(&server.database).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(request(&address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
+    assert!(request(&server.address, "POST /readings", READINGS).starts_with("HTTP/1.1 202"));
     let asked = Instant::now();
-    server.terminate();
-    let (code, printed) = server.end();
+    server.running.terminate();
+    let (code, printed) = server.running.end();
     assert_eq!(code, Some(2), "{printed}");
     assert!(printed.contains("2 readings; 0 readings failed") && printed.contains("database 0 rows"), "{printed}");
     assert!(asked.elapsed() < Duration::from_secs(30), "the database is locked for longer than a drain may take");
@@ -36,19 +36,19 @@ fn axum_ingest_with_a_locked_database_ends_at_its_deadline_and_exits_with_2() {
 
 #[test]
 fn axum_adaptive_exits_with_0() {
-    let (server, address, _) = serve("axum-adaptive");
-    assert!(request(&address, "GET /report", "").starts_with("HTTP/1.1 200"));
-    server.terminate();
-    let (code, printed) = server.end();
+    let server = serve("axum-adaptive");
+    assert!(request(&server.address, "GET /report", "").starts_with("HTTP/1.1 200"));
+    server.running.terminate();
+    let (code, printed) = server.running.end();
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("0 requests abandoned"), "{printed}");
 }
 
 #[test]
 fn tonic_ingest_exits_with_0() {
-    let (server, _, _) = serve("tonic-ingest");
-    server.terminate();
-    let (code, printed) = server.end();
+    let server = serve("tonic-ingest");
+    server.running.terminate();
+    let (code, printed) = server.running.end();
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("0 calls, 0 streams, 0 readings; 0 readings failed"), "{printed}");
 }

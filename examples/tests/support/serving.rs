@@ -5,15 +5,27 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use super::running::Running;
+use super::scratch::Scratch;
 
-/// Starts a server; answers it with its address and, if it has a database, the path of that.
-pub(crate) fn serve(name: &str) -> (Running, String, String) {
-    let mut server = Running::start(Command::new(super::path(name)).args(["serve", "127.0.0.1:0"]));
-    let line = server.wait_for("://");
+/// A server, which leaves nothing behind.
+pub(crate) struct Serving {
+    pub(crate) running: Running,
+    pub(crate) address: String,
+    /// The path of its database, or nothing.
+    pub(crate) database: String,
+    _files: Scratch,
+}
+
+/// Starts an example as a server.
+pub(crate) fn serve(name: &str) -> Serving {
+    let files = Scratch::new();
+    let mut command = Command::new(super::path(name));
+    let mut running = Running::start(command.args(["serve", "127.0.0.1:0"]).env("TMPDIR", &files.0));
+    let line = running.wait_for("://");
     let (_, line) = line.trim().split_once("://").expect("a URL");
     let (url, path) = line.split_once(" into ").unwrap_or((line, ""));
-    let (address, path) = (url.split('/').next().unwrap_or_default().to_owned(), path.to_owned());
-    (server, address, path)
+    let address = url.split('/').next().unwrap_or_default().to_owned();
+    Serving { running, address, database: path.to_owned(), _files: files }
 }
 
 /// One request on a connection of its own; answers the whole response.
