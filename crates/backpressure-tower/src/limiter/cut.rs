@@ -1,6 +1,5 @@
 //! Calls that are given up: by whoever waits for them, or by a timeout.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use backpressure_core::DropReason;
@@ -9,41 +8,7 @@ use super::fate::Fate;
 use super::permit::Permit;
 use super::refusals::nanos;
 use super::shared::Shared;
-use super::{Limiter, Ticket};
-
-/// What is known of calls that were given up.
-#[derive(Debug)]
-pub(super) struct Cuts {
-    /// Those of which nobody knows how they would have ended.
-    open: AtomicU64,
-    /// How long the calls of the last window took that were answered, in nanoseconds; 0 if none was.
-    usual: AtomicU64,
-}
-
-impl Cuts {
-    pub(super) const fn new() -> Self {
-        Self { open: AtomicU64::new(0), usual: AtomicU64::new(0) }
-    }
-
-    pub(super) fn count(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn counted(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    /// From now on this is how long a call usually takes.
-    pub(super) fn are_compared_to(&self, usual: Option<Duration>) {
-        self.usual.store(usual.map_or(0, nanos), Ordering::Relaxed);
-    }
-
-    /// The fate of a call that was cut after so many nanoseconds. One that was given less than others are answered in says
-    /// nothing about load.
-    fn fate(&self, patience: u64) -> Fate {
-        if patience < self.usual.load(Ordering::Relaxed) { Fate::Hurried } else { Fate::TimedOut }
-    }
-}
+use super::ticket::Ticket;
 
 /// By when a call must be answered, or it is cut by a timeout.
 #[derive(Debug, Clone, Copy)]
@@ -63,14 +28,14 @@ impl Deadline {
     }
 }
 
-impl Limiter {
+impl Shared {
     /// The deadline of a call that comes now and may take so long: by a timeout of the `service`'s own, and by its `caller`.
-    pub(crate) fn deadline(&self, service: Option<Duration>, caller: Option<Duration>) -> Deadline {
+    pub(super) fn deadline(&self, service: Option<Duration>, caller: Option<Duration>) -> Deadline {
         let (service, caller) = (service.map_or(u64::MAX, nanos), caller.map_or(u64::MAX, nanos));
         let patience = if caller < service { caller } else { u64::MAX };
         // Whoever cuts it may have begun to count before it came here.
         let nine_tenths = service.min(caller) / 10 * 9;
-        Deadline { due: self.shared.now().get().saturating_add(nine_tenths), patience }
+        Deadline { due: self.now().get().saturating_add(nine_tenths), patience }
     }
 }
 

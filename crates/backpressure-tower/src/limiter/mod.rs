@@ -20,7 +20,9 @@
 
 mod bell;
 mod builder;
+mod cells;
 mod cut;
+mod cuts;
 mod fate;
 mod learning;
 mod levels;
@@ -245,6 +247,27 @@ impl Limiter {
     /// A place among the calls of the reserve, unless there are so many already.
     pub(crate) fn reserve(&self, most: usize) -> Option<Reserved> {
         Reserved::new(&self.shared, most)
+    }
+
+    /// The deadline of a call that comes now and may take so long: by a timeout of the `service`'s own, and by its `caller`.
+    pub(crate) fn deadline(&self, service: Option<Duration>, caller: Option<Duration>) -> Deadline {
+        self.shared.deadline(service, caller)
+    }
+
+    /// From now on services hold slots here that can be taken back.
+    pub(crate) fn hold_for_services(&self) {
+        self.shared.ready.enable();
+    }
+
+    /// A number for a service that holds slots, never 0.
+    pub(crate) fn holder(&self) -> u64 {
+        self.shared.ready.holder()
+    }
+
+    /// Whether a call that comes now need not wait for a slot.
+    pub(crate) fn has_room(&self) -> bool {
+        let seen = self.shared.signal.slots();
+        !seen.has_waiters() && seen.in_flight() < seen.limit()
     }
 
     /// Takes note of a call that never comes here.

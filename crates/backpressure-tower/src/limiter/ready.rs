@@ -3,45 +3,22 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::{Unconstrained, unconstrained};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::task::unconstrained;
+use tokio::time::{Instant, sleep_until};
 
-use super::Limiter;
+use super::cells::Alarm;
 use super::fate::Fate;
 use super::permit::Permit;
 use super::shared::Shared;
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{Ordering, lock};
 
 /// How long a service that is not called keeps its slot from those that wait; at most twice as long.
 const IDLE_FOR: Duration = Duration::from_secs(1);
-
-/// So many can be taken back at a time. The slots of more than that stay with their services.
-const CELLS: usize = 64;
-
-/// In a cell: it was there when somebody looked.
-const SEEN: u64 = 1;
-
-/// Who is ready and holds a slot. It costs those services a compare-and-swap each way, and no lock.
-pub(super) struct Ready {
-    /// In each the holder of a slot and whether it has been [`SEEN`], or 0. There are none where no service waits.
-    cells: OnceLock<Box<[AtomicU64; CELLS]>>,
-    holders: AtomicU64,
-    /// 1 while an alarm is set.
-    is_watched: AtomicU64,
-    alarm: Mutex<Option<Alarm>>,
-}
-
-struct Alarm {
-    rings: Instant,
-    // Outside of the task's budget: it is no task that it wakes.
-    sleep: Pin<Box<Unconstrained<Sleep>>>,
-}
 
 /// What the alarm wakes.
 struct Watch(Weak<Shared>);
@@ -54,76 +31,6 @@ pub(crate) struct Readiness {
     holder: u64,
     /// `None` if there was no cell left: it cannot be taken back.
     cell: Option<usize>,
-}
-
-impl Ready {
-    pub(super) fn new() -> Self {
-        Self {
-            cells: OnceLock::new(),
-            holders: AtomicU64::new(0),
-            is_watched: AtomicU64::new(0),
-            alarm: Mutex::new(None),
-        }
-    }
-
-    /// A cell for this holder, if there is one left.
-    fn hold(&self, holder: u64) -> Option<usize> {
-        let cells = self.cells.get()?;
-        let order = (0..CELLS).map(|n| (holder as usize).wrapping_add(n) % CELLS);
-        let take = |cell: &usize| {
-            let (free, held) = (0, holder << 1);
-            cells[*cell].load(Ordering::Relaxed) == free
-                && cells[*cell].compare_exchange(free, held, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-        };
-        order.into_iter().find(take)
-    }
-
-    fn is_held(&self, cell: usize, holder: u64) -> bool {
-        self.cells.get().is_some_and(|cells| cells[cell].load(Ordering::Acquire) >> 1 == holder)
-    }
-
-    /// Empties the cell, unless the slot was taken back.
-    fn let_go(&self, cell: usize, holder: u64) -> bool {
-        let mine = |seen: u64| (seen >> 1 == holder).then_some(0);
-        let cell = self.cells.get().map(|cells| &cells[cell]);
-        cell.is_some_and(|cell| cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, mine).is_ok())
-    }
-
-    /// From here on those that are ready have been seen.
-    fn see(&self) {
-        for cell in self.cells.get().into_iter().flat_map(|cells| cells.iter()) {
-            let seen = |held: u64| (held != 0).then_some(held | SEEN);
-            let _ = cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, seen);
-        }
-    }
-
-    /// Empties the cells of up to so many that have been seen before, and answers how many slots are to be given back for them.
-    fn take_back(&self, most: usize) -> usize {
-        let cells = self.cells.get().into_iter().flat_map(|cells| cells.iter());
-        let is_idle = |cell: &&AtomicU64| {
-            let idle = |held: u64| (held & SEEN != 0).then_some(0);
-            cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, idle).is_ok()
-        };
-        cells.filter(is_idle).take(most).count()
-    }
-}
-
-impl Limiter {
-    /// From now on services hold slots here that can be taken back.
-    pub(crate) fn hold_for_services(&self) {
-        self.shared.ready.cells.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
-    }
-
-    /// A number for a service that holds slots, never 0.
-    pub(crate) fn holder(&self) -> u64 {
-        self.shared.ready.holders.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Whether a service that comes now need not wait for a slot.
-    pub(crate) fn has_room(&self) -> bool {
-        let seen = self.shared.signal.slots();
-        !seen.has_waiters() && seen.in_flight() < seen.limit()
-    }
 }
 
 impl Readiness {
@@ -166,8 +73,7 @@ impl Drop for Readiness {
 impl Shared {
     /// Somebody waits who may wait for ever: sees to it that slots go back which are not used.
     pub(super) fn watch_the_ready(self: &Arc<Self>) {
-        if self.ready.cells.get().is_some() && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm()
-        {
+        if self.ready.is_enabled() && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm() {
             self.ready.see();
         }
     }
@@ -220,12 +126,6 @@ impl Wake for Watch {
     }
 }
 
-impl fmt::Debug for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ready")
-    }
-}
-
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Readiness").field("is_held", &self.is_held()).finish_non_exhaustive()
@@ -236,6 +136,8 @@ impl fmt::Debug for Readiness {
 mod tests {
     use backpressure_core::limit::Level;
 
+    use super::super::Limiter;
+    use super::super::cells::CELLS;
     use super::*;
 
     fn ready(limiter: &Limiter) -> Readiness {

@@ -10,14 +10,14 @@ use backpressure_core::limit::{CoDel, Level, Limit};
 use backpressure_core::{Clock, DropReason, Relay, Signal, Slots, State};
 
 use super::bell::Bell;
-use super::cut::Cuts;
+use super::cells::Ready;
+use super::cuts::Cuts;
 use super::fate::Fate;
 use super::levels::{Levels, is_first_class};
 use super::notes::Timing;
 use super::permit::Permit;
 use super::pressure::Pressure;
 use super::queue::Queue;
-use super::ready::Ready;
 use super::refusals::{Refusals, nanos};
 use super::seats::Seats;
 use super::streams::Streams;

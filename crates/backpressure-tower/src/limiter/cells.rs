@@ -1,0 +1,105 @@
+//! Who holds a slot that can be taken back.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::OnceLock;
+
+use tokio::task::Unconstrained;
+use tokio::time::{Instant, Sleep};
+
+use crate::sync::{AtomicU64, Mutex, Ordering};
+
+/// So many can be taken back at a time. The slots of more than that stay with their services.
+pub(super) const CELLS: usize = 64;
+
+/// In a cell: it was there when somebody looked.
+const SEEN: u64 = 1;
+
+/// Who is ready and holds a slot. It costs those services a compare-and-swap each way, and no lock.
+pub(super) struct Ready {
+    /// In each the holder of a slot and whether it has been [`SEEN`], or 0. There are none where no service waits.
+    cells: OnceLock<Box<[AtomicU64; CELLS]>>,
+    holders: AtomicU64,
+    /// 1 while an alarm is set.
+    pub(super) is_watched: AtomicU64,
+    pub(super) alarm: Mutex<Option<Alarm>>,
+}
+
+/// Rings when the cells are to be looked at.
+pub(super) struct Alarm {
+    pub(super) rings: Instant,
+    // Outside of the task's budget: it is no task that it wakes.
+    pub(super) sleep: Pin<Box<Unconstrained<Sleep>>>,
+}
+
+impl Ready {
+    pub(super) fn new() -> Self {
+        Self {
+            cells: OnceLock::new(),
+            holders: AtomicU64::new(0),
+            is_watched: AtomicU64::new(0),
+            alarm: Mutex::new(None),
+        }
+    }
+
+    /// From now on there are cells.
+    pub(super) fn enable(&self) {
+        self.cells.get_or_init(|| Box::new(std::array::from_fn(|_| AtomicU64::new(0))));
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.cells.get().is_some()
+    }
+
+    /// A number for a holder, never 0.
+    pub(super) fn holder(&self) -> u64 {
+        self.holders.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A cell for this holder, if there is one left.
+    pub(super) fn hold(&self, holder: u64) -> Option<usize> {
+        let cells = self.cells.get()?;
+        let order = (0..CELLS).map(|n| (holder as usize).wrapping_add(n) % CELLS);
+        let take = |cell: &usize| {
+            let (free, held) = (0, holder << 1);
+            cells[*cell].load(Ordering::Relaxed) == free
+                && cells[*cell].compare_exchange(free, held, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        order.into_iter().find(take)
+    }
+
+    pub(super) fn is_held(&self, cell: usize, holder: u64) -> bool {
+        self.cells.get().is_some_and(|cells| cells[cell].load(Ordering::Acquire) >> 1 == holder)
+    }
+
+    /// Empties the cell, unless the slot was taken back.
+    pub(super) fn let_go(&self, cell: usize, holder: u64) -> bool {
+        let mine = |seen: u64| (seen >> 1 == holder).then_some(0);
+        let cell = self.cells.get().map(|cells| &cells[cell]);
+        cell.is_some_and(|cell| cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, mine).is_ok())
+    }
+
+    /// From here on those that are ready have been seen.
+    pub(super) fn see(&self) {
+        for cell in self.cells.get().into_iter().flat_map(|cells| cells.iter()) {
+            let seen = |held: u64| (held != 0).then_some(held | SEEN);
+            let _ = cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, seen);
+        }
+    }
+
+    /// Empties the cells of up to so many that have been seen before, and answers how many slots are to be given back for them.
+    pub(super) fn take_back(&self, most: usize) -> usize {
+        let cells = self.cells.get().into_iter().flat_map(|cells| cells.iter());
+        let is_idle = |cell: &&AtomicU64| {
+            let idle = |held: u64| (held & SEEN != 0).then_some(0);
+            cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, idle).is_ok()
+        };
+        cells.filter(is_idle).take(most).count()
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ready")
+    }
+}
