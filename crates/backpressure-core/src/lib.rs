@@ -24,17 +24,19 @@
 //! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
 //! and take their time from a [function](Clock) that the shell supplies.
 
+mod admission;
 mod batch;
 mod buffer;
 mod config;
 mod error;
+mod gauge;
 mod histogram;
 mod hooks;
+mod ledger;
 mod levels;
 pub mod limit;
 mod lock;
 mod machine;
-mod meter;
 mod offer;
 mod pacer;
 mod relay;
@@ -46,20 +48,22 @@ mod thresholds;
 mod watermarks;
 mod weigh;
 
+pub use admission::{Signal, Slots};
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use error::ConfigError;
+#[cfg(feature = "stream")]
+pub use gauge::Watch;
+pub use gauge::{
+    Changed, Clock, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Snapshot, Tally,
+    Vitals,
+};
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
+pub use ledger::Counts;
 pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
-#[cfg(feature = "stream")]
-pub use meter::Watch;
-pub use meter::{
-    Changed, Clock, Counts, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Signal,
-    Slots, Snapshot, Tally, Vitals,
-};
 pub use offer::{DropReason, Evicted, Offer};
 pub use pacer::FlushPacer;
 pub use sizer::BatchSizer;
@@ -70,7 +74,7 @@ pub use weigh::Weigh;
 /// For the shells of this workspace.
 #[doc(hidden)]
 pub use {
+    ledger::thread_number,
     lock::{lock, try_lock},
-    meter::thread_number,
     relay::{Relay, wake_all},
 };

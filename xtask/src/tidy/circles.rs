@@ -20,7 +20,6 @@ const STILL: &[(&str, &str)] = &[
     ("crates/backpressure-channel", "lease"),
     ("crates/backpressure-channel", "receiver"),
     ("crates/backpressure-controller", "builder"),
-    ("crates/backpressure-core", "meter::gauge"),
     ("crates/backpressure-tower", "batch::builder"),
     ("crates/backpressure-tower", "limiter"),
     ("crates/backpressure-tower", "limiter::permit"),

@@ -101,8 +101,8 @@ impl<T> BoundedBuffer<T> {
         if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
     }
 
-    /// Keeps a lane per [`Priority`] and delivers the most important items first. What is queued already ranks
-    /// [`NORMAL`](Priority::NORMAL).
+    /// Keeps a lane per [`Priority`](crate::Priority) and delivers the most important items first. What is queued already ranks
+    /// [`NORMAL`](crate::Priority::NORMAL).
     #[must_use]
     pub fn prioritized(mut self) -> Self {
         if self.store.is_in_lanes() {

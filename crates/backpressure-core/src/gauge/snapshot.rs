@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::counts::Counts;
-use super::reporter::FlushCells;
+use super::flushes::FlushCells;
 use super::shared::Shared;
 use crate::batch::FlushReason;
+use crate::ledger::Counts;
 use crate::lock::lock;
 use crate::state::State;
 use crate::strategy::Strategy;
@@ -114,8 +114,8 @@ impl Snapshot {
             weight: shared.level.weight(),
             max_weight: shared.level.max_weight,
             strategy: shared.strategy,
-            counts: shared.calls.as_ref().map_or(reading.counts, |calls| calls.counts()),
-            streams: shared.calls.as_ref().map_or(0, |calls| calls.streams.load(Ordering::Relaxed)),
+            counts: shared.calls().map_or(reading.counts, |calls| calls.counts()),
+            streams: shared.calls().map_or(0, |calls| calls.streams()),
             transitions: shared.times.transitions(),
             time_in_state: shared.times.read(&shared.level, now),
             producers_waiting: shared.waiting.load(Ordering::Relaxed),

@@ -6,16 +6,16 @@
 use crate::sync::{AtomicUsize, Ordering, fence, pause};
 
 #[derive(Debug)]
-pub(super) struct Sequence(AtomicUsize);
+pub(crate) struct Sequence(AtomicUsize);
 
 impl Sequence {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
     /// Runs `store`, whose stores may be relaxed. One writer at a time.
     #[inline]
-    pub(super) fn write<R>(&self, store: impl FnOnce() -> R) -> R {
+    pub(crate) fn write<R>(&self, store: impl FnOnce() -> R) -> R {
         let sequence = self.0.load(Ordering::Relaxed);
         self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
@@ -25,7 +25,7 @@ impl Sequence {
     }
 
     /// Runs `load`, whose loads may be relaxed, until no write came between them.
-    pub(super) fn read<R>(&self, load: impl Fn() -> R) -> R {
+    pub(crate) fn read<R>(&self, load: impl Fn() -> R) -> R {
         loop {
             let before = self.0.load(Ordering::Acquire);
             if before & 1 == 0 {

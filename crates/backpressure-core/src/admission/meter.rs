@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::calls::{Calls, one_more};
-use super::counts::sum;
-use super::gauge::Gauge;
-use super::recorder::Clock;
-use super::shared::Shared;
-use super::slots::Slots;
+use super::word::Slots;
 use crate::config::BackpressureConfig;
+use crate::gauge::{Clock, Gauge, Shared};
+use crate::ledger::sum;
 use crate::lock::lock;
 use crate::offer::DropReason;
 use crate::state::State;
@@ -58,7 +56,7 @@ impl Signal {
     pub fn new(limit: usize, clock: Clock) -> Self {
         let calls = Arc::new(Calls::new(limit));
         let config = BackpressureConfig::builder().strategy(Strategy::Reject).build().unwrap_or_default();
-        let shared = Shared::new(&config, clock, true).counting(Arc::clone(&calls));
+        let shared = Shared::new(&config, clock, true).counting(calls.clone());
         Self { shared: Arc::new(shared), calls, state: Mutex::new(State::Normal) }
     }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 use super::snapshot::Snapshot;
-use super::watch::Changed;
 use crate::state::State;
 
 /// How close to the edge a part is. Cheap to clone, shared, readable from anywhere.
@@ -22,7 +21,7 @@ enum Parts {
 }
 
 impl Gauge {
-    pub(super) const fn of(shared: Arc<Shared>) -> Self {
+    pub(crate) const fn of(shared: Arc<Shared>) -> Self {
         Self { parts: Parts::One(shared) }
     }
 
@@ -54,23 +53,6 @@ impl Gauge {
     /// The filled share of the tighter bound, 0 to 1. Above 1 only while one oversize item is held alone.
     pub fn utilization(&self) -> f64 {
         self.parts().map(|part| part.utilization()).fold(0.0, f64::max)
-    }
-
-    /// Waits until the state differs from what it is now. Cancel safe.
-    pub fn changed(&self) -> Changed {
-        self.changed_from(self.state())
-    }
-
-    /// Waits until the state differs from `state`, at once if it already does: nothing is missed between two calls when
-    /// each continues from the state the last one answered. Cancel safe.
-    pub fn changed_from(&self, state: State) -> Changed {
-        Changed::new(self.clone(), state)
-    }
-
-    /// The state now, then every change of it, as a stream that ends after `Draining`.
-    #[cfg(feature = "stream")]
-    pub fn watch(&self) -> super::watch::Watch {
-        super::watch::Watch::new(self.clone())
     }
 
     /// Everything that is known, as of now. Of several parts: the sum of their counts, the worst of the rest.

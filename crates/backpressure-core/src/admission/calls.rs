@@ -1,8 +1,8 @@
 //! The cells of a part that bounds calls in flight: written by anybody at any time, read consistently.
 
-use super::counts::{Counts, sum};
-use super::sequence::Sequence;
-use super::slots::Word;
+use super::word::Word;
+use crate::gauge;
+use crate::ledger::{Counts, Sequence, sum};
 use crate::offer::DropReason;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, pause};
 
@@ -64,16 +64,35 @@ impl Calls {
         }
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    /// Opens a stream, unless there are so many already.
+    pub(super) fn open_stream(&self, most: usize) -> bool {
+        let more = |open: usize| (open < most).then(|| open.saturating_add(1));
+        self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    fn gone(&self) -> Gone {
+        let load = |cells: &[AtomicU64; REASONS]| std::array::from_fn(|i| cells[i].load(Ordering::Acquire));
+        Gone {
+            granted: self.granted.load(Ordering::Acquire),
+            returned: self.returned.load(Ordering::Acquire),
+            discarded: load(&self.discarded),
+            lost: load(&self.lost),
+            refused: self.refused.load(Ordering::Acquire),
+        }
+    }
+}
+
+impl gauge::Calls for Calls {
+    fn capacity(&self) -> usize {
         self.word.load().limit()
     }
 
-    pub(super) fn utilization(&self) -> f64 {
+    fn utilization(&self) -> f64 {
         let slots = self.word.load();
         slots.in_flight() as f64 / slots.limit() as f64
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    fn counts(&self) -> Counts {
         let rejected = self.rejected.0.load(Ordering::Relaxed);
         let (gone, (admitted, in_flight), queued) = loop {
             let (before, totals, queued, after) =
@@ -97,21 +116,8 @@ impl Calls {
         }
     }
 
-    /// Opens a stream, unless there are so many already.
-    pub(super) fn open_stream(&self, most: usize) -> bool {
-        let more = |open: usize| (open < most).then(|| open.saturating_add(1));
-        self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
-    }
-
-    fn gone(&self) -> Gone {
-        let load = |cells: &[AtomicU64; REASONS]| std::array::from_fn(|i| cells[i].load(Ordering::Acquire));
-        Gone {
-            granted: self.granted.load(Ordering::Acquire),
-            returned: self.returned.load(Ordering::Acquire),
-            discarded: load(&self.discarded),
-            lost: load(&self.lost),
-            refused: self.refused.load(Ordering::Acquire),
-        }
+    fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
     }
 }
 

@@ -4,10 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::shared::Shared;
-use crate::sync::{AtomicU64, Ordering};
-
-/// Set while the consumer is to come to the lock after each item.
-const CALLED: u64 = 1 << 63;
 
 /// Counts what a consumer takes of the items it was [lent](crate::BoundedBuffer::lend), one atomic addition for each.
 ///
@@ -20,37 +16,16 @@ pub struct Tally {
     shared: Arc<Shared>,
 }
 
-/// The word: how many items were ever taken, and whether the consumer was called. On a cache line of its own, which is the
-/// consumer's until somebody looks.
-#[repr(align(128))]
-pub(super) struct Handed(AtomicU64);
-
-impl Handed {
-    pub(super) fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    #[inline]
-    pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire) & !CALLED
-    }
-}
-
 impl Tally {
     pub(super) const fn of(shared: Arc<Shared>) -> Self {
         Self { shared }
-    }
-
-    #[inline]
-    fn word(&self) -> &AtomicU64 {
-        &self.shared.ledger.handed.0
     }
 
     /// The consumer has taken so many more items. Returns whether it is called to the lock.
     #[inline]
     #[must_use = "somebody may be waiting"]
     pub fn take(&self, items: usize) -> bool {
-        self.word().fetch_add(items as u64, Ordering::AcqRel) & CALLED != 0
+        self.shared.ledger.handed.take(items)
     }
 
     /// How many items the consumer has ever taken.
@@ -61,23 +36,17 @@ impl Tally {
 
     /// Calls the consumer to the lock after each item from now on. Returns how many it had taken before the call.
     pub fn call(&self) -> u64 {
-        self.word().fetch_or(CALLED, Ordering::AcqRel) & !CALLED
+        self.shared.ledger.handed.call()
     }
 
     /// Takes the call back.
     pub fn dismiss(&self) {
-        self.word().fetch_and(!CALLED, Ordering::AcqRel);
+        self.shared.ledger.handed.dismiss();
     }
 }
 
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tally").field(&self.taken()).finish()
-    }
-}
-
-impl fmt::Debug for Handed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handed").field(&self.count()).finish()
     }
 }

@@ -1,75 +1,32 @@
 //! Waiting for a change of state.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU64 as StdAtomicU64;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::AtomicU64;
+use std::task::{Context, Poll};
 
 use super::gauge::Gauge;
-use crate::lock::lock;
-use crate::relay::wake_all;
 use crate::state::State;
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
 /// Tells watchers apart across all gauges.
-static NEXT: StdAtomicU64 = StdAtomicU64::new(0);
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Those who wait for one buffer's state to change.
-pub(super) struct Watchers {
-    count: AtomicUsize,
-    wakers: Mutex<Vec<(u64, Waker)>>,
-}
-
-impl Watchers {
-    pub(super) fn new() -> Self {
-        Self { count: AtomicUsize::new(0), wakers: Mutex::new(Vec::new()) }
+impl Gauge {
+    /// Waits until the state differs from what it is now. Cancel safe.
+    pub fn changed(&self) -> Changed {
+        self.changed_from(self.state())
     }
 
-    /// Keeps the latest waker of this watcher. The state must be looked at again afterwards.
-    pub(super) fn register(&self, watcher: u64, waker: &Waker) {
-        // Cloned before the lock and dropped after it: both call the waker's own code, which may come back here.
-        let waker = waker.clone();
-        let mut wakers = lock(&self.wakers);
-        let replaced = match wakers.iter_mut().find(|(id, _)| *id == watcher) {
-            Some((_, kept)) => Some(std::mem::replace(kept, waker)),
-            None => {
-                wakers.push((watcher, waker));
-                None
-            }
-        };
-        self.count.store(wakers.len(), Ordering::Relaxed);
-        drop(wakers);
-        drop(replaced);
-        // Pairs with the fence in `notify`: either this watcher sees the new state, or the notifier sees this watcher.
-        fence(Ordering::SeqCst);
+    /// Waits until the state differs from `state`, at once if it already does: nothing is missed between two calls when
+    /// each continues from the state the last one answered. Cancel safe.
+    pub fn changed_from(&self, state: State) -> Changed {
+        Changed::new(self.clone(), state)
     }
 
-    pub(super) fn forget(&self, watcher: u64) {
-        let mut wakers = lock(&self.wakers);
-        let gone = wakers.iter().position(|(id, _)| *id == watcher).map(|found| wakers.swap_remove(found));
-        self.count.store(wakers.len(), Ordering::Relaxed);
-        drop(wakers);
-        drop(gone);
-    }
-
-    pub(super) fn notify(&self) {
-        fence(Ordering::SeqCst);
-        if self.count.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let woken = {
-            let mut wakers = lock(&self.wakers);
-            self.count.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *wakers)
-        };
-        wake_all(woken.into_iter().map(|(_, waker)| waker));
-    }
-}
-
-impl fmt::Debug for Watchers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watchers").field("count", &self.count.load(Ordering::Relaxed)).finish()
+    /// The state now, then every change of it, as a stream that ends after `Draining`.
+    #[cfg(feature = "stream")]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.clone())
     }
 }
 
@@ -86,7 +43,7 @@ pub struct Changed {
 }
 
 impl Changed {
-    pub(super) fn new(gauge: Gauge, from: State) -> Self {
+    fn new(gauge: Gauge, from: State) -> Self {
         Self { gauge, from, watcher: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) }
     }
 
@@ -128,7 +85,7 @@ pub struct Watch {
 
 #[cfg(feature = "stream")]
 impl Watch {
-    pub(super) const fn new(gauge: Gauge) -> Self {
+    const fn new(gauge: Gauge) -> Self {
         Self { next: None, seen: None, gauge }
     }
 }

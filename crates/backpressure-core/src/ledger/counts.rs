@@ -63,6 +63,6 @@ impl Counts {
 }
 
 /// Stops at the top, where only a wrong report can lead.
-pub(super) fn sum(items: impl IntoIterator<Item = u64>) -> u64 {
+pub(crate) fn sum(items: impl IntoIterator<Item = u64>) -> u64 {
     items.into_iter().fold(0, u64::saturating_add)
 }

@@ -14,9 +14,9 @@
 //! nothing has moved meanwhile: neither what is queued nor what is in flight comes out negative or above its bound.
 
 use super::counts::{Counts, sum};
+use super::handed::Handed;
 use super::refusals::{Refusals, Refused};
 use super::sequence::Sequence;
-use super::tally::Handed;
 use crate::offer::DropReason;
 use crate::sync::{AtomicU64, Ordering, pause};
 
@@ -24,7 +24,7 @@ const REASONS: usize = DropReason::ALL.len();
 
 #[derive(Debug)]
 #[repr(align(64))]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     sequence: Sequence,
     accepted: AtomicU64,
     taken: AtomicU64,
@@ -33,7 +33,7 @@ pub(super) struct Ledger {
     oldest: AtomicU64,
     discarded: [AtomicU64; REASONS],
     /// Items that the consumer took of those it was lent: also gone, and counted by itself.
-    pub(super) handed: Handed,
+    pub(crate) handed: Handed,
     refusals: Refusals,
     refused: [AtomicU64; REASONS],
     delivered: AtomicU64,
@@ -46,14 +46,14 @@ const IN_ORDER: u64 = u64::MAX;
 
 /// Everything a reader learns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    pub(super) counts: Counts,
-    pub(super) accepted: u64,
-    pub(super) oldest: u64,
+pub(crate) struct Reading {
+    pub(crate) counts: Counts,
+    pub(crate) accepted: u64,
+    pub(crate) oldest: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(tracked: bool) -> Self {
+    pub(crate) fn new(tracked: bool) -> Self {
         let zeros = || std::array::from_fn(|_| AtomicU64::new(0));
         Self {
             sequence: Sequence::new(),
@@ -73,52 +73,52 @@ impl Ledger {
 
     /// So many items were ever accepted. For the buffer's one writer, like all up to [`oldest`](Self::oldest).
     #[inline]
-    pub(super) fn accept(&self, accepted: u64) {
+    pub(crate) fn accept(&self, accepted: u64) {
         self.accepted.store(accepted, Ordering::Release);
     }
 
     /// So many items were ever taken by the consumer.
     #[inline]
-    pub(super) fn take(&self, taken: u64) {
+    pub(crate) fn take(&self, taken: u64) {
         self.taken.store(taken, Ordering::Release);
     }
 
     /// One more item went past the buffer.
     #[inline]
-    pub(super) fn pass(&self) {
+    pub(crate) fn pass(&self) {
         self.passed.store(self.passed.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     /// How many items went past the buffer.
-    pub(super) fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.passed.load(Ordering::Relaxed)
     }
 
     /// So many more queued items were lost.
     #[inline]
-    pub(super) fn discard(&self, reason: DropReason, items: u64) {
+    pub(crate) fn discard(&self, reason: DropReason, items: u64) {
         let cell = &self.discarded[reason as usize];
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(items), Ordering::Release);
     }
 
     /// Runs several of the above as one.
-    pub(super) fn at_once(&self, changes: impl FnOnce(&Self)) {
+    pub(crate) fn at_once(&self, changes: impl FnOnce(&Self)) {
         self.sequence.write(|| changes(self));
     }
 
     /// The arrival number of the oldest queued item, where items may leave out of turn.
     #[inline]
-    pub(super) fn oldest(&self, oldest: u64) {
+    pub(crate) fn oldest(&self, oldest: u64) {
         self.oldest.store(oldest, Ordering::Relaxed);
     }
 
     #[inline]
-    pub(super) fn reject(&self, items: u64) {
+    pub(crate) fn reject(&self, items: u64) {
         self.refusals.count(items, |refused| &refused.rejected);
     }
 
     #[inline]
-    pub(super) fn refuse(&self, reason: DropReason, items: u64) {
+    pub(crate) fn refuse(&self, reason: DropReason, items: u64) {
         match reason {
             DropReason::Overflow => self.refusals.count(items, |refused| &refused.overflow),
             _ => {
@@ -127,15 +127,15 @@ impl Ledger {
         }
     }
 
-    pub(super) fn deliver(&self, items: u64) {
+    pub(crate) fn deliver(&self, items: u64) {
         self.delivered.fetch_add(items, Ordering::Release);
     }
 
-    pub(super) fn lose(&self, reason: DropReason, items: u64) {
+    pub(crate) fn lose(&self, reason: DropReason, items: u64) {
         self.settled[reason as usize].fetch_add(items, Ordering::Release);
     }
 
-    pub(super) fn read(&self) -> Reading {
+    pub(crate) fn read(&self) -> Reading {
         let Refused { rejected, overflow } = self.refusals.read();
         let mut refused = load(&self.refused, Ordering::Relaxed);
         refused[DropReason::Overflow as usize] = overflow;

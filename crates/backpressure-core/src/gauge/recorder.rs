@@ -2,21 +2,17 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::clock::Clock;
 use super::gauge::Gauge;
-use super::ledger::Ledger;
 use super::reporter::Reporter;
 use super::shared::Shared;
 use super::tally::Tally;
 use crate::buffer::BoundedBuffer;
 use crate::config::BackpressureConfig;
+use crate::ledger::Ledger;
 use crate::offer::DropReason;
 use crate::state::State;
-
-/// Where a shell's time comes from, for the instruments that need it. Called only on changes of state once somebody has
-/// taken a snapshot, and by the snapshots themselves.
-pub type Clock = fn() -> Instant;
 
 /// Publishes what happens in a buffer. It belongs beside the buffer, under the same lock: one writer, plain stores.
 ///

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::counts::sum;
 use super::snapshot::Snapshot;
+use crate::ledger::sum;
 
 /// How well a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -24,7 +24,7 @@ mod number {
 
     /// The same, or 0 if this thread has not asked for it yet.
     #[inline]
-    pub(in super::super) fn known_thread_number() -> usize {
+    pub(in crate::ledger) fn known_thread_number() -> usize {
         MINE.get()
     }
 }
@@ -47,7 +47,7 @@ mod number {
         MINE.with(|number| *number)
     }
 
-    pub(in super::super) fn known_thread_number() -> usize {
+    pub(in crate::ledger) fn known_thread_number() -> usize {
         thread_number()
     }
 }

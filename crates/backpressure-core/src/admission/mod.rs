@@ -1,0 +1,9 @@
+//! Calls in flight, bounded and counted by one atomic word: for a part that holds no buffer.
+
+mod calls;
+mod meter;
+mod packed;
+mod word;
+
+pub use meter::Signal;
+pub use word::Slots;

@@ -1,0 +1,73 @@
+//! How full the buffer is.
+
+use crate::config::BackpressureConfig;
+use crate::ledger::Handed;
+use crate::state::State;
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// How full the buffer is.
+#[derive(Debug)]
+pub(crate) struct Level {
+    state: AtomicU8,
+    /// Slots held, and those given back of items that the consumer has counted.
+    held: AtomicU64,
+    weight: AtomicUsize,
+    pub(super) capacity: usize,
+    pub(super) max_weight: Option<usize>,
+}
+
+impl Level {
+    pub(super) fn new(config: &BackpressureConfig) -> Self {
+        Self {
+            state: AtomicU8::new(State::Normal.as_u8()),
+            held: AtomicU64::new(0),
+            weight: AtomicUsize::new(0),
+            capacity: config.capacity(),
+            max_weight: config.max_weight(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn hold(&self, held: u64) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn store(&self, held: u64, weight: usize) {
+        self.hold(held);
+        if self.max_weight.is_some() {
+            self.weight.store(weight, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn enter(&self, state: State) {
+        self.state.store(state.as_u8(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        State::from_u8(self.state.load(Ordering::Relaxed)).unwrap_or(State::Draining)
+    }
+
+    /// The slots held. They are read before the count: none is missing in it that made room for one of them.
+    #[inline]
+    fn held(&self, handed: &Handed) -> u64 {
+        let held = self.held.load(Ordering::Acquire);
+        held.saturating_sub(handed.count())
+    }
+
+    /// Whether every slot is held.
+    #[inline]
+    pub(super) fn is_full(&self, handed: &Handed) -> bool {
+        self.held(handed) >= self.capacity as u64
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn utilization(&self, handed: &Handed) -> f64 {
+        let items = self.held(handed) as f64 / self.capacity as f64;
+        self.max_weight.map_or(items, |max| items.max(self.weight() as f64 / max as f64))
+    }
+}

@@ -1,0 +1,79 @@
+//! What recorder, reporters and gauges share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::age::AgeMarks;
+use super::clock::Clock;
+use super::flushes::FlushCells;
+use super::lazy::LazyLatencies;
+use super::level::Level;
+use super::times::StateTimes;
+use super::watchers::Watchers;
+use crate::config::BackpressureConfig;
+use crate::ledger::{Counts, Ledger};
+use crate::strategy::Strategy;
+use crate::sync::{AtomicUsize, Mutex};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) ledger: Ledger,
+    pub(crate) level: Level,
+    pub(crate) times: StateTimes,
+    pub(crate) watchers: Watchers,
+    pub(super) age: Mutex<AgeMarks>,
+    pub(super) waiting: AtomicUsize,
+    pub(super) waits: LazyLatencies,
+    pub(super) flushes: FlushCells,
+    pub(super) strategy: Strategy,
+    pub(crate) clock: Clock,
+    /// In a part without a buffer, the calls that the ledger knows nothing of.
+    calls: Option<Arc<dyn Calls>>,
+}
+
+/// What is known of the calls in a part that holds no buffer.
+pub(crate) trait Calls: fmt::Debug + Send + Sync {
+    fn counts(&self) -> Counts;
+    /// Most calls in flight.
+    fn capacity(&self) -> usize;
+    /// The share of those that are in flight.
+    fn utilization(&self) -> f64;
+    /// Answers that are streams and still open.
+    fn streams(&self) -> usize;
+}
+
+impl Shared {
+    pub(crate) fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
+        Self {
+            ledger: Ledger::new(tracked),
+            level: Level::new(config),
+            times: StateTimes::new(clock()),
+            watchers: Watchers::new(),
+            age: Mutex::new(AgeMarks::default()),
+            waiting: AtomicUsize::new(0),
+            waits: LazyLatencies::default(),
+            flushes: FlushCells::new(),
+            strategy: config.strategy(),
+            clock,
+            calls: None,
+        }
+    }
+
+    /// These instruments for a part without a buffer.
+    pub(crate) fn counting(self, calls: Arc<dyn Calls>) -> Self {
+        Self { calls: Some(calls), ..self }
+    }
+
+    /// What the calls say, where there are any.
+    pub(super) fn calls(&self) -> Option<&dyn Calls> {
+        self.calls.as_deref()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.calls().map_or(self.level.capacity, |calls| calls.capacity())
+    }
+
+    pub(super) fn utilization(&self) -> f64 {
+        self.calls().map_or_else(|| self.level.utilization(&self.ledger.handed), |calls| calls.utilization())
+    }
+}
