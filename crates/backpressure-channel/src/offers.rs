@@ -2,48 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use backpressure_core::{DropReason, Hooks, Moved, Offer, Strategy, Tag};
+use backpressure_core::{DropReason, Moved, Offer, Strategy, Tag};
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::shared::{Inner, Shared};
 use crate::sync::MutexGuard;
-
-/// What comes of an offer to a channel that is full.
-#[derive(Debug)]
-pub(crate) enum WhenFull {
-    HandBack,
-    Discard,
-    /// One of the two, but there are hooks that want to know.
-    Tell,
-    /// That is for the buffer to say.
-    Ask,
-}
-
-impl WhenFull {
-    pub(crate) const fn of<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
-        match strategy {
-            Strategy::Block { .. } | Strategy::Reject if hooks.is_empty() => Self::HandBack,
-            Strategy::DropNewest if hooks.is_empty() => Self::Discard,
-            Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest => Self::Tell,
-            _ => Self::Ask,
-        }
-    }
-}
-
-/// There is more to an offer than putting its item into the queue.
-#[derive(Debug)]
-pub(crate) struct Unsent;
-
-/// The item of an offer, which takes it once.
-///
-/// # Panics
-///
-/// If it was taken before.
-#[inline]
-pub(crate) fn taken<T>(item: &mut Option<T>) -> T {
-    item.take().expect("an offer has one item")
-}
+use crate::when_full::{Unsent, WhenFull, taken};
 
 impl<T> Shared<T> {
     /// Puts the item into the queue, where that is all there is to an offer. It is moved there from where it is, once.

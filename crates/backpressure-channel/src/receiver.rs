@@ -8,10 +8,9 @@ use std::task::{Context, Poll};
 use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
 use futures_core::{FusedStream, Stream};
 
-use crate::budget::Share;
+use crate::budget::{Share, budgeted};
 use crate::demand::Demand;
 use crate::exclusive::Exclusive;
-use crate::recv::{Recv, RecvMany};
 use crate::shared::Shared;
 use crate::sync::Arc;
 
@@ -268,5 +267,39 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("gauge", &self.shared.gauge.state()).finish_non_exhaustive()
+    }
+}
+
+/// Receives one item. Made by [`Receiver::recv`].
+#[derive(Debug)]
+#[must_use = "nothing is received unless this is awaited"]
+pub struct Recv<'a, T> {
+    pub(crate) receiver: &'a mut Receiver<T>,
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Option<T>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.receiver.poll_recv_budgeted(cx)
+    }
+}
+
+/// Receives as many items as there are. Made by [`Receiver::recv_many`].
+#[derive(Debug)]
+#[must_use = "nothing is received unless this is awaited"]
+pub struct RecvMany<'a, T> {
+    pub(crate) receiver: &'a mut Receiver<T>,
+    pub(crate) out: &'a mut Vec<T>,
+    pub(crate) max: usize,
+}
+
+impl<T> Future for RecvMany<'_, T> {
+    type Output = usize;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
+        let this = self.get_mut();
+        budgeted(cx, |cx| this.receiver.poll_recv_many(cx, this.out, this.max))
     }
 }

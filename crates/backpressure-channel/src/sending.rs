@@ -10,11 +10,11 @@ use backpressure_core::{Strategy, Tag};
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
-use crate::offers::taken;
 use crate::patience::Patience;
 use crate::place::{Closed, Place};
 use crate::shared::{Inner, Shared};
 use crate::sync::MutexGuard;
+use crate::when_full::taken;
 
 /// Sends one item. Made by [`Sender::send`](crate::Sender::send), which says what it promises.
 #[derive(Debug)]

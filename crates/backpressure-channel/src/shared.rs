@@ -15,10 +15,10 @@ use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
-use crate::offers::{Unsent, WhenFull, taken};
 use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
+use crate::when_full::{Unsent, WhenFull, taken};
 
 #[derive(Debug)]
 pub(crate) struct Shared<T> {

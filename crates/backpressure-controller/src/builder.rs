@@ -15,6 +15,7 @@ use crate::attempt::Policy;
 use crate::careful::{Careful, copied};
 use crate::controller::BackpressureController;
 use crate::flush_fn::FlushFn;
+use crate::hooks::{Judge, OnDrop, OnFailed};
 use crate::outcome::{FlushError, FlushOutcome};
 use crate::retries::Delays;
 use crate::schedule::Schedule;
@@ -27,6 +28,13 @@ pub struct ControllerBuilder<T> {
     config: BackpressureConfig,
     channel: Builder<T>,
     on_drop: Option<OnDrop<T>>,
+}
+
+impl<T> BackpressureController<T> {
+    /// Starts building a controller.
+    pub fn builder(config: BackpressureConfig) -> ControllerBuilder<T> {
+        ControllerBuilder::new(config)
+    }
 }
 
 impl<T> ControllerBuilder<T> {
@@ -118,12 +126,6 @@ pub struct FlushBuilder<T, S: Service<Vec<T>>> {
     judge: Option<Judge<S::Error>>,
     on_failed: Option<OnFailed<T, S::Error>>,
 }
-
-pub(crate) type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
-
-pub(crate) type Judge<E> = Box<dyn FnMut(&E) -> Verdict + Send>;
-
-pub(crate) type OnFailed<T, E> = Box<dyn FnMut(Vec<T>, FlushError<E>) + Send>;
 
 impl<T, S> FlushBuilder<T, S>
 where

@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use backpressure_channel::{SendError, Sender, Sending, Sent, SinkError};
-use backpressure_core::{BackpressureConfig, Counts, DropReason, Gauge, Snapshot};
+use backpressure_core::{Counts, DropReason, Gauge, Snapshot};
 use futures_sink::Sink;
 use futures_timer::Delay;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{timeout, timeout_at};
 
-use crate::builder::ControllerBuilder;
-use crate::drain::{DrainReport, Ending, Parcel, Unflushed};
-use crate::worker::STOPPING;
+use crate::clock::now;
+use crate::command::{Command, STOPPING};
+use crate::drain::{DrainReport, Ending, Unflushed};
 
 /// Thirty years: as good as never, and not beyond the end of time.
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -32,18 +32,7 @@ pub struct BackpressureController<T> {
     ending: Arc<OnceLock<Ending>>,
 }
 
-/// What a handle may ask of the worker.
-pub(crate) enum Command<T> {
-    Flush(oneshot::Sender<()>),
-    Drain { began: Instant, deadline: Option<Instant>, done: oneshot::Sender<Parcel<T>> },
-}
-
 impl<T> BackpressureController<T> {
-    /// Starts building a controller.
-    pub fn builder(config: BackpressureConfig) -> ControllerBuilder<T> {
-        ControllerBuilder::new(config)
-    }
-
     pub(crate) const fn new(
         sender: Sender<T>,
         commands: mpsc::UnboundedSender<Command<T>>,
@@ -212,11 +201,6 @@ async fn by<F: Future + Unpin>(deadline: Option<Instant>, mut answer: F) -> Opti
         Ok(answer) => Some(answer),
         Err(_) => timeout(2 * STOPPING, answer).await.ok(),
     }
-}
-
-/// Tokio's clock, so that a paused one is followed.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 impl<T> Clone for BackpressureController<T> {

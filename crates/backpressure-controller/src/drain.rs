@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use backpressure_core::DropReason;
 use tokio::sync::oneshot;
 
-use crate::builder::OnDrop;
 use crate::careful::{discard, guarded};
+use crate::hooks::OnDrop;
 
 /// What a [drain](crate::BackpressureController::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::attempt::{Attempt, Fate, Flight};
 use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
 use crate::outcome::{FlushError, FlushOutcome};
+use crate::remains::Remains;
 use crate::verdict::Verdict;
 use crate::worker::Worker;
 
@@ -161,26 +162,6 @@ where
         let Some(on_failed) = &mut *self.on_failed else { return };
         let Some(error) = error.release() else { return };
         guarded(|| on_failed(items.release(), error));
-    }
-}
-
-/// What was accepted and has neither been delivered nor failed.
-pub(crate) struct Remains<T> {
-    /// As far as they are not in flight, or copies of them were kept; oldest first.
-    pub(crate) items: Careful<Vec<T>>,
-    /// How many are in flight without a copy.
-    unanswered: usize,
-}
-
-impl<T> Remains<T> {
-    pub(crate) fn ending(&self) -> Ending {
-        Ending { lost: self.items.len() as u64, unanswered: self.unanswered, still_running: 0 }
-    }
-}
-
-impl<T> Default for Remains<T> {
-    fn default() -> Self {
-        Self { items: Careful::default(), unanswered: 0 }
     }
 }
 

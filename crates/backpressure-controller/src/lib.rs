@@ -55,12 +55,16 @@ mod attempt;
 mod barrier;
 mod builder;
 mod careful;
+mod clock;
+mod command;
 mod controller;
 mod drain;
 mod flights;
 mod flush_fn;
+mod hooks;
 mod landing;
 mod outcome;
+mod remains;
 mod retries;
 mod schedule;
 #[cfg(feature = "tracing")]

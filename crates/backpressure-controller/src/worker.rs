@@ -11,7 +11,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, Reporter};
@@ -22,17 +22,15 @@ use tower_service::Service;
 use crate::answer::Answer;
 use crate::attempt::{Attempt, Policy};
 use crate::barrier::{Barriers, Progress};
-use crate::builder::{Judge, OnDrop, OnFailed};
 use crate::careful::{Careful, guarded};
-use crate::controller::{Command, now};
+use crate::clock::now;
+use crate::command::{Command, STOPPING};
 use crate::drain::{Drains, Ending, Totals, lose};
 use crate::flights::Flights;
-use crate::landing::Remains;
+use crate::hooks::{Judge, OnDrop, OnFailed};
 use crate::outcome::FlushOutcome;
+use crate::remains::Remains;
 use crate::schedule::{Depth, Next, Schedule};
-
-/// How long a drain waits, beyond its deadline, for the flushes that it aborted.
-pub(crate) const STOPPING: Duration = Duration::from_millis(50);
 
 /// Turns before the worker lets other tasks run.
 const TURNS: usize = 32;
