@@ -3,6 +3,7 @@
 use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag};
 
 use crate::clock;
+use crate::wait::Wait;
 
 /// As many slots as there may be calls, one reserved for each that is in flight, and nothing ever queued.
 #[derive(Debug)]
@@ -10,13 +11,14 @@ pub(crate) struct Flights {
     slots: BoundedBuffer<()>,
     recorder: Recorder,
     reporter: Reporter,
+    wait: Wait,
 }
 
 impl Flights {
     pub(crate) fn new(concurrency: usize) -> Self {
         let config = BackpressureConfig::builder().capacity(concurrency).build().unwrap_or_default();
         let recorder = Recorder::new(&config, clock::now, true);
-        Self { slots: BoundedBuffer::new(&config), reporter: recorder.reporter(), recorder }
+        Self { slots: BoundedBuffer::new(&config), reporter: recorder.reporter(), recorder, wait: Wait::default() }
     }
 
     pub(crate) fn gauge(&self) -> Gauge {
@@ -41,6 +43,17 @@ impl Flights {
         self.publish(Moved::NOTHING);
     }
 
+    /// The producer waits until a call can be made.
+    pub(crate) fn begin_wait(&mut self) {
+        self.wait.begin(&self.reporter);
+    }
+
+    /// The producer does not wait any more.
+    #[inline]
+    pub(crate) fn end_wait(&mut self) {
+        self.wait.end(&self.reporter);
+    }
+
     /// A call was answered.
     pub(crate) fn deliver(&mut self) {
         self.release();
@@ -53,6 +66,7 @@ impl Flights {
     }
 
     pub(crate) fn drain(&mut self) {
+        self.end_wait();
         if self.recorder.drain() {
             self.reporter.notify();
         }

@@ -88,6 +88,7 @@ mod service;
 mod sink;
 #[cfg(feature = "time")]
 mod timer;
+mod wait;
 mod way;
 
 #[cfg(feature = "time")]

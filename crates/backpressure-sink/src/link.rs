@@ -120,6 +120,9 @@ impl<T, E> Shared<T, E> {
             let answer = self.answer(link, outcome);
             return Poll::Ready(answer);
         }
+        if want == Want::Room {
+            link.queue.begin_wait();
+        }
         let replaced = link.handle.replace((want, waker));
         drop(link);
         drop(replaced);
@@ -256,10 +259,15 @@ impl<T, E> Shared<T, E> {
 impl<T, E> Link<T, E> {
     /// What a handle that wants this is told; `None` while it has to wait.
     fn outcome(&mut self, want: Want) -> Option<Outcome<T, E>> {
-        match self.failure.take() {
-            Some(failure) => Some(Err(failure)),
-            None => Some(if self.grants(want)? { Ok(()) } else { Err(BackpressureSinkError::Closed(None)) }),
+        let outcome = match self.failure.take() {
+            Some(failure) => Err(failure),
+            None if self.grants(want)? => Ok(()),
+            None => Err(BackpressureSinkError::Closed(None)),
+        };
+        if want == Want::Room {
+            self.queue.end_wait();
         }
+        Some(outcome)
     }
 
     /// Whether this is so now, or will never be; `None` while it may come.
@@ -281,6 +289,9 @@ impl<T, E> Link<T, E> {
     fn satisfied(&mut self) -> Option<Waker> {
         let want = self.handle.as_ref()?.0;
         let is_news = self.failure.is_some() || self.grants(want).is_some();
+        if is_news && want == Want::Room {
+            self.queue.end_wait();
+        }
         if is_news { self.handle.take().map(|(_, waker)| waker) } else { None }
     }
 }

@@ -10,12 +10,14 @@ use backpressure_core::{
 
 use crate::clock;
 use crate::error::BackpressureSinkError;
+use crate::wait::Wait;
 
 pub(crate) struct Queue<T> {
     buffer: BoundedBuffer<T>,
     /// An item that came through an open door and is too heavy for the room behind it. It enters before anything else
     /// does, and nothing else may come before it has. There is one only while something is queued.
     heavy: Option<(T, Tag)>,
+    wait: Wait,
     recorder: Recorder,
     pub(crate) reporter: Reporter,
     pub(crate) hooks: Hooks<T>,
@@ -48,7 +50,14 @@ impl<T> Queue<T> {
     pub(crate) fn new(config: &BackpressureConfig) -> Self {
         let recorder = Recorder::new(config, clock::now, false);
         let reporter = recorder.reporter();
-        Self { buffer: BoundedBuffer::new(config), heavy: None, recorder, reporter, hooks: Hooks::NONE }
+        Self {
+            buffer: BoundedBuffer::new(config),
+            heavy: None,
+            wait: Wait::default(),
+            recorder,
+            reporter,
+            hooks: Hooks::NONE,
+        }
     }
 
     /// Delivers by priority.
@@ -72,6 +81,19 @@ impl<T> Queue<T> {
         self.is_empty()
             || !matches!(self.buffer.strategy(), Strategy::Block { .. })
             || (self.heavy.is_none() && self.buffer.has_room(1))
+    }
+
+    /// The producer waits until this [is open](Self::is_open).
+    pub(crate) fn begin_wait(&mut self) {
+        self.wait.begin(&self.reporter);
+    }
+
+    /// The producer does not wait any more, unless it is with an item that is still outside.
+    #[inline]
+    pub(crate) fn end_wait(&mut self) {
+        if self.heavy.is_none() {
+            self.wait.end(&self.reporter);
+        }
     }
 
     /// Whether this item may go straight to the consumer: nothing is ahead of it, and it would be taken in.
@@ -125,7 +147,7 @@ impl<T> Queue<T> {
         }
         self.heavy = Some((item, tag));
         self.recorder.stall(true);
-        self.reporter.producer_waits();
+        self.wait.begin(&self.reporter);
         Fate::Taken
     }
 
@@ -145,7 +167,7 @@ impl<T> Queue<T> {
             Offer::Full(item) => self.heavy = Some((item, tag)),
             _ => {
                 self.recorder.stall(false);
-                self.reporter.producer_waited();
+                self.wait.end(&self.reporter);
             }
         }
     }
@@ -164,6 +186,7 @@ impl<T> Queue<T> {
     /// Publishes that shutdown has begun. Returns whether that is news.
     #[must_use = "a change of state has to be notified"]
     pub(crate) fn drain(&mut self) -> bool {
+        self.end_wait();
         self.recorder.drain()
     }
 

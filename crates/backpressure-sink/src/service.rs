@@ -116,6 +116,9 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
     /// How many of the calls that may be in flight are, and what became of the others. Also
     /// [`Blocked`](backpressure_core::State::Blocked) from a poll that found the service not ready to the next that finds it
     /// ready, however few the calls.
+    ///
+    /// Whoever was told to wait counts as a [producer that waits](backpressure_core::Snapshot::producers_waiting) until the
+    /// sink is found ready, fails, is closed or is dropped.
     pub fn gauge(&self) -> Gauge {
         self.flights.gauge()
     }
@@ -161,6 +164,29 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
         }
         Ok(if self.calls.len() == 0 { Stopped::Done } else { Stopped::Yielding })
     }
+
+    /// Ready once a call can be made.
+    fn poll_readiness(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackpressureSinkError<T, S::Error>>> {
+        if self.phase != Phase::Open {
+            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
+        }
+        let stopped = self.poll_calls(cx)?;
+        if self.broken {
+            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
+        }
+        if self.calls.len() >= self.concurrency {
+            return stopped.poll(cx).map(Ok);
+        }
+        if !self.readied {
+            let ready = self.service.poll_ready(cx);
+            self.flights.stall(ready.is_pending());
+            let ready = ready!(ready);
+            self.broken = ready.is_err();
+            ready.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt: 0 })?;
+            self.readied = true;
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
@@ -168,25 +194,13 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let this = self.get_mut();
-        if this.phase != Phase::Open {
-            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
+        let polled = this.poll_readiness(cx);
+        if polled.is_pending() {
+            this.flights.begin_wait();
+        } else {
+            this.flights.end_wait();
         }
-        let stopped = this.poll_calls(cx)?;
-        if this.broken {
-            return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
-        }
-        if this.calls.len() >= this.concurrency {
-            return stopped.poll(cx).map(Ok);
-        }
-        if !this.readied {
-            let ready = this.service.poll_ready(cx);
-            this.flights.stall(ready.is_pending());
-            let ready = ready!(ready);
-            this.broken = ready.is_err();
-            ready.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt: 0 })?;
-            this.readied = true;
-        }
-        Poll::Ready(Ok(()))
+        polled
     }
 
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {

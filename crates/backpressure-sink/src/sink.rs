@@ -39,8 +39,12 @@ pin_project! {
     /// `send`, `send_all` and `forward` see to that, and [`drive`](Self::drive) is for who does not want to.
     ///
     /// With a weight bound, an item may be too heavy for the room that is left when it comes. `Block` holds that one item
-    /// outside the buffer, counted in [`producers_waiting`](backpressure_core::Snapshot::producers_waiting), and is not
-    /// ready again before it has entered.
+    /// outside the buffer, and is not ready again before it has entered.
+    ///
+    /// Whoever was told to wait counts in [`producers_waiting`](backpressure_core::Snapshot::producers_waiting) until the sink
+    /// is found ready, fails, is closed or is dropped, and so does an item that is held outside until it has entered. For how
+    /// long is in [`producer_wait_p99`](backpressure_core::Snapshot::producer_wait_p99). A sink does not hear of a `send` that
+    /// is dropped while it waits, so the wait goes on until then.
     ///
     /// # Errors
     ///
@@ -240,14 +244,17 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         if self.way >= Way::Draining {
             return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
         }
-        let stopped = self.as_mut().poll_move(cx)?;
+        let moved = self.as_mut().poll_move(cx);
         let this = self.project();
+        let stopped = moved.inspect_err(|_| this.queue.end_wait())?;
         if *this.way == Way::Open && this.queue.is_empty() && !this.queue.hooks.is_tagging() {
             *this.way = Way::Clear;
         }
         if this.queue.is_open() {
+            this.queue.end_wait();
             return Poll::Ready(Ok(()));
         }
+        this.queue.begin_wait();
         stopped.poll(cx).map(Ok)
     }
 

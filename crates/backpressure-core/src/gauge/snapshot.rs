@@ -37,7 +37,7 @@ pub struct Snapshot {
     pub time_in_state: [Duration; State::ALL.len()],
     /// Producers waiting for room.
     pub producers_waiting: usize,
-    /// How long producers that had to wait waited, 99th percentile of the last ten to twenty seconds.
+    /// How long producers that had to wait waited, in vain or not: 99th percentile of the last ten to twenty seconds.
     pub producer_wait_p99: Option<Duration>,
     /// The longest that the oldest queued item can have been queued; `None` while nothing is queued, or while no earlier
     /// snapshot bounds it.

@@ -11,3 +11,5 @@ mod kit;
 mod schedules;
 mod service;
 mod types;
+#[cfg(feature = "time")]
+mod waits;
