@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backpressure_core::Gauge;
 use tower_service::Service;
 
 use super::answers::Answers;
+use super::clock;
 use super::desk::{Entered, Reserved};
 use super::doors::{Left, Trace};
 use super::drain::BatchDrain;
@@ -42,6 +43,8 @@ use super::worker::BatchWorker;
 pub struct Batch<Req, Resp, E> {
     pub(super) shared: Arc<Shared<Req, Resp, E>>,
     place: Place,
+    /// Since when it is in line, if it is.
+    since: Option<Instant>,
     /// Of its last call that was left at a door.
     trace: Option<Trace>,
 }
@@ -67,7 +70,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
     {
         let shared = Arc::new(Shared::new(layer));
         let worker = BatchWorker::new(Arc::clone(&shared), inner, layer);
-        (Self { shared, place: Place::Outside, trace: None }, worker)
+        (Self { shared, place: Place::Outside, since: None, trace: None }, worker)
     }
 
     /// How many calls wait for their batch, how many are with the inner service, and what became of the others. A
@@ -97,16 +100,27 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
         BatchDrain::new(Arc::clone(&self.shared), within)
     }
 
-    /// Stands there from now on. Those in line are counted.
+    /// Stands there from now on. Those in line are counted, and how long they are in line is timed.
     fn stand(&mut self, place: Place) -> Place {
         let before = std::mem::replace(&mut self.place, place);
         match (&before, &self.place) {
             (Place::InLine(_), Place::InLine(_)) => {}
-            (Place::InLine(_), _) => self.shared.reporter.producer_waited(),
-            (_, Place::InLine(_)) => self.shared.reporter.producer_waits(),
+            (Place::InLine(_), _) => self.end_wait(),
+            (_, Place::InLine(_)) => {
+                self.since = Some(clock::now());
+                self.shared.reporter.producer_waits();
+            }
             _ => {}
         }
         before
+    }
+
+    /// It is in line no more, in vain or not.
+    fn end_wait(&mut self) {
+        let now = clock::now();
+        let waited = self.since.take().map(|since| now.saturating_duration_since(since));
+        self.shared.reporter.producer_waited();
+        self.shared.reporter.producer_wait(now, waited.unwrap_or_default());
     }
 
     /// Leaves the line, or gives the place back.
@@ -212,7 +226,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
 impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
     fn clone(&self) -> Self {
         self.shared.attach();
-        Self { shared: Arc::clone(&self.shared), place: Place::Outside, trace: None }
+        Self { shared: Arc::clone(&self.shared), place: Place::Outside, since: None, trace: None }
     }
 }
 

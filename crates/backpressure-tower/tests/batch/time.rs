@@ -1,8 +1,10 @@
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use backpressure_core::FlushReason;
 use backpressure_tower::BatchError;
 use tokio::time::{Instant, advance};
+use tower::Service;
 
 use crate::support::{Act, Target, outputs, rig};
 
@@ -185,4 +187,36 @@ async fn the_linger_follows_the_latency() {
     assert_eq!(target.batches().len(), 1);
     pass(&mut rig, MS).await;
     assert_eq!(target.batches().len(), 2, "31 ms are more than 1.5 × 20, so it waits half as long again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn m2_waits_for_a_place_are_in_the_wait_time_however_they_end() {
+    for ending in ["ready", "drop", "drain"] {
+        let target = Target::default();
+        let mut rig = rig(&target, |builder| builder.capacity(1).max_items(1));
+        let gauge = rig.handle().gauge();
+        for request in 0..50 {
+            let mut call = rig.call(request);
+            let mut waits = rig.handle();
+            let mut is_ready = || waits.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready();
+            assert!(!is_ready());
+            advance(500 * MS).await;
+            match ending {
+                "drop" => drop(waits),
+                "ready" => {
+                    rig.work();
+                    assert!(is_ready() && call.output().is_ok());
+                }
+                _ => {
+                    drop(rig.handle().drain(MS));
+                    assert!(is_ready(), "with an error");
+                    break;
+                }
+            }
+        }
+        let snapshot = gauge.snapshot();
+        assert_eq!(snapshot.producers_waiting, 0);
+        let p99 = snapshot.producer_wait_p99;
+        assert!(p99 >= Some(400 * MS) && p99 <= Some(600 * MS), "{ending}: {p99:?}");
+    }
 }
