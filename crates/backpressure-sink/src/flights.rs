@@ -1,6 +1,6 @@
 //! The books of calls in flight.
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Relay, Reporter, Tag};
 
 use crate::clock;
 use crate::wait::Wait;
@@ -56,8 +56,8 @@ impl Flights {
 
     /// A call was answered.
     pub(crate) fn deliver(&mut self) {
-        self.release();
         self.reporter.delivered(1);
+        self.release();
     }
 
     /// A call failed.
@@ -73,8 +73,8 @@ impl Flights {
     }
 
     fn lose(&mut self, reason: DropReason) {
-        self.release();
         self.reporter.lost(reason, 1);
+        self.release();
     }
 
     fn release(&mut self) {
@@ -91,9 +91,11 @@ impl Flights {
 
 impl Drop for Flights {
     fn drop(&mut self) {
+        let mut relay = Relay::new();
         while self.slots.held() > 0 {
-            self.lose(DropReason::Closed);
+            relay.call(|| self.lose(DropReason::Closed));
         }
-        self.drain();
+        relay.call(|| self.drain());
+        relay.resume();
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::{Gauge, Hooks, Relay, Reporter};
+use backpressure_core::{DropReason, Gauge, Hooks, Relay, Reporter};
 
 use crate::error::BackpressureSinkError;
 use crate::phase::Phase;
@@ -100,8 +100,12 @@ impl<T, E> Shared<T, E> {
         let landed = link.queue.offer(item, tag);
         let driver = if was_empty { link.driver.take() } else { None };
         drop(link);
-        self.conclude(false, driver);
-        landed.carry_out(&self.hooks, &self.reporter)
+        let mut relay = Relay::new();
+        relay.call(|| self.conclude(false, driver));
+        let mut answer = Ok(());
+        relay.call(|| answer = landed.carry_out(&self.hooks, &self.reporter));
+        relay.resume();
+        answer
     }
 
     /// Ready with what was wanted, or with the failure that comes before it. Pending keeps the latest waker.
@@ -163,10 +167,15 @@ impl<T, E> Shared<T, E> {
 
     pub(crate) fn evacuate(&self) -> Vec<T> {
         let mut link = self.lock();
-        let (items, changed) = link.queue.evacuate();
+        let (mut items, changed) = link.queue.evacuate();
         let driver = link.driver.take();
         drop(link);
-        self.conclude(changed, driver);
+        let mut relay = Relay::new();
+        relay.call(|| self.conclude(changed, driver));
+        if relay.has_panicked() {
+            relay.call(|| self.hooks.dispose(items.drain(..), DropReason::Closed));
+        }
+        relay.resume();
         items
     }
 
@@ -205,8 +214,25 @@ impl<T, E> Shared<T, E> {
         link.flushed = false;
         let handle = link.satisfied();
         drop(link);
-        self.conclude(false, handle);
+        if let Some(handle) = handle {
+            let mut relay = Relay::new();
+            relay.call(|| handle.wake());
+            if relay.has_panicked() {
+                relay.call(|| self.lose(item));
+                relay.resume();
+                return None;
+            }
+        }
         Some(item)
+    }
+
+    /// An item was taken and goes nowhere.
+    fn lose(&self, item: T) {
+        let changed = self.lock().queue.settle(Handed::Failed);
+        let mut relay = Relay::new();
+        relay.call(|| self.conclude(changed, None));
+        relay.call(|| self.hooks.dispose([item], DropReason::Failed));
+        relay.resume();
     }
 
     pub(crate) fn flushed(&self) {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Tag, Weigh};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Relay, Tag, Weigh};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
@@ -173,9 +173,14 @@ impl<Si, T> BackpressureSink<Si, T> {
     }
 
     fn evacuate(queue: &mut Queue<T>) -> Vec<T> {
-        let (items, changed) = queue.evacuate();
+        let (mut items, changed) = queue.evacuate();
         if changed {
-            queue.reporter.notify();
+            let mut relay = Relay::new();
+            relay.call(|| queue.reporter.notify());
+            if relay.has_panicked() {
+                relay.call(|| queue.hooks.dispose(items.drain(..), DropReason::Closed));
+            }
+            relay.resume();
         }
         items
     }

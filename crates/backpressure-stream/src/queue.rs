@@ -1,8 +1,8 @@
 //! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Reporter,
-    Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Relay,
+    Reporter, Strategy, Tag,
 };
 
 use crate::clock;
@@ -126,8 +126,10 @@ impl<T> Queue<T> {
         let (item, reason) = match offer {
             Offer::Accepted => return,
             Offer::AcceptedEvicting(evicted) => {
-                self.publish(Moved::discarded(DropReason::Evicted, evicted.count()));
-                return self.hooks.dispose(evicted, DropReason::Evicted);
+                let mut relay = Relay::new();
+                relay.call(|| self.publish(Moved::discarded(DropReason::Evicted, evicted.count())));
+                relay.call(|| self.hooks.dispose(evicted, DropReason::Evicted));
+                return relay.resume();
             }
             Offer::Full(item) if self.buffer.admits(tag.weight) => {
                 self.heavy = Some((item, tag));
@@ -217,17 +219,19 @@ impl<T> Queue<T> {
 impl<T> Drop for Queue<T> {
     /// Whatever is still queued is lost, and not silently.
     fn drop(&mut self) {
-        self.publish_taken(0);
+        let mut relay = Relay::new();
+        relay.call(|| self.publish_taken(0));
         let mut queued = Vec::new();
         let count = self.buffer.pop_many(&mut queued, usize::MAX, usize::MAX);
         if count > 0 {
-            self.publish(Moved::discarded(DropReason::Closed, count));
+            relay.call(|| self.publish(Moved::discarded(DropReason::Closed, count)));
         }
         let heavy = self.heavy.take().map(|(item, _)| item);
         if heavy.is_some() {
             self.reporter.refused(DropReason::Closed);
         }
-        self.drain();
-        self.hooks.dispose(queued.into_iter().chain(heavy), DropReason::Closed);
+        relay.call(|| self.drain());
+        relay.call(|| self.hooks.dispose(queued.into_iter().chain(heavy), DropReason::Closed));
+        relay.resume();
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::vec;
 
 use backpressure_channel::{Builder, Receiver, Sender, SinkError};
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, State, Strategy};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, Relay, State, Strategy};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::task::{JoinError, JoinHandle, consume_budget};
@@ -63,10 +63,12 @@ impl<T> Spawned<T> {
 
     /// Ends the task and drops the upstream. What is queued is still delivered, then the end. Idempotent.
     pub fn close(&mut self) {
-        self.receiver.close();
+        let mut relay = Relay::new();
+        relay.call(|| self.receiver.close());
         if let Some(task) = &self.task {
-            task.abort();
+            relay.call(|| task.abort());
         }
+        relay.resume();
     }
 }
 
@@ -171,8 +173,10 @@ impl<T> Unpin for Spawned<T> {}
 
 impl<T> Drop for Spawned<T> {
     fn drop(&mut self) {
-        self.close();
-        self.lost.dispose(&mut self.read_ahead, DropReason::Closed);
+        let mut relay = Relay::new();
+        relay.call(|| self.close());
+        relay.call(|| self.lost.dispose(&mut self.read_ahead, DropReason::Closed));
+        relay.resume();
     }
 }
 

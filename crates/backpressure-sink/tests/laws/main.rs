@@ -8,6 +8,7 @@ mod conservation;
 mod driven;
 mod ends;
 mod kit;
+mod panics;
 mod schedules;
 mod service;
 mod types;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use backpressure_core::{
@@ -299,4 +299,37 @@ fn i2_a_size_hint_that_lies_is_harmless() {
         let _ = stream.size_hint();
         assert_eq!(exhaust(&mut stream), [1, 2]);
     }
+}
+
+#[test]
+fn c3_what_is_lost_goes_to_the_hook_even_if_a_watcher_panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a watcher");
+        }
+    }
+    let bad = Waker::from(Arc::new(Panics));
+    let panics = |act: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(act)).is_err();
+    let ((evicted, evict), (queued, drop_queued)) = (hook(), hook());
+
+    let steps = [5, 5, 1].map(Step::Item).into_iter().chain([Step::Pause]);
+    let limits = config(|config| config.max_weight(10).strategy(Strategy::DropOldest));
+    let mut stream = Script::new(steps).backpressure(limits).weigh_by(|weight| *weight).on_drop(evict);
+    let mut changed = Box::pin(stream.gauge().changed());
+    assert!(changed.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+    assert!(panics(&mut || assert!(poll_once(&mut stream).is_ready())));
+    assert_eq!(*evicted.lock().unwrap(), [(5, DropReason::Evicted)]);
+    assert!(stream.gauge().snapshot().counts.balances());
+
+    let steps = [0, 1, 2].map(Step::Item).into_iter().chain([Step::Pause]);
+    let mut stream = Script::new(steps).backpressure(config(|config| config)).on_drop(drop_queued);
+    let gauge = stream.gauge();
+    assert_eq!(poll_once(&mut stream), Poll::Ready(Some(0)));
+    let mut changed = Box::pin(gauge.changed());
+    assert!(changed.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+    let mut stream = Some(stream);
+    assert!(panics(&mut || drop(stream.take())));
+    assert_eq!(*queued.lock().unwrap(), [1, 2].map(|item| (item, DropReason::Closed)));
+    assert!(gauge.snapshot().counts.balances());
 }

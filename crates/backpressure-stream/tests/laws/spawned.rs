@@ -1,8 +1,8 @@
 //! The upstream in a task.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use backpressure_core::{BackpressureConfig, BackpressureConfigBuilder, DropReason, Priority, State, Strategy};
@@ -224,5 +224,38 @@ async fn i1_output_is_input_across_threads() {
     for capacity in [1, 2, 7, 1000] {
         let stream = stream::iter(0..5000).backpressure(config(|config| config.capacity(capacity))).spawn();
         assert_eq!(stream.collect::<Vec<_>>().await, Vec::from_iter(0..5000));
+    }
+}
+
+#[tokio::test]
+async fn t6_the_task_ends_even_if_a_waker_panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a watcher");
+        }
+    }
+    let bad = Waker::from(Arc::new(Panics));
+    for closes in [true, false] {
+        let upstream = Arc::new(());
+        let kept = Arc::clone(&upstream);
+        let endless = stream::pending::<()>().inspect(move |()| drop(Arc::clone(&kept)));
+        let mut stream = endless.backpressure(config(|config| config)).spawn();
+        settle().await;
+        let mut changed = Box::pin(stream.gauge().changed());
+        assert!(changed.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+        let mut kept = None;
+        let act = || {
+            if closes {
+                stream.close();
+                kept = Some(stream);
+            } else {
+                drop(stream);
+            }
+        };
+        assert!(catch_unwind(AssertUnwindSafe(act)).is_err());
+        settle().await;
+        assert_eq!(Arc::strong_count(&upstream), 1, "the upstream is gone");
+        drop(kept);
     }
 }

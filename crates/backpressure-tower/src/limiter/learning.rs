@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Instant;
 
+use backpressure_core::Relay;
 use backpressure_core::limit::Limit;
 
 use super::fate::Fate;
@@ -56,12 +57,14 @@ impl Shared {
             self.tune(&tuning);
         }
         drop(tuner);
+        let mut relay = Relay::new();
         if tuning.is_some_and(|tuning| tuning.limit > seen.limit()) && self.signal.slots().has_waiters() {
-            self.hand_on();
+            relay.call(|| self.hand_on());
         }
         if tuning.is_some() || self.pressure.may_fall(seen.in_flight()) {
-            self.update_state(now);
+            relay.call(|| self.update_state(now));
         }
+        relay.resume();
     }
 
     fn tune(&self, tuning: &Tuning) {
@@ -82,10 +85,12 @@ impl Shared {
         let old = tuner.replace(limit);
         drop(tuner);
         drop(old);
+        let mut relay = Relay::new();
         if self.signal.slots().has_waiters() {
-            self.hand_on();
+            relay.call(|| self.hand_on());
         }
-        self.update_state((self.clock)());
+        relay.call(|| self.update_state((self.clock)()));
+        relay.resume();
     }
 
     pub(super) fn update_state(&self, now: Instant) {
