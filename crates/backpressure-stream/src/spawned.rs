@@ -5,14 +5,16 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 use std::vec;
 
 use backpressure_channel::{Builder, Receiver, Sender, SinkError};
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, Relay, State, Strategy};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, Relay, Reporter, State, Strategy};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::task::{JoinError, JoinHandle, consume_budget};
 
+use crate::clock;
 use crate::upstream::Upstream;
 
 /// A stream whose upstream runs in a task. Made by [`Backpressure::spawn`](crate::Backpressure::spawn).
@@ -45,9 +47,9 @@ impl<T: Send + 'static> Spawned<T> {
         let config = patient(config);
         let way = Way { waits: !config.strategy().is_lossy(), reserves: config.max_weight().is_some() };
         let (sender, receiver) = Builder::new(config).hooks(hooks.clone()).build();
-        let lost = hooks.clone();
+        let (lost, reporter) = (hooks.clone(), receiver.reporter());
         let task = tokio::spawn(async move {
-            if let Err(error) = pump(upstream, sender, way).await {
+            if let Err(error) = pump(upstream, sender, reporter, way).await {
                 lost.dispose(error.into_inner(), DropReason::Closed);
             }
         });
@@ -56,7 +58,8 @@ impl<T: Send + 'static> Spawned<T> {
 }
 
 impl<T> Spawned<T> {
-    /// How full the channel between the task and the consumer is, and what has happened in it.
+    /// How full the channel between the task and the consumer is, and what has happened in it. The task counts as a producer
+    /// that waits while it waits for room.
     pub fn gauge(&self) -> Gauge {
         self.receiver.gauge()
     }
@@ -87,6 +90,7 @@ struct Way {
 async fn pump<St: Stream>(
     upstream: Upstream<St>,
     mut sender: Sender<St::Item>,
+    reporter: Reporter,
     way: Way,
 ) -> Result<(), SinkError<St::Item>> {
     let gauge = sender.gauge();
@@ -95,9 +99,7 @@ async fn pump<St: Stream>(
         poll_fn(|cx| Pin::new(&mut sender).poll_flush(cx)).await?;
         if way.waits {
             // Room that was seen stays: nobody else sends.
-            while gauge.state() == State::Blocked {
-                gauge.changed_from(State::Blocked).await;
-            }
+            wait_for_room(&gauge, &reporter).await;
         }
         consume_budget().await;
         let Some(item) = poll_fn(|cx| upstream.as_mut().poll_next(cx)).await else { return Ok(()) };
@@ -106,6 +108,36 @@ async fn pump<St: Stream>(
             let _ = poll_fn(|cx| Pin::new(&mut sender).poll_ready(cx)).await;
         }
         Pin::new(&mut sender).start_send(item)?;
+    }
+}
+
+async fn wait_for_room(gauge: &Gauge, reporter: &Reporter) {
+    if gauge.state() == State::Blocked {
+        let _waiting = Waiting::begin(reporter);
+        while gauge.state() == State::Blocked {
+            gauge.changed_from(State::Blocked).await;
+        }
+    }
+}
+
+/// The task waits for room, and counts as a producer that does until this is dropped.
+struct Waiting<'a> {
+    reporter: &'a Reporter,
+    since: Instant,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(reporter: &'a Reporter) -> Self {
+        reporter.producer_waits();
+        Self { reporter, since: clock::now() }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let now = clock::now();
+        self.reporter.producer_waited();
+        self.reporter.producer_wait(now, now.saturating_duration_since(self.since));
     }
 }
 

@@ -259,3 +259,27 @@ async fn t6_the_task_ends_even_if_a_waker_panics() {
         drop(kept);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn m2_waits_of_the_task_are_in_the_wait_time_in_vain_or_not() {
+    for ending in ["room", "close", "drop"] {
+        let mut stream = stream::repeat(7).backpressure(config(|config| config)).spawn();
+        let gauge = stream.gauge();
+        settle().await;
+        assert_eq!(gauge.snapshot().producers_waiting, 1);
+        advance(Duration::from_millis(500)).await;
+        match ending {
+            "room" => assert_eq!(stream.next().await, Some(7)),
+            "close" => stream.close(),
+            _ => drop(stream),
+        }
+        settle().await;
+        let snapshot = gauge.snapshot();
+        assert_eq!(snapshot.producers_waiting, usize::from(ending == "room"), "it waits again");
+        let p99 = snapshot.producer_wait_p99;
+        assert!(
+            p99 >= Some(Duration::from_millis(400)) && p99 <= Some(Duration::from_millis(600)),
+            "{ending}: {p99:?}"
+        );
+    }
+}
