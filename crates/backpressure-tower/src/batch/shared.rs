@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+use backpressure_core::{DropReason, Gauge, Moved, Relay, Reporter, wake_all};
 
 use super::desk::{Desk, Next};
 use super::doors::Doors;
@@ -154,8 +154,10 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         let (after, refused) = desk.end_crowd_lead(engine, done, self);
         drop(desk);
         drop((unused, refused));
-        after.carry_out(&self.reporter);
-        wakers.into_iter().for_each(Waker::wake);
+        let mut relay = Relay::new();
+        relay.call(|| after.carry_out(&self.reporter));
+        relay.call(|| wake_all(wakers));
+        relay.resume();
     }
 
     /// Runs the engine for a call, if that leads. Answers whether it still does.

@@ -108,3 +108,50 @@ fn w6_an_answer_between_two_polls_is_found_by_the_second() {
     rig.work();
     assert_eq!(call.output().unwrap(), 40, "answered before it was ever polled");
 }
+
+/// Panics when it is woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker");
+    }
+}
+
+fn panics(act: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).is_err()
+}
+
+#[test]
+fn w5_callers_are_answered_and_woken_although_the_waker_of_one_panics() {
+    let bad = Waker::from(Arc::new(Panics));
+    let target = Target::default();
+    let mut rig = rig(&target, |builder| builder.max_items(3));
+    let gauge = rig.handle().gauge();
+    let mut calls = rig.calls(0..3);
+    assert!(calls[1].future.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+    let work = || {
+        rig.work();
+    };
+    assert!(panics(work), "the panic goes on");
+    assert_eq!([0, 2].map(|n| calls[n].wakes.get()), [1, 1]);
+    assert_eq!(outputs(&mut calls).into_iter().map(Result::unwrap).collect::<Vec<_>>(), [0, 10, 20]);
+    assert!(gauge.snapshot().counts.balances());
+}
+
+#[test]
+fn w5_those_in_line_and_the_watchers_hear_of_the_end_although_one_panics() {
+    let bad = Waker::from(Arc::new(Panics));
+    let target = Target::default();
+    let mut rig = rig(&target, |builder| builder.capacity(1).max_items(1));
+    let _call = rig.call(0);
+    let mut line: Vec<_> = (0..3).map(|_| (rig.handle(), counting())).collect();
+    for (n, (handle, (_, waker))) in line.iter_mut().enumerate() {
+        let waker = if n == 0 { &bad } else { &*waker };
+        assert!(handle.poll_ready(&mut Context::from_waker(waker)).is_pending());
+    }
+    let mut changed = Box::pin(rig.handle().gauge().changed());
+    assert!(changed.as_mut().poll(&mut Context::from_waker(&bad)).is_pending());
+    assert!(panics(|| drop(rig.handle().drain(std::time::Duration::MAX))));
+    assert!(line[1..].iter().all(|(_, (wakes, _))| wakes.get() == 1));
+}

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Reporter};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Relay, Reporter, wake_all};
 use slab::Slab;
 
 use super::clock;
@@ -128,10 +128,12 @@ impl After {
 
     #[inline(never)]
     fn carry_out_all(self, reporter: &Reporter) {
+        let mut relay = Relay::new();
         if self.changed {
-            reporter.notify();
+            relay.call(|| reporter.notify());
         }
-        self.worker.into_iter().chain(self.others).for_each(Waker::wake);
+        relay.call(|| wake_all(self.worker.into_iter().chain(self.others)));
+        relay.resume();
     }
 }
 

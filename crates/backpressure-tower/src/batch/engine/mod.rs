@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use backpressure_core::{BatchSizer, DropReason, FlushPacer};
+use backpressure_core::{BatchSizer, DropReason, FlushPacer, Relay, wake_all};
 use tower_service::Service;
 
 use super::answers::Answers;
@@ -279,14 +279,16 @@ where
         }
         drop(open);
         let changed = self.shared.lock_inside().land(&self.answered, failed, unsent, &mut self.wakers);
-        if changed {
-            self.shared.reporter.notify();
-        }
-        if !self.is_for_a_door {
-            self.wakers.drain(..).for_each(Waker::wake);
-        }
         self.answered.clear();
         self.answers.clear();
+        let mut relay = Relay::new();
+        if changed {
+            relay.call(|| self.shared.reporter.notify());
+        }
+        if !self.is_for_a_door {
+            relay.call(|| wake_all(self.wakers.drain(..)));
+        }
+        relay.resume();
     }
 
     /// Waits for something to happen. False if it has happened already.
