@@ -69,10 +69,6 @@ impl<T> Sender<T> {
     ///
     /// A future dropped before it resolves has sent nothing: the item is dropped with it, its place in the queue and a
     /// slot it may have been given go to the next producer.
-    ///
-    /// # Panics
-    ///
-    /// Inside a tokio runtime without time enabled, when it has to wait and the longest wait is not [`Duration::MAX`](std::time::Duration::MAX).
     #[inline]
     pub fn send(&self, item: T) -> Sending<'_, T> {
         Sending::new(&self.shared, &self.share, item)
@@ -130,10 +126,6 @@ impl<T> Sender<T> {
     ///
     /// A future dropped before it resolves has sent the items that are no longer in `items`, and none of the others. Its
     /// place in the queue and a slot it may have been given go to the next producer.
-    ///
-    /// # Panics
-    ///
-    /// As [`send`](Self::send).
     pub fn send_many<'a>(&'a self, items: &'a mut Vec<T>) -> SendingMany<'a, T> {
         SendingMany::new(&self.shared, items)
     }
