@@ -18,6 +18,11 @@ use crate::sync::Arc;
 ///
 /// Dropping it closes the channel; what was still queued is lost for [`DropReason::Closed`] and goes to the `on_drop` hook.
 /// To lose nothing, [`close`](Self::close) it and receive the rest.
+///
+/// # Panics
+///
+/// Receiving wakes producers and watchers of the gauge. If the waker of one panics, all others are woken and the panic goes on: an
+/// item received by itself is dropped with it, items received into a `Vec` are there.
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
     /// What it takes of its lease. Here, since what is shared lies where producers write.

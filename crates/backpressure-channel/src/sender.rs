@@ -68,7 +68,8 @@ impl<T> Sender<T> {
     /// # Cancel safety
     ///
     /// A future dropped before it resolves has sent nothing: the item is dropped with it, its place in the queue and a
-    /// slot it may have been given go to the next producer.
+    /// slot it may have been given go to the next producer. One that is kept and not polled keeps both: the slot is missing
+    /// from the channel, and if the next in line needs that room, all behind it wait, too.
     #[inline]
     pub fn send(&self, item: T) -> Sending<'_, T> {
         Sending::new(&self.shared, &self.share, item)

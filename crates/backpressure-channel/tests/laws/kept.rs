@@ -118,3 +118,19 @@ fn d3_a_permit_that_was_forgotten_costs_one_slot() {
     assert_eq!(tx.ready(&Wakes::default()), READY);
     assert_eq!(balanced(&tx.gauge()).delivered, 10);
 }
+
+#[test]
+fn w4_a_send_that_was_given_a_slot_and_is_not_polled_costs_that_slot_until_it_is_dropped() {
+    let (tx, mut rx) = weighed();
+    assert_eq!(tx.try_send(10), Ok(Sent::Accepted));
+    let lazy = Task::pending(tx.send(1));
+    let mut heavy = Task::pending(tx.send(10));
+    let late = Task::pending(tx.send(1));
+    assert_eq!(rx.try_recv(), Some(10));
+    assert!(lazy.is_woken() && !heavy.is_woken() && !late.is_woken(), "first come, first served");
+    drop(lazy);
+    assert!(heavy.is_woken());
+    assert_eq!(heavy.poll(), ACCEPTED);
+    assert_eq!(drained(&mut rx), [10]);
+    assert!(late.is_woken());
+}
