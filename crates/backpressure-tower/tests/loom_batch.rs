@@ -85,6 +85,8 @@ fn lead(batch: &mut Batch<u32, u32, Infallible>) -> BatchFuture<u32, u32, Infall
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
+    // Whoever steps back from a lock looks again.
+    builder.max_branches = 10_000;
     builder.check(run);
 }
 

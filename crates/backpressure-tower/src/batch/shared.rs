@@ -43,7 +43,7 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
         let timed = layer.settings.lingers();
         Self {
             handles: AtomicUsize::new(1),
-            doors: Doors::new(if timed { 0 } else { doors() }),
+            doors: Doors::new(if timed { 0 } else { doors(layer.settings.buffer.capacity()) }),
             places,
             reporter: desk.reporter(),
             gauge: desk.gauge(),
@@ -180,10 +180,14 @@ impl<Req, Resp, E> Shared<Req, Resp, E> {
     }
 }
 
-/// How many doors are of use: enough for threads to have one each as a rule, if they are few.
-fn doors() -> usize {
+/// How many doors are of use: enough for threads to have one each as a rule, if they are few. In a model it is one, or two
+/// where there is room for many calls.
+fn doors(capacity: usize) -> usize {
+    if cfg!(backpressure_loom) {
+        return if capacity < 32 { 1 } else { 2 };
+    }
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    if cfg!(backpressure_loom) { 1 } else { threads.saturating_mul(2).min(8) }
+    threads.saturating_mul(2).min(8)
 }
 
 impl<Req, Resp, E> fmt::Debug for Shared<Req, Resp, E> {

@@ -1,0 +1,180 @@
+//! Callers at several doors, and behind the lock that they step back from, under every interleaving of a few threads.
+//!
+//! A lost wake shows as a deadlock, which loom reports. Run with
+//! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-tower --test loom_doors`.
+#![cfg(backpressure_loom)]
+
+use std::convert::Infallible;
+use std::future::{Future, Ready, ready};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use backpressure_core::{Gauge, thread_number};
+use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
+use loom::sync::Notify;
+use loom::thread;
+use tower::Service;
+
+type Calls = Batch<u32, u32, Infallible>;
+type Worker = BatchWorker<Double, u32, u32>;
+
+/// Answers at once, and keeps what it was asked, in order.
+#[derive(Clone, Default)]
+struct Double(Arc<Mutex<Vec<u32>>>);
+
+impl Service<Vec<u32>> for Double {
+    type Response = Vec<u32>;
+    type Error = Infallible;
+    type Future = Ready<Result<Vec<u32>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Vec<u32>) -> Self::Future {
+        self.0.lock().unwrap().extend(&batch);
+        ready(Ok(batch.iter().map(|n| 2 * n).collect()))
+    }
+}
+
+/// A batcher that has two doors: threads that follow each other have different ones.
+fn with_two_doors(max_items: usize) -> (Calls, Worker, Double) {
+    let layer = BatchLayer::builder().capacity(64).max_items(max_items).build().expect("a sound layer");
+    let double = Double::default();
+    let (batch, worker) = Batch::pair(double.clone(), &layer);
+    (batch, worker, double)
+}
+
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    // Whoever steps back from a lock looks again.
+    builder.max_branches = 10_000;
+    builder.check(run);
+}
+
+struct Wakeup(Notify);
+
+impl Wake for Wakeup {
+    fn wake(self: Arc<Self>) {
+        self.0.notify();
+    }
+}
+
+/// Waits for a future; loom sees to it that a wait without a wake is a deadlock.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let wakeup = Arc::new(Wakeup(Notify::new()));
+    let waker = Waker::from(Arc::clone(&wakeup));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        wakeup.0.wait();
+    }
+}
+
+/// So many calls were made, and nothing is left of them.
+fn assert_over(gauge: &Gauge, calls: u64) {
+    let counts = gauge.snapshot().counts;
+    assert!(counts.balances() && counts.received == calls && counts.queued + counts.in_flight == 0, "{counts:?}");
+}
+
+/// A call that is made and not waited for.
+fn start(batch: &mut Calls, request: u32) -> Option<BatchFuture<u32, u32, Infallible>> {
+    let ready = batch.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(()))).then(|| batch.call(request))
+}
+
+#[test]
+fn w2_callers_at_two_doors_are_all_answered() {
+    model(|| {
+        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let second = thread::spawn(move || {
+            let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
+            calls.map(|call| block_on(call).expect("an answer"))
+        });
+        let calls = [4, 5, 6].map(|request| start(&mut batch, request).expect("a place"));
+        drop(batch);
+        block_on(worker);
+        assert_eq!(calls.map(|call| block_on(call).expect("an answer")), [8, 10, 12]);
+        assert_eq!(second.join().expect("answers"), [2, 4, 6]);
+        assert_over(&gauge, 6);
+    });
+}
+
+#[test]
+fn w2_callers_that_lead_for_two_doors_are_all_answered() {
+    model(|| {
+        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), worker.led_by_callers());
+        let second = thread::spawn(move || {
+            let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
+            calls.map(|call| block_on(call).expect("an answer"))
+        });
+        let calls = [4, 5, 6].map(|request| start(&mut batch, request).expect("a place"));
+        drop(batch);
+        block_on(worker);
+        assert_eq!(calls.map(|call| block_on(call).expect("an answer")), [8, 10, 12]);
+        assert_eq!(second.join().expect("answers"), [2, 4, 6]);
+        assert_over(&gauge, 6);
+    });
+}
+
+#[test]
+fn x1_callers_that_go_from_two_doors_leave_nothing_behind() {
+    model(|| {
+        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let second = thread::spawn(move || [1, 2].into_iter().for_each(|request| drop(start(&mut other, request))));
+        [3, 4].into_iter().for_each(|request| drop(start(&mut batch, request)));
+        drop(batch);
+        block_on(worker);
+        second.join().expect("nothing to wait for");
+        assert_over(&gauge, 4);
+    });
+}
+
+#[test]
+fn t1_a_drain_meets_callers_at_two_doors() {
+    model(|| {
+        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let second = thread::spawn(move || {
+            let calls = [1, 2].map(|request| start(&mut other, request));
+            calls.into_iter().flatten().for_each(|call| drop(block_on(call)));
+        });
+        let calls = [3, 4].map(|request| start(&mut batch, request));
+        drop(batch.drain(std::time::Duration::MAX));
+        drop((calls, batch));
+        block_on(worker);
+        second.join().expect("answers, or the news that there are none");
+        assert!(gauge.snapshot().counts.balances());
+    });
+}
+
+/// Its calls may lie at the door of the thread that it comes from, and the door of the one that it comes to may be open.
+#[test]
+fn o1_a_handle_that_moves_to_another_thread_overtakes_none_of_its_calls() {
+    model(|| {
+        let (mut batch, worker, double) = with_two_doors(1);
+        // The worker comes to the door of this thread first.
+        thread::spawn(thread_number).join().expect("a number");
+        assert_eq!(thread_number() % 2, 0);
+        let mut other = batch.clone();
+        let second = thread::spawn(move || {
+            let calls = [1, 2].map(|request| start(&mut other, request));
+            (other, calls)
+        });
+        let first = [8, 9].map(|request| start(&mut batch, request));
+        let (mut other, calls) = second.join().expect("calls");
+        let last = start(&mut other, 3);
+        drop((batch, other));
+        block_on(worker);
+        drop((first, calls, last));
+        let seen: Vec<_> = double.0.lock().unwrap().iter().copied().filter(|request| *request < 8).collect();
+        assert_eq!(seen, [1, 2, 3]);
+    });
+}
