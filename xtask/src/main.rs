@@ -31,7 +31,8 @@ cargo xtask <TASK>
   bench …         the benches beside the field: all of them, or those with a word in their
                   name; report and plots in target/bench; `cargo xtask bench --help`
   overload …      the overload lab: a simulation of the limits, or `--sockets`: real servers;
-                  report and plots in target/overload; `cargo xtask overload --help`
+                  report and plots in target/overload; fails if the default misses a goal;
+                  `cargo xtask overload --help`
   msrv            check the published crates with the oldest toolchain they promise;
                   MSRV_CARGO names its cargo, if rustup does not have it
   help            this text

@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask overload` runs it. It is a discrete-event simulation under a virtual clock: the same seed gives the same
 //! numbers on every machine. What decides in it is not a model of the limiter but the limiter of `backpressure-tower`, the
-//! same lines as in production.
+//! same lines as in production. It fails if the default misses one of its goals, or a rival is no longer what it was;
+//! `cargo test` only checks bounds that any good limiter keeps.
 //!
 //! ```text
 //!  arrivals ──▶ run queue ──▶ 2 cores ──▶ Gate ──admitted──▶ half of the CPU time ──▶ wait 10 ms ──┐
@@ -13,6 +14,8 @@
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+#[cfg(test)]
+mod bounds;
 mod clock;
 mod curves;
 mod gate;
@@ -23,6 +26,7 @@ mod plot;
 mod policy;
 mod random;
 mod report;
+mod rivals;
 mod scenario;
 mod server;
 mod simulation;
@@ -128,9 +132,10 @@ fn simulate(is_quick: bool, only: &str) -> Result<()> {
     let title = "The limit over time: 0.8 × capacity, and 5 × from 10 s to 15 s";
     plot::limits(&out.join("spike.svg"), &curves::after_a_spike(&cells), title)?;
     println!("\n{report}\nwritten to target/overload: report.md, goodput.svg, p99.svg, spike.svg");
-    let missed = goals::missed(&cells, &ceilings, is_quick);
-    if !missed.is_empty() {
-        bail!("missed goals:\n{}", missed.join("\n"));
+    let mut wrong = goals::missed(&cells, &ceilings, is_quick);
+    wrong.extend(rivals::changed(&cells));
+    if !wrong.is_empty() {
+        bail!("missed goals, or rivals that are not what they were:\n{}", wrong.join("\n"));
     }
     Ok(())
 }

@@ -200,6 +200,12 @@ pub const DISTURBED: [Scenario; 13] = [
     },
 ];
 
+/// The scenario of that name.
+#[cfg(test)]
+pub fn named(name: &str) -> Option<Scenario> {
+    LOADS.iter().map(|(_, scenario)| *scenario).chain(DISTURBED).find(|scenario| scenario.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
