@@ -27,6 +27,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) lines: u64,
     pub(crate) bad_lines: u64,
     pub(crate) stalled: bool,
+    /// Whether a signal has stopped the intake.
+    pub(crate) stopping: bool,
 }
 
 impl Frame<'_> {
@@ -36,7 +38,10 @@ impl Frame<'_> {
         let title = format!("  {}  {:.1} s  ", self.title, self.elapsed.as_secs_f64());
         let mut title = vec![text("ingest").bold(), text(title).dim()];
         if self.stalled {
-            title.push(text("the database does not answer").red().bold());
+            title.push(text("the database does not answer  ").red().bold());
+        }
+        if self.stopping {
+            title.push(text("stopping").bold());
         }
         let mut state = vec![self.badge(), text("  ")];
         state.extend(self.bar());
@@ -109,6 +114,9 @@ impl Frame<'_> {
         }
         if self.stalled {
             line += "  database stalled";
+        }
+        if self.stopping {
+            line += "  stopping";
         }
         line
     }
@@ -195,6 +203,7 @@ mod tests {
             lines: 10,
             bad_lines: 1,
             stalled: true,
+            stopping: true,
         }
     }
 
@@ -221,6 +230,6 @@ mod tests {
     fn a_plain_line_says_the_same_without_escapes() {
         let line = frame(&Snapshot::default()).plain();
         assert!(line.starts_with("  1.2 s  normal      0 %  in   1,234/s  out   1,000/s"), "{line}");
-        assert!(line.ends_with("database stalled") && !line.contains('\x1b'), "{line}");
+        assert!(line.ends_with("database stalled  stopping") && !line.contains('\x1b'), "{line}");
     }
 }

@@ -50,6 +50,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
         gauge: controller.gauge(),
         tally: Arc::clone(&tally),
         stalled: stalling.as_ref().map(Stalling::flag).unwrap_or_default(),
+        stop: stop.clone(),
     });
     let producer = Producer {
         controller: controller.clone(),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use backpressure::{Gauge, State};
 use crossterm::style::ResetColor;
 use crossterm::{Command, cursor, terminal};
+use tokio_util::sync::CancellationToken;
 
 use crate::frame::{Frame, Line};
 use crate::rates::Meter;
@@ -33,6 +34,7 @@ pub(crate) struct Watched {
     pub(crate) gauge: Gauge,
     pub(crate) tally: Arc<Tally>,
     pub(crate) stalled: Arc<AtomicBool>,
+    pub(crate) stop: CancellationToken,
 }
 
 /// The running view.
@@ -102,6 +104,7 @@ impl Watched {
                 lines: intake.0,
                 bad_lines: intake.1,
                 stalled: self.stalled.load(Ordering::Relaxed),
+                stopping: self.stop.is_cancelled(),
             };
             show(&frame, over);
             if over {

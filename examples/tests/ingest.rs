@@ -131,3 +131,16 @@ fn sigterm_while_the_database_does_not_answer_abandons_after_the_deadline_and_ex
     assert!(last.starts_with("NOT DELIVERED: ") && last.contains(" abandoned"), "{printed}");
     assert_eq!(code, Some(2));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_second_sigterm_ends_it_at_once_with_130() {
+    let scratch = Scratch::new();
+    let stalled = ["--repeat", "100000", "--stall", "0,3600", "--drain", "3600"];
+    let mut running = Running::start(ingest(&scratch).args(stalled));
+    running.wait_for("database stalled");
+    running.terminate();
+    running.wait_for("stopping");
+    running.terminate();
+    assert_eq!(running.end().0, Some(130));
+}
