@@ -102,6 +102,7 @@ impl Producer {
 mod tests {
     use super::*;
     use backpressure::{BackpressureConfig, Strategy};
+    use tokio::io::AsyncWriteExt;
 
     const LINE: &str = r#"{"id":"a","time":1,"lon":0,"lat":0,"type":"earthquake"}"#;
     const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -170,5 +171,22 @@ mod tests {
         let (read, ()) = tokio::join!(slow.read(input.as_bytes(), "x"), async { stop.cancel() });
         read.unwrap();
         assert!(slow.tally.intake().events <= 1, "a pace of one in thirty years is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_producer_that_never_has_to_wait_stops_within_some_lines() {
+        let producer = producer(Strategy::DropNewest, Duration::ZERO);
+        let stop = producer.stop.clone();
+        let input = format!("{LINE}\n").repeat(10_000);
+        let first = input.len() / 100;
+        let (mut writer, reader) = tokio::io::duplex(input.len());
+        writer.write_all(&input.as_bytes()[..first]).await.unwrap();
+        let (read, ()) = tokio::join!(producer.read(tokio::io::BufReader::new(reader), "x"), async {
+            writer.write_all(&input.as_bytes()[first..]).await.unwrap();
+            stop.cancel();
+        });
+        read.unwrap();
+        let lines = producer.tally.intake().lines;
+        assert!((100..=100 + 2 * LOOK_EVERY).contains(&lines), "{lines} of 10,000");
     }
 }
