@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use backpressure_core::{DropReason, Moved, Offer, Strategy, Tag};
+use backpressure_core::{DropReason, Moved, Offer, Relay, Strategy, Tag};
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
@@ -162,8 +162,10 @@ impl<T> Shared<T> {
                 let count = evicted.count();
                 let after = inner.arrived(Moved::discarded(DropReason::Evicted, count));
                 drop(inner);
-                self.carry_out(after);
-                self.hooks.dispose(evicted, DropReason::Evicted);
+                let mut relay = Relay::new();
+                relay.call(|| self.carry_out(after));
+                relay.call(|| self.hooks.dispose(evicted, DropReason::Evicted));
+                relay.resume();
                 Ok(count.try_into().map_or(Sent::Accepted, Sent::Evicting))
             }
             Offer::Dropped(item, reason) => {

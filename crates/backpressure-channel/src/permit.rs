@@ -44,7 +44,7 @@ impl<'a, T> Permit<'a, T> {
         inner.kept.add(CLAIM);
         let after = inner.settle(backpressure_core::Moved::NOTHING);
         drop(inner);
-        shared.carry_out(after);
+        shared.carry_out_or(after, || shared.release(CLAIM));
         Ok(Self { shared, holds: true })
     }
 

@@ -85,7 +85,7 @@ impl<T> Shared<T> {
                 inner.kept.add(claim);
                 let after = inner.settle(Moved::NOTHING);
                 drop(inner);
-                self.carry_out(after);
+                self.carry_out_or(after, || self.release(claim));
                 Some(Ok(()))
             }
             Place::Queued { .. } if closed => {
@@ -101,10 +101,10 @@ impl<T> Shared<T> {
                 drop(inner);
                 drop(left);
                 *place = Place::Nowhere;
-                if let Some(after) = after {
-                    self.carry_out(after);
-                }
                 self.waited(since);
+                if let Some(after) = after {
+                    self.carry_out_or(after, || self.release(claim));
+                }
                 Some(Ok(()))
             }
             Place::Queued { .. } => None,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
+use backpressure_core::{DropReason, Gauge, Moved, Relay, Reporter, Tally};
 use futures_core::{FusedStream, Stream};
 
 use crate::budget::{Share, budgeted};
@@ -264,8 +264,10 @@ impl<T> Unpin for Receiver<T> {}
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.close();
-        self.shared.clear(self.lease.get(), DropReason::Closed);
+        let mut relay = Relay::new();
+        relay.call(|| self.shared.close());
+        relay.call(|| self.shared.clear(self.lease.get(), DropReason::Closed));
+        relay.resume();
     }
 }
 

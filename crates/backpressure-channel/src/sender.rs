@@ -4,7 +4,7 @@ use std::fmt;
 
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Strategy, Tag};
+use backpressure_core::{DropReason, Gauge, Relay, Strategy, Tag};
 use futures_sink::Sink;
 
 use crate::budget::Share;
@@ -237,14 +237,16 @@ impl<T> Sender<T> {
 
     /// Gives up what this sender holds as a sink, and its part in keeping the channel open.
     fn leave(&mut self) {
+        let mut relay = Relay::new();
         match std::mem::replace(&mut self.slot, Slot::Closed) {
-            Slot::Waiting { mut place, claim } => self.shared.abandon(&mut place, claim.weight),
-            Slot::Reserved => self.shared.release(READY),
+            Slot::Waiting { mut place, claim } => relay.call(|| self.shared.abandon(&mut place, claim.weight)),
+            Slot::Reserved => relay.call(|| self.shared.release(READY)),
             Slot::Closed => return,
         }
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.shared.close();
+            relay.call(|| self.shared.close());
         }
+        relay.resume();
     }
 
     fn refuse(&self, error: SinkError<T>) -> Result<(), SinkError<T>> {
@@ -321,8 +323,10 @@ impl<T> Drop for Sender<T> {
         if lost.is_some() {
             self.shared.reporter.refused(DropReason::Closed);
         }
-        self.leave();
-        self.shared.hooks.dispose(lost, DropReason::Closed);
+        let mut relay = Relay::new();
+        relay.call(|| self.leave());
+        relay.call(|| self.shared.hooks.dispose(lost, DropReason::Closed));
+        relay.resume();
     }
 }
 

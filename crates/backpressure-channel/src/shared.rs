@@ -57,6 +57,13 @@ pub(crate) struct After {
     more: bool,
 }
 
+impl After {
+    #[inline]
+    const fn concerns_anybody(&self) -> bool {
+        self.changed || self.receiver.is_some() || self.producer.is_some()
+    }
+}
+
 impl<T> Shared<T> {
     pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
         let recorder = Recorder::new(config, patience::now, tracked);
@@ -118,7 +125,7 @@ impl<T> Shared<T> {
         self.hooks.dispose(items, reason);
     }
 
-    /// Takes out what is queued, after what is left of the `lease`, as lost for `reason`.
+    /// Takes out what is queued, after what is left of the `lease`, as lost for `reason`. If a waker panics, the hook gets it.
     pub(crate) fn evacuate(&self, lease: &mut VecDeque<T>, reason: DropReason) -> Vec<T> {
         let mut items = Vec::from(std::mem::take(lease));
         let mut inner = self.lock();
@@ -127,15 +134,29 @@ impl<T> Shared<T> {
         inner.buffer.pop_many(&mut items, usize::MAX, usize::MAX);
         let after = inner.settle(Moved::discarded(reason, items.len()));
         drop(inner);
-        self.carry_out(after);
+        self.carry_out_or(after, || self.hooks.dispose(items.drain(..), reason));
         items
     }
 
     /// Wakes and notifies, outside the lock, until nobody more can be served.
     #[inline(always)]
     pub(crate) fn carry_out(&self, after: After) {
-        if after.changed || after.receiver.is_some() || after.producer.is_some() {
+        if after.concerns_anybody() {
             self.carry_out_all(after);
+        }
+    }
+
+    /// The same for whoever was just given something. If a waker panics nobody hears of that, so it is taken back with `undo`
+    /// before the panic goes on.
+    #[inline]
+    pub(crate) fn carry_out_or(&self, after: After, undo: impl FnOnce()) {
+        if after.concerns_anybody() {
+            let mut relay = Relay::new();
+            relay.call(|| self.carry_out_all(after));
+            if relay.has_panicked() {
+                relay.call(undo);
+            }
+            relay.resume();
         }
     }
 

@@ -20,16 +20,25 @@ impl Relay {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
             match &mut self.0 {
                 kept @ None => *kept = Some(panic),
-                // What it carries is the user's, too, and may panic where it is dropped.
+                // It is dropped nowhere, for the reason given below.
                 Some(_) => std::mem::forget(panic),
             }
         }
     }
 
-    /// Goes on with the first panic, if there was any.
+    /// Whether one of them has panicked.
+    pub const fn has_panicked(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Goes on with the first panic, if there was any, unless this thread is unwinding already: a second panic would abort
+    /// the program.
     pub fn resume(self) {
-        if let Some(panic) = self.0 {
-            resume_unwind(panic);
+        match self.0 {
+            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
+            // What it carries is the user's, too, and may panic where it is dropped.
+            Some(panic) => std::mem::forget(panic),
+            None => {}
         }
     }
 }
@@ -38,7 +47,7 @@ impl Relay {
 ///
 /// # Panics
 ///
-/// With the first panic of a waker, once all have been woken.
+/// With the first panic of a waker, once all have been woken, unless this thread is unwinding already.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut relay = Relay::new();
     wakers.into_iter().for_each(|waker| relay.call(|| waker.wake()));
@@ -68,5 +77,22 @@ mod tests {
         let wakers = (0..3).map(|_| Waker::from(Arc::clone(&panics)));
         let panic = catch_unwind(AssertUnwindSafe(|| wake_all(wakers))).unwrap_err();
         assert_eq!((panic.downcast_ref(), panics.0.load(Ordering::Relaxed)), (Some(&0_usize), 3));
+    }
+
+    #[test]
+    fn w5_a_waker_that_panics_while_the_thread_unwinds_ends_nothing_else() {
+        struct Wakes(Arc<Panics>);
+        impl Drop for Wakes {
+            fn drop(&mut self) {
+                wake_all([Waker::from(Arc::clone(&self.0)), Waker::from(Arc::clone(&self.0))]);
+            }
+        }
+        let panics = Arc::new(Panics(AtomicUsize::new(0)));
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let _wakes = Wakes(Arc::clone(&panics));
+            std::panic::panic_any("the first");
+        }));
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"the first"));
+        assert_eq!(panics.0.load(Ordering::Relaxed), 2);
     }
 }

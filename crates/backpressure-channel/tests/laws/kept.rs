@@ -10,7 +10,7 @@ use crate::support::{READY, SinkPolls, Task, Wakes, balanced, drained, now};
 const ACCEPTED: Poll<Result<Sent, backpressure_channel::SendError<usize>>> = Poll::Ready(Ok(Sent::Accepted));
 
 /// Items weigh what they say, up to 10 together; one that weighs more is admitted alone. Blocks for as long as it takes.
-fn weighed() -> (Sender<usize>, Receiver<usize>) {
+pub(crate) fn weighed() -> (Sender<usize>, Receiver<usize>) {
     let config = BackpressureConfig::builder().capacity(100).max_weight(10).strategy(Strategy::block_forever());
     backpressure_channel::Builder::new(config.build().unwrap()).weigh_by(|weight: &usize| *weight).build()
 }
