@@ -41,7 +41,7 @@ impl<T> Inner<T> {
     }
 
     /// Calls the receiver unless it may go on by itself. Returns whether the state changed.
-    pub(crate) fn mind_the_lease(&mut self) -> bool {
+    pub(crate) fn revoke(&mut self) -> bool {
         let mut changed = false;
         while self.buffer.lent() > 0 {
             let is_quiet = self.waiters.is_empty() && self.recorder.slack(self.buffer.held()) >= self.buffer.lent();

@@ -8,10 +8,10 @@ use backpressure_core::Strategy;
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
-use crate::patience::Patience;
 use crate::place::{Closed, Place};
-use crate::sending::max_wait;
+use crate::send::max_wait;
 use crate::shared::Shared;
+use crate::wait_timeout::WaitTimeout;
 
 /// What a permit holds: see [`Permit::send`].
 const CLAIM: Claim = Claim::kept(1);
@@ -83,7 +83,7 @@ const fn holds_slots(strategy: Strategy) -> bool {
 pub struct Reserve<'a, T> {
     shared: &'a Shared<T>,
     place: Place,
-    patience: Patience,
+    timeout: WaitTimeout,
 }
 
 impl<T> Drop for Reserve<'_, T> {
@@ -94,7 +94,7 @@ impl<T> Drop for Reserve<'_, T> {
 
 impl<'a, T> Reserve<'a, T> {
     pub(crate) const fn new(shared: &'a Shared<T>) -> Self {
-        Self { shared, place: Place::Nowhere, patience: Patience::NEW }
+        Self { shared, place: Place::Nowhere, timeout: WaitTimeout::NEW }
     }
 }
 
@@ -110,7 +110,7 @@ impl<'a, T> Future for Reserve<'a, T> {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
             Poll::Ready(Err(Closed)) => Poll::Ready(Err(SendError::Closed(()))),
             Poll::Pending => {
-                ready!(this.patience.poll(max_wait(this.shared.strategy), cx));
+                ready!(this.timeout.poll(max_wait(this.shared.strategy), cx));
                 this.shared.abandon(&mut this.place, CLAIM.weight);
                 Poll::Ready(Err(SendError::TimedOut(())))
             }

@@ -13,8 +13,8 @@ use crate::error::{SendError, Sent, SentMany, SinkError};
 use crate::exclusive::Exclusive;
 use crate::permit::{Permit, Reserve};
 use crate::place::{Closed, Place};
-use crate::sending::Sending;
-use crate::sending_many::SendingMany;
+use crate::send::Send;
+use crate::send_many::SendMany;
 use crate::shared::Shared;
 use crate::sync::{Arc, Ordering};
 
@@ -71,8 +71,8 @@ impl<T> Sender<T> {
     /// slot it may have been given go to the next producer. One that is kept and not polled keeps both: the slot is missing
     /// from the channel, and if the next in line needs that room, all behind it wait, too.
     #[inline]
-    pub fn send(&self, item: T) -> Sending<'_, T> {
-        Sending::new(&self.shared, &self.share, item)
+    pub fn send(&self, item: T) -> Send<'_, T> {
+        Send::new(&self.shared, &self.share, item)
     }
 
     /// Sends an item if the channel takes it at once.
@@ -127,8 +127,8 @@ impl<T> Sender<T> {
     ///
     /// A future dropped before it resolves has sent the items that are no longer in `items`, and none of the others. Its
     /// place in the queue and a slot it may have been given go to the next producer.
-    pub fn send_many<'a>(&'a self, items: &'a mut Vec<T>) -> SendingMany<'a, T> {
-        SendingMany::new(&self.shared, items)
+    pub fn send_many<'a>(&'a self, items: &'a mut Vec<T>) -> SendMany<'a, T> {
+        SendMany::new(&self.shared, items)
     }
 
     /// Sends of `items`, in order, what the channel takes at once, under one lock. The strategies that discard items take all.

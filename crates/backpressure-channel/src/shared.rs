@@ -15,9 +15,9 @@ use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
-use crate::patience;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
+use crate::wait_timeout;
 use crate::when_full::{Unsent, WhenFull, taken};
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl After {
 
 impl<T> Shared<T> {
     pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
-        let recorder = Recorder::new(config, patience::now, tracked);
+        let recorder = Recorder::new(config, wait_timeout::now, tracked);
         Self {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
@@ -189,7 +189,7 @@ impl<T> Inner<T> {
         }
         let changed = self.recorder.pushed(&self.buffer);
         debug_assert!(!changed, "there was no edge");
-        Ok(self.rouse())
+        Ok(self.take_waker())
     }
 
     /// An item came in: wakes the receiver if this is what it waits for.
@@ -197,21 +197,21 @@ impl<T> Inner<T> {
     pub(crate) fn arrived(&mut self, moved: Moved) -> After {
         let mut changed = self.recorder.update(&self.buffer, moved);
         if changed && self.buffer.lent() > 0 {
-            changed |= self.mind_the_lease();
+            changed |= self.revoke();
         }
-        After { changed, receiver: self.rouse(), producer: None, more: false }
+        After { changed, receiver: self.take_waker(), producer: None, more: false }
     }
 
     /// A producer came to wait, or put less or more into its slot than was reserved: serves whoever can be served, and
     /// wakes the receiver if this is what it waits for.
     pub(crate) fn rearranged(&mut self) -> After {
         let after = self.settle(Moved::NOTHING);
-        After { receiver: self.rouse(), ..after }
+        After { receiver: self.take_waker(), ..after }
     }
 
     /// The waker of a receiver whose demand is met.
     #[inline]
-    fn rouse(&mut self) -> Option<Waker> {
+    fn take_waker(&mut self) -> Option<Waker> {
         let met = self.receiver.as_ref().is_some_and(|(demand, _)| self.meets(*demand));
         if met { self.receiver.take().map(|(_, waker)| waker) } else { None }
     }
@@ -246,7 +246,7 @@ impl<T> Inner<T> {
         self.recorder.stall(self.first_in_line().is_some());
         let mut changed = self.recorder.update(&self.buffer, moved);
         if self.buffer.lent() > 0 {
-            changed |= self.mind_the_lease();
+            changed |= self.revoke();
         }
         After { changed, receiver: None, producer, more }
     }

@@ -38,7 +38,7 @@ pub(crate) struct Attempt<T> {
 }
 
 /// An attempt that was handed to the flush target.
-pub(crate) struct Flight<T> {
+pub(crate) struct Dispatched<T> {
     pub(crate) batch: u64,
     pub(crate) offset: usize,
     pub(crate) count: usize,
@@ -68,17 +68,17 @@ impl<T> Policy<T> {
     }
 
     /// Splits an attempt into what is sent and what is remembered of it.
-    pub(crate) fn depart(&self, attempt: Attempt<T>, started: Instant) -> (Careful<Vec<T>>, Flight<T>) {
+    pub(crate) fn dispatch(&self, attempt: Attempt<T>, started: Instant) -> (Careful<Vec<T>>, Dispatched<T>) {
         let Attempt { batch, offset, items, reason, retries, .. } = attempt;
         let copy = self.copy.and_then(|copy| copy(&items));
-        let flight = Flight { batch, offset, count: items.len(), reason, started, copy, retries };
-        (items, flight)
+        let dispatched = Dispatched { batch, offset, count: items.len(), reason, started, copy, retries };
+        (items, dispatched)
     }
 
-    /// What becomes of the `items` of a flight that failed as a whole. One of them may be the cause: where another try with
+    /// What becomes of the `items` of a batch that failed as a whole. One of them may be the cause: where another try with
     /// all of them is of no use, it may be with some.
-    pub(crate) fn judge(&self, items: Careful<Vec<T>>, verdict: Verdict, flight: Flight<T>) -> Fate<T> {
-        let Flight { batch, offset, reason, mut retries, .. } = flight;
+    pub(crate) fn judge(&self, items: Careful<Vec<T>>, verdict: Verdict, dispatched: Dispatched<T>) -> Fate<T> {
+        let Dispatched { batch, offset, reason, mut retries, .. } = dispatched;
         if items.is_empty() {
             return Fate::Over(items);
         }
@@ -113,8 +113,8 @@ impl<T> Attempt<T> {
     }
 }
 
-impl<T> Flight<T> {
-    /// The attempts at items of this flight that failed while others did not: those that wait equally long together.
+impl<T> Dispatched<T> {
+    /// The attempts at items of this batch that failed while others did not: those that wait equally long together.
     pub(crate) fn again(self, waits: BTreeMap<Duration, Careful<Vec<T>>>) -> Vec<(Duration, Attempt<T>)> {
         let Self { batch, offset, reason, mut retries, .. } = self;
         let mut parts = waits.len();
@@ -152,9 +152,9 @@ mod tests {
     }
 
     fn fail(policy: &Policy<u32>, attempt: Attempt<u32>, verdict: Verdict) -> Fate<u32> {
-        let (_, flight) = policy.depart(attempt, Instant::now());
-        let items = flight.copy.as_deref().and_then(|items| copied(items)).expect("copies are kept");
-        policy.judge(items, verdict, flight)
+        let (_, dispatched) = policy.dispatch(attempt, Instant::now());
+        let items = dispatched.copy.as_deref().and_then(|items| copied(items)).expect("copies are kept");
+        policy.judge(items, verdict, dispatched)
     }
 
     #[test]
@@ -208,19 +208,19 @@ mod tests {
     #[test]
     fn what_flushes_left_behind_is_joined_with_the_rest_of_its_own_batch_tried_equally_often() {
         let policy = policy(vec![MS; 3], false);
-        let flight = |attempt| policy.depart(attempt, Instant::now()).1;
+        let dispatched = |attempt| policy.dispatch(attempt, Instant::now()).1;
         let whole = |batch| policy.attempt(batch, vec![1, 2, 3, 4], FlushReason::Full);
-        let rest = |mut flight: Flight<u32>, items: [u32; 2]| {
-            flight.retries.draw();
+        let rest = |mut dispatched: Dispatched<u32>, items: [u32; 2]| {
+            dispatched.retries.draw();
             let parts = items.into_iter().zip(1..).map(|(item, wait)| (wait * MS, Careful::new(vec![item])));
-            flight.again(parts.collect()).into_iter().map(|(_, attempt)| attempt)
+            dispatched.again(parts.collect()).into_iter().map(|(_, attempt)| attempt)
         };
-        let mut attempts = rest(flight(whole(0)), [1, 3]);
+        let mut attempts = rest(dispatched(whole(0)), [1, 3]);
         let (mut one, mut three) = (attempts.next().expect("one"), attempts.next().expect("three"));
-        let mut others: Vec<_> = rest(flight(whole(1)), [1, 3]).chain([whole(0)]).collect();
+        let mut others: Vec<_> = rest(dispatched(whole(1)), [1, 3]).chain([whole(0)]).collect();
         assert!(others.iter_mut().all(|other| !one.join(other)), "another batch, and a whole one");
         assert!(one.join(&mut three) && *one.items == [1, 3] && three.items.is_empty());
-        let again = rest(flight(three), [3, 4]).next().expect("once more");
+        let again = rest(dispatched(three), [3, 4]).next().expect("once more");
         assert!(!one.join(&mut { again }), "it has been tried once more");
     }
 

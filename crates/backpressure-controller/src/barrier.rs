@@ -18,7 +18,7 @@ pub(crate) struct Barriers {
     /// Those with items in the buffer, by the arrival number that all their items are below.
     queued: VecDeque<Waiter>,
     /// Those whose items have all left the buffer, by the number of the first batch that is not theirs.
-    flying: VecDeque<Waiter>,
+    in_flight: VecDeque<Waiter>,
     /// Items below this arrival number are flushed without waiting for the interval, even if who asked has left.
     hurry_to: u64,
     /// The arrival number of the oldest queued item, as of the last turn.
@@ -46,10 +46,10 @@ pub(crate) struct Progress {
 impl Barriers {
     /// Waits for everything with an arrival number below `accepted`.
     pub(crate) fn add(&mut self, accepted: u64, done: oneshot::Sender<()>) {
-        if self.queued.len() + self.flying.len() >= self.sweep_at {
+        if self.queued.len() + self.in_flight.len() >= self.sweep_at {
             self.queued.retain(|waiter| !waiter.done.is_closed());
-            self.flying.retain(|waiter| !waiter.done.is_closed());
-            self.sweep_at = FIRST_SWEEP.max(2 * (self.queued.len() + self.flying.len()));
+            self.in_flight.retain(|waiter| !waiter.done.is_closed());
+            self.sweep_at = FIRST_SWEEP.max(2 * (self.queued.len() + self.in_flight.len()));
         }
         self.hurry_to = self.hurry_to.max(accepted);
         self.queued.push_back(Waiter { position: accepted, done });
@@ -65,10 +65,10 @@ impl Barriers {
         self.oldest = progress.oldest;
         let Progress { oldest, next_batch, oldest_batch } = progress;
         while let Some(waiter) = pop_if(&mut self.queued, |position| position <= oldest) {
-            self.flying.push_back(Waiter { position: next_batch, ..waiter });
+            self.in_flight.push_back(Waiter { position: next_batch, ..waiter });
         }
         let is_settled = |batch| oldest_batch.is_none_or(|oldest| oldest >= batch);
-        while let Some(waiter) = pop_if(&mut self.flying, is_settled) {
+        while let Some(waiter) = pop_if(&mut self.in_flight, is_settled) {
             // Nobody left to hear it is fine.
             guarded(|| waiter.done.send(()));
         }
@@ -113,7 +113,7 @@ mod tests {
                 stay.push(answer);
             }
             barriers.advance(stalled);
-            assert!(barriers.queued.len() + barriers.flying.len() <= 2 * FIRST_SWEEP, "after {call} calls");
+            assert!(barriers.queued.len() + barriers.in_flight.len() <= 2 * FIRST_SWEEP, "after {call} calls");
         }
         assert!(barriers.hurry(), "item 10 was asked for");
         barriers.advance(Progress { oldest: 11, next_batch: 3, oldest_batch: None });

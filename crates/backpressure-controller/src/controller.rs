@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_channel::{SendError, Sender, Sending, Sent, SinkError};
+use backpressure_channel::{Send, SendError, Sender, Sent, SinkError};
 use backpressure_core::{Counts, DropReason, Gauge, Snapshot};
 use futures_sink::Sink;
 use futures_timer::Delay;
@@ -51,7 +51,7 @@ impl<T> BackpressureController<T> {
     /// # Cancel safety
     ///
     /// Dropped before it resolves, it has accepted nothing.
-    pub fn push(&self, item: T) -> Sending<'_, T> {
+    pub fn push(&self, item: T) -> Send<'_, T> {
         self.sender.send(item)
     }
 

@@ -26,8 +26,8 @@ use crate::careful::{Careful, guarded};
 use crate::clock::now;
 use crate::command::{Command, STOPPING};
 use crate::drain::{Drains, Ending, Totals, lose};
-use crate::flights::Flights;
 use crate::hooks::{Judge, OnDrop, OnFailed};
+use crate::in_flight::InFlight;
 use crate::outcome::FlushOutcome;
 use crate::remains::Remains;
 use crate::schedule::{Depth, Next, Schedule};
@@ -47,7 +47,7 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
     pub(crate) judge: Careful<Option<Judge<S::Error>>>,
     pub(crate) on_failed: Careful<Option<OnFailed<T, S::Error>>>,
-    pub(crate) flights: Flights<T, S::Error>,
+    pub(crate) in_flight: InFlight<T, S::Error>,
     /// Attempts to be started before anything new is taken, in order.
     pub(crate) ready: VecDeque<Attempt<T>>,
     /// Attempts that wait for their retry.
@@ -102,7 +102,7 @@ where
             on_drop: Careful::default(),
             judge: Careful::default(),
             on_failed: Careful::default(),
-            flights: Flights::new(),
+            in_flight: InFlight::new(),
             ready: VecDeque::new(),
             retries: Vec::new(),
             unsettled: BTreeMap::new(),
@@ -138,8 +138,8 @@ where
         if let Some((remains, until)) = self.leaving.take() {
             return self.leave(now, remains, until, cx);
         }
-        while let Poll::Ready((flight, answer)) = self.flights.poll_landed(cx) {
-            self.land(now, flight, answer);
+        while let Poll::Ready((dispatched, answer)) = self.in_flight.poll_completed(cx) {
+            self.complete(now, dispatched, answer);
         }
         if self.drains.deadline().is_some_and(|deadline| deadline <= now) {
             self.advance_barriers();
@@ -169,7 +169,7 @@ where
 
     /// Waits until the flushes that were aborted are gone, but not for long: one that blocks its thread cannot be stopped.
     fn leave(&mut self, now: Instant, remains: Remains<T>, until: Instant, cx: &mut Context<'_>) -> Turn {
-        if self.flights.poll_stopped(cx).is_pending() && now < until {
+        if self.in_flight.poll_stopped(cx).is_pending() && now < until {
             self.leaving = Some((remains, until));
             return Turn::Wait(Some(until));
         }
@@ -206,7 +206,7 @@ where
     fn start(&mut self, now: Instant, cx: &mut Context<'_>) -> Turn {
         let later = self.retries.iter().map(|&(due, _)| due).chain(self.drains.deadline()).min();
         let next = self.next(now);
-        let busy = self.flights.len() >= self.concurrency
+        let busy = self.in_flight.len() >= self.concurrency
             || (self.ready.is_empty() && self.unsettled.len() >= self.concurrency);
         let idle = !busy && self.ready.is_empty();
         if let Next::Wait { demand, until } = next {
@@ -252,7 +252,7 @@ where
             }
             (None, Next::Wait { .. }) => return Turn::Again,
         };
-        self.depart(now, attempt);
+        self.dispatch(now, attempt);
         Turn::Again
     }
 
@@ -276,12 +276,12 @@ where
         )
     }
 
-    fn depart(&mut self, now: Instant, attempt: Attempt<T>) {
-        let (items, flight) = self.policy.depart(attempt, now);
+    fn dispatch(&mut self, now: Instant, attempt: Attempt<T>) {
+        let (items, dispatched) = self.policy.dispatch(attempt, now);
         let Some(service) = &mut *self.service else { return };
         match guarded(|| service.call(items.release())) {
-            Some(flush) => self.flights.depart(flight, flush),
-            None => self.land(now, flight, Answer::PANICKED),
+            Some(flush) => self.in_flight.dispatch(dispatched, flush),
+            None => self.complete(now, dispatched, Answer::PANICKED),
         }
     }
 
@@ -336,7 +336,7 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
         let abandoned = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
         let mut remains = self.remains(DropReason::Closed);
         remains.items.extend(self.receiver.evacuate(DropReason::Closed));
-        let ending = Ending { still_running: self.flights.running(), ..abandoned.ending() + remains.ending() };
+        let ending = Ending { still_running: self.in_flight.running(), ..abandoned.ending() + remains.ending() };
         let _ = self.ending.set(ending);
         lose(remains.items.release(), DropReason::Closed, &self.on_drop);
         self.drains.report(now(), self.totals, abandoned.items.release(), ending, &self.on_drop);
@@ -345,6 +345,6 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
 
 impl<T, S: Service<Vec<T>>> fmt::Debug for Worker<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("flights", &self.flights.len()).finish_non_exhaustive()
+        f.debug_struct("Worker").field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
     }
 }

@@ -10,8 +10,8 @@ use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
 use crate::clock;
+use crate::clock_sampler::ClockSampler;
 use crate::error::BackpressureSinkError;
-use crate::looks::Looks;
 use crate::phase::Phase;
 use crate::timer::Timer;
 
@@ -84,9 +84,9 @@ pin_project! {
         // Batches that wait for the inner sink: at most two, and together with the open one at most a full one.
         closed: VecDeque<Vec<T>>,
         timer: Timer,
-        looks: Looks,
-        // How exact the looks have to be: the linger, or nothing where only a pause closes a batch.
-        patience: Option<Duration>,
+        sampler: ClockSampler,
+        // How exact the samples of the clock have to be: the linger, or nothing where only a pause closes a batch.
+        tolerance: Option<Duration>,
         weigh: Option<Weigher<T>>,
         is_eager: bool,
         phase: Phase,
@@ -105,8 +105,8 @@ impl<Si, T> BatchingSink<Si, T> {
             open: BatchAccumulator::new(config),
             closed: VecDeque::new(),
             timer: Timer::default(),
-            looks: Looks::new(),
-            patience: has_time.then_some(config.linger()),
+            sampler: ClockSampler::new(),
+            tolerance: has_time.then_some(config.linger()),
             weigh: None,
             is_eager: false,
             phase: Phase::Open,
@@ -161,9 +161,9 @@ impl<Si, T> BatchingSink<Si, T> {
     /// Looks at the clock for the first time in the life of the open batch, so that its linger begins.
     fn begin_linger(self: Pin<&mut Self>) {
         let this = self.project();
-        if let Some(patience) = *this.patience {
+        if let Some(tolerance) = *this.tolerance {
             let now = clock::now();
-            this.looks.looked(now, patience);
+            this.sampler.sampled(now, tolerance);
             this.closed.extend(this.open.observe(now).map(|batch| batch.items));
         }
     }
@@ -218,7 +218,7 @@ impl<Si: Sink<Vec<T>>, T> BatchingSink<Si, T> {
     ) -> Poll<Result<(), BackpressureSinkError<T, Si::Error>>> {
         let now = clock::now();
         let this = self.as_mut().project();
-        this.looks.looked(now, this.patience.unwrap_or_default());
+        this.sampler.sampled(now, this.tolerance.unwrap_or_default());
         if this.open.poll_timeout().is_some_and(|due| due <= now) {
             ready!(self.as_mut().poll_inner(cx))?;
         }
@@ -251,7 +251,7 @@ impl<Si: Sink<Vec<T>>, T> Sink<T> for BatchingSink<Si, T> {
         }
         ready!(self.as_mut().poll_send(cx))?;
         let this = self.as_mut().project();
-        if this.patience.is_some() && !this.open.is_empty() && this.looks.count() {
+        if this.tolerance.is_some() && !this.open.is_empty() && this.sampler.count() {
             // A batch that is due and has to wait goes on filling.
             if let Poll::Ready(outcome) = self.poll_due(cx) {
                 outcome?;

@@ -72,15 +72,15 @@
 mod batching;
 mod calls;
 mod clock;
+#[cfg(feature = "time")]
+mod clock_sampler;
 mod driven;
 mod driver;
 mod error;
 mod ext;
-mod flights;
 mod hand;
+mod in_flight;
 mod link;
-#[cfg(feature = "time")]
-mod looks;
 mod phase;
 mod progress;
 mod queue;

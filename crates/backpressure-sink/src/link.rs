@@ -97,13 +97,13 @@ impl<T, E> Shared<T, E> {
             return Err(BackpressureSinkError::Closed(Some(item)));
         }
         let was_empty = link.queue.is_empty();
-        let landed = link.queue.offer(item, tag);
+        let offered = link.queue.offer(item, tag);
         let driver = if was_empty { link.driver.take() } else { None };
         drop(link);
         let mut relay = Relay::new();
         relay.call(|| self.conclude(false, driver));
         let mut answer = Ok(());
-        relay.call(|| answer = landed.carry_out(&self.hooks, &self.reporter));
+        relay.call(|| answer = offered.carry_out(&self.hooks, &self.reporter));
         relay.resume();
         answer
     }

@@ -34,7 +34,7 @@ pub(crate) enum Handed {
 
 /// What became of an offer. To be [carried out](Self::carry_out) once whatever guards the queue is released.
 #[must_use = "an item may be in here"]
-pub(crate) struct Landed<T> {
+pub(crate) struct Offered<T> {
     fate: Fate<T>,
     changed: bool,
 }
@@ -121,20 +121,20 @@ impl<T> Queue<T> {
         Ok(self.recorder.pushed(&self.buffer))
     }
 
-    pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Landed<T> {
+    pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Offered<T> {
         if self.heavy.is_some() {
-            return Landed { fate: Fate::Refused(item), changed: false };
+            return Offered { fate: Fate::Refused(item), changed: false };
         }
         match self.buffer.offer(item, tag) {
-            Offer::Accepted => Landed { fate: Fate::Taken, changed: self.publish(Moved::NOTHING) },
+            Offer::Accepted => Offered { fate: Fate::Taken, changed: self.publish(Moved::NOTHING) },
             Offer::AcceptedEvicting(evicted) => {
                 let changed = self.publish(Moved::discarded(DropReason::Evicted, evicted.count()));
-                Landed { fate: Fate::Evicting(evicted), changed }
+                Offered { fate: Fate::Evicting(evicted), changed }
             }
-            Offer::Dropped(item, reason) => Landed { fate: Fate::Dropped(item, reason), changed: false },
+            Offer::Dropped(item, reason) => Offered { fate: Fate::Dropped(item, reason), changed: false },
             Offer::Full(item) | Offer::Closed(item) => {
                 let fate = self.hold_outside(item, tag);
-                Landed { fate, changed: self.publish(Moved::NOTHING) }
+                Offered { fate, changed: self.publish(Moved::NOTHING) }
             }
         }
     }
@@ -211,13 +211,13 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Landed<T> {
+impl<T> Offered<T> {
     /// Tells watchers, and gives what was lost to the hook.
     #[inline]
     pub(crate) fn carry_out<E>(self, hooks: &Hooks<T>, reporter: &Reporter) -> Result<(), BackpressureSinkError<T, E>> {
         match self {
             Self { fate: Fate::Taken, changed: false } => Ok(()),
-            landed => landed.carry_out_all(hooks, reporter),
+            offered => offered.carry_out_all(hooks, reporter),
         }
     }
 

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::calls::Calls;
 use crate::error::BackpressureSinkError;
-use crate::flights::Flights;
+use crate::in_flight::InFlight;
 use crate::phase::Phase;
 use crate::progress::{BUDGET, Stopped};
 
@@ -68,7 +68,7 @@ where
     /// Whether the service has failed for good.
     broken: bool,
     calls: Calls<S::Future>,
-    flights: Flights,
+    in_flight: InFlight,
     concurrency: usize,
     on_response: Option<Box<dyn FnMut(S::Response) + Send>>,
     phase: Phase,
@@ -83,7 +83,7 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
             readied: false,
             broken: false,
             calls: Calls::new(),
-            flights: Flights::new(1),
+            in_flight: InFlight::new(1),
             concurrency: 1,
             on_response: None,
             phase: Phase::Open,
@@ -102,10 +102,10 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
         if calls == 0 {
             return Err(ConfigError::new("concurrency", 0, "at least 1"));
         }
-        let in_flight = self.calls.len();
-        let mut flights = Flights::new(calls.max(in_flight));
-        (0..in_flight).for_each(|_| flights.depart());
-        Ok(Self { concurrency: calls, flights, ..self })
+        let made = self.calls.len();
+        let mut in_flight = InFlight::new(calls.max(made));
+        (0..made).for_each(|_| in_flight.dispatch());
+        Ok(Self { concurrency: calls, in_flight, ..self })
     }
 
     /// Gets each response as it comes. If it panics, that goes to whoever polls; the sink is none the worse.
@@ -120,7 +120,7 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
     /// Whoever was told to wait counts as a [producer that waits](backpressure_core::Snapshot::producers_waiting) until the
     /// sink is found ready, fails, is closed or is dropped.
     pub fn gauge(&self) -> Gauge {
-        self.flights.gauge()
+        self.in_flight.gauge()
     }
 
     /// The service.
@@ -147,17 +147,17 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
                 None => return Ok(Stopped::Waiting),
                 Some(Poll::Pending) => {}
                 Some(Poll::Ready(Ok(Ok(response)))) => {
-                    self.flights.deliver();
+                    self.in_flight.deliver();
                     if let Some(hook) = &mut self.on_response {
                         hook(response);
                     }
                 }
                 Some(Poll::Ready(Ok(Err(source)))) => {
-                    self.flights.fail();
+                    self.in_flight.fail();
                     return Err(BackpressureSinkError::Inner { source, lost: 1, in_doubt: 0 });
                 }
                 Some(Poll::Ready(Err(panic))) => {
-                    self.flights.fail();
+                    self.in_flight.fail();
                     resume_unwind(panic);
                 }
             }
@@ -179,7 +179,7 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
         }
         if !self.readied {
             let ready = self.service.poll_ready(cx);
-            self.flights.stall(ready.is_pending());
+            self.in_flight.stall(ready.is_pending());
             let ready = ready!(ready);
             self.broken = ready.is_err();
             ready.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt: 0 })?;
@@ -196,9 +196,9 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
         let this = self.get_mut();
         let polled = this.poll_readiness(cx);
         if polled.is_pending() {
-            this.flights.begin_wait();
+            this.in_flight.begin_wait();
         } else {
-            this.flights.end_wait();
+            this.in_flight.end_wait();
         }
         polled
     }
@@ -206,15 +206,15 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
         let this = self.get_mut();
         if this.phase != Phase::Open || this.broken {
-            this.flights.reject();
+            this.in_flight.reject();
             return Err(BackpressureSinkError::Closed(Some(item)));
         }
         if !std::mem::take(&mut this.readied) {
-            this.flights.reject();
+            this.in_flight.reject();
             return Err(BackpressureSinkError::Full(item));
         }
         this.calls.push(this.service.call(item));
-        this.flights.depart();
+        this.in_flight.dispatch();
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
         let this = self.get_mut();
         if this.phase == Phase::Open {
             this.phase = Phase::Draining;
-            this.flights.drain();
+            this.in_flight.drain();
         }
         ready!(this.poll_calls(cx)?.poll(cx));
         this.phase = Phase::Closed;

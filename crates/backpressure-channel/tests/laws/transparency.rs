@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use backpressure_channel::{
-    Backlog, Builder, Demand, Permit, Receiver, Recv, RecvMany, Reserve, SendError, Sender, Sending, SendingMany, Sent,
-    SentMany, SinkError,
+    Backlog, Builder, Demand, Permit, Receiver, Recv, RecvMany, Reserve, Send as SendFuture, SendError, SendMany,
+    Sender, Sent, SentMany, SinkError,
 };
 use backpressure_core::DropReason;
 use futures_core::Stream;
@@ -108,10 +108,10 @@ fn i4_send_sync_and_unpin() {
     is_sync::<Builder<Rc<()>>>();
     is_unpin::<Builder<PhantomPinned>>();
 
-    is_send::<Sending<'_, SendOnly>>();
-    is_unpin::<Sending<'_, SendOnly>>();
-    is_send::<SendingMany<'_, SendOnly>>();
-    is_unpin::<SendingMany<'_, SendOnly>>();
+    is_send::<SendFuture<'_, SendOnly>>();
+    is_unpin::<SendFuture<'_, SendOnly>>();
+    is_send::<SendMany<'_, SendOnly>>();
+    is_unpin::<SendMany<'_, SendOnly>>();
     is_send::<Reserve<'_, SendOnly>>();
     is_sync::<Reserve<'_, SendOnly>>();
     is_unpin::<Reserve<'_, SendOnly>>();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use backpressure_core::BatchConfig;
 
 use super::alarm::Alarm;
+use super::clock_sampler::ClockSampler;
 use super::gather::{Gather, Stop};
-use super::glance::Glance;
 use crate::clock;
 
 /// Most items pulled in one poll that closes no batch.
@@ -15,21 +15,21 @@ const BUDGET: usize = 1024;
 
 /// Pulls what a source has ready into an accumulator, and hands out the batches.
 ///
-/// While items keep coming the clock is read now and then, as [`Glance`] says. Only when the source pauses with a batch open
+/// While items keep coming the clock is read now and then, as [`ClockSampler`] says. Only when the source pauses with a batch open
 /// is a timer armed for it, and it wakes nobody any more when the batch is gone.
 #[derive(Debug)]
 pub(crate) struct Driver<G> {
     pub(super) gather: G,
     /// Whether a pause closes every batch.
     eager: bool,
-    glance: Glance,
+    sampler: ClockSampler,
     alarm: Alarm,
 }
 
 /// `config` with another linger: at least what a look at the clock can be late by, so that one look does not close a batch
 /// that came in one go.
 pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig {
-    let mut builder = BatchConfig::builder().max_items(config.max_items()).linger(linger.max(Glance::RESOLUTION));
+    let mut builder = BatchConfig::builder().max_items(config.max_items()).linger(linger.max(ClockSampler::RESOLUTION));
     if let Some(max_weight) = config.max_weight() {
         builder = builder.max_weight(max_weight);
     }
@@ -42,7 +42,7 @@ pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig 
 impl<G> Driver<G> {
     /// A driver whose batches linger for so long. With no linger at all a batch is what the source has ready in one go.
     pub(super) fn new(gather: G, linger: Duration) -> Self {
-        Self { gather, eager: linger.is_zero(), glance: Glance::new(), alarm: Alarm::new() }
+        Self { gather, eager: linger.is_zero(), sampler: ClockSampler::new(), alarm: Alarm::new() }
     }
 
     pub(super) fn set_linger(&mut self, linger: Duration) {
@@ -68,7 +68,7 @@ impl<G: Gather> Driver<G> {
         let Some(mut source) = source else { return self.end() };
         let spent = self.gather.count() + BUDGET;
         loop {
-            let filled = self.gather.fill(self.glance.halt(), || match source(cx) {
+            let filled = self.gather.fill(self.sampler.stop_at(), || match source(cx) {
                 Poll::Ready(Some(item)) => Ok(item),
                 Poll::Ready(None) => Err(Stop::End),
                 Poll::Pending => Err(Stop::Pause),
@@ -76,19 +76,19 @@ impl<G: Gather> Driver<G> {
             if let Err(stop) = filled {
                 return self.stop(cx, stop);
             }
-            if self.glance.is_due(self.gather.count()) {
-                self.look();
+            if self.sampler.is_due(self.gather.count()) {
+                self.sample();
             }
             if self.gather.has_closed() {
                 return self.hand_over();
             }
             let left = spent - self.gather.count();
             if left == 0 {
-                self.glance.halt_after(BUDGET, self.gather.count());
+                self.sampler.stop_after(BUDGET, self.gather.count());
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.glance.halt_after(left, self.gather.count());
+            self.sampler.stop_after(left, self.gather.count());
         }
     }
 
@@ -98,7 +98,7 @@ impl<G: Gather> Driver<G> {
         match stop {
             // While the alarm is set a batch is open, and not one that is eager to go.
             Stop::Pause
-                if self.alarm.will_wake(cx) && !self.gather.is_unseen() && self.glance.pass(self.gather.count()) =>
+                if self.alarm.will_wake(cx) && !self.gather.is_unseen() && self.sampler.pass(self.gather.count()) =>
             {
                 Poll::Pending
             }
@@ -115,18 +115,18 @@ impl<G: Gather> Driver<G> {
             return Poll::Pending;
         }
         // A pause is worth an item: a source that is restless is not to outrun the deadline either.
-        *self.glance.halt() -= 1;
+        *self.sampler.stop_at() -= 1;
         if self.eager {
             self.cut();
         }
-        if self.glance.is_due(self.gather.count()) || (!self.eager && self.gather.is_unseen()) {
-            self.look();
+        if self.sampler.is_due(self.gather.count()) || (!self.eager && self.gather.is_unseen()) {
+            self.sample();
         } else {
-            self.glance.halt_after(BUDGET, self.gather.count());
+            self.sampler.stop_after(BUDGET, self.gather.count());
         }
         let deadline = if self.gather.has_closed() { None } else { self.gather.poll_timeout() };
         if deadline.is_some_and(|deadline| self.alarm.poll(cx, deadline).is_ready()) {
-            self.look();
+            self.sample();
             if !self.gather.has_closed() {
                 cx.waker().wake_by_ref();
             }
@@ -148,14 +148,14 @@ impl<G: Gather> Driver<G> {
     #[inline(never)]
     fn ring(&mut self) {
         self.alarm.acknowledge();
-        self.look();
+        self.sample();
     }
 
     #[cold]
     #[inline(never)]
-    fn look(&mut self) {
+    fn sample(&mut self) {
         let now = clock::now();
-        self.glance.looked(now, self.gather.count());
+        self.sampler.sampled(now, self.gather.count());
         self.setting_back(|gather| gather.observe(now));
     }
 
@@ -167,7 +167,7 @@ impl<G: Gather> Driver<G> {
     fn setting_back<T>(&mut self, change: impl FnOnce(&mut G) -> T) -> T {
         let before = self.gather.count();
         let changed = change(&mut self.gather);
-        *self.glance.halt() -= before - self.gather.count();
+        *self.sampler.stop_at() -= before - self.gather.count();
         changed
     }
 
@@ -176,10 +176,10 @@ impl<G: Gather> Driver<G> {
     #[inline(never)]
     fn hand_over(&mut self) -> Poll<Option<G::Batch>> {
         let batch = self.setting_back(G::closed);
-        self.glance.halt_after(BUDGET, self.gather.count());
+        self.sampler.stop_after(BUDGET, self.gather.count());
         self.alarm.disarm();
         if !self.gather.is_empty() && self.gather.is_unseen() {
-            self.look();
+            self.sample();
         }
         Poll::Ready(batch)
     }

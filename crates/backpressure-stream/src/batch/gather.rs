@@ -13,11 +13,11 @@ pub(crate) trait Gather {
     type Item;
     type Batch;
 
-    /// Adds what `next` has: until the [`count`](Self::count) is `halt`, or a batch is [`closed`](Self::closed), or `next` says
+    /// Adds what `next` has: until the [`count`](Self::count) is `stop_at`, or a batch is [`closed`](Self::closed), or `next` says
     /// why it has no more.
-    fn fill(&mut self, halt: &mut usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> Result<(), Stop>;
+    fn fill(&mut self, stop_at: &mut usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> Result<(), Stop>;
 
-    /// Goes up by one with every item. It may be set back when batches go; [`fill`](Self::fill) sets `halt` back as far.
+    /// Goes up by one with every item. It may be set back when batches go; [`fill`](Self::fill) sets `stop_at` back as far.
     fn count(&self) -> usize;
 
     /// Looks at the clock, and closes what is due.

@@ -148,7 +148,7 @@ impl<K: Hash + Eq + Clone, T> Keyed<K, T> {
     }
 
     /// Looks at the clock for one batch.
-    fn look(&mut self, number: u64, now: Instant) {
+    fn sample(&mut self, number: u64, now: Instant) {
         let Some(key) = self.by_age.get(&number) else { return };
         let Some(open) = self.open.get_mut(key) else { return };
         open.unseen = false;
@@ -174,8 +174,8 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     type Item = (K, T);
     type Batch = (K, Vec<T>);
 
-    fn fill(&mut self, halt: &mut usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> Result<(), Stop> {
-        while self.count < *halt && self.closed.is_empty() {
+    fn fill(&mut self, stop_at: &mut usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> Result<(), Stop> {
+        while self.count < *stop_at && self.closed.is_empty() {
             let (key, item) = next()?;
             self.count += 1;
             self.add(key, item);
@@ -191,11 +191,11 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     fn observe(&mut self, now: Instant) {
         while self.poll_timeout().is_some_and(|deadline| deadline <= now) {
             if let Some((_, number)) = self.by_deadline.pop_first() {
-                self.look(number, now);
+                self.sample(number, now);
             }
         }
         for number in std::mem::take(&mut self.unseen) {
-            self.look(number, now);
+            self.sample(number, now);
         }
     }
 

@@ -2,9 +2,9 @@
 
 mod adapt;
 mod alarm;
+mod clock_sampler;
 mod driver;
 mod gather;
-mod glance;
 mod keyed;
 mod single;
 

@@ -23,7 +23,7 @@ pub(crate) struct Single<T> {
     adapt: Adapt,
 }
 
-/// Batches that wait to be asked for. There may be two: an item can close the batch before it and then its own, or a glance at
+/// Batches that wait to be asked for. There may be two: an item can close the batch before it and then its own, or a sampler at
 /// the clock the next.
 struct Closed<T> {
     next: Option<Vec<T>>,
@@ -126,12 +126,12 @@ impl<T> Gather for Single<T> {
     type Batch = Vec<T>;
 
     #[inline]
-    fn fill(&mut self, halt: &mut usize, mut next: impl FnMut() -> Result<T, Stop>) -> Result<(), Stop> {
+    fn fill(&mut self, stop_at: &mut usize, mut next: impl FnMut() -> Result<T, Stop>) -> Result<(), Stop> {
         loop {
             if self.weigh.is_none() {
-                self.open.extend_to(*halt, &mut next)?;
+                self.open.extend_to(*stop_at, &mut next)?;
             }
-            if self.open.len() >= *halt {
+            if self.open.len() >= *stop_at {
                 break;
             }
             let item = next()?;
@@ -139,7 +139,7 @@ impl<T> Gather for Single<T> {
             let count = self.open.len() + 1;
             self.open.push_with(item, weight, |batch| self.closed.add(batch));
             if self.closed.next.is_some() {
-                *halt -= count - self.open.len();
+                *stop_at -= count - self.open.len();
                 self.unseen_from = 0;
                 break;
             }

@@ -10,42 +10,42 @@ use backpressure_core::{Strategy, Tag};
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
-use crate::patience::Patience;
 use crate::place::{Closed, Place};
 use crate::shared::{Inner, Shared};
 use crate::sync::MutexGuard;
+use crate::wait_timeout::WaitTimeout;
 use crate::when_full::taken;
 
 /// Sends one item. Made by [`Sender::send`](crate::Sender::send), which says what it promises.
 #[derive(Debug)]
 #[must_use = "nothing is sent unless this is awaited"]
-pub struct Sending<'a, T> {
+pub struct Send<'a, T> {
     shared: &'a Shared<T>,
     share: &'a Share,
     item: Option<T>,
     tag: Tag,
     place: Place,
-    patience: Patience,
+    timeout: WaitTimeout,
 }
 
-impl<T> Unpin for Sending<'_, T> {}
+impl<T> Unpin for Send<'_, T> {}
 
-impl<T> Drop for Sending<'_, T> {
+impl<T> Drop for Send<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.shared.abandon(&mut self.place, self.tag.weight);
     }
 }
 
-impl<'a, T> Sending<'a, T> {
+impl<'a, T> Send<'a, T> {
     #[inline]
     pub(crate) fn new(shared: &'a Shared<T>, share: &'a Share, item: T) -> Self {
         let tag = shared.tag(&item);
-        Self { shared, share, item: Some(item), tag, place: Place::Nowhere, patience: Patience::NEW }
+        Self { shared, share, item: Some(item), tag, place: Place::Nowhere, timeout: WaitTimeout::NEW }
     }
 }
 
-impl<T> Future for Sending<'_, T> {
+impl<T> Future for Send<'_, T> {
     type Output = Result<Sent, SendError<T>>;
 
     /// # Panics
@@ -74,7 +74,7 @@ impl<T> Future for Sending<'_, T> {
     }
 }
 
-impl<T> Sending<'_, T> {
+impl<T> Send<'_, T> {
     #[inline(never)]
     fn poll_offer(
         &mut self,
@@ -102,7 +102,7 @@ impl<T> Sending<'_, T> {
             Poll::Ready(Err(Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
             Poll::Pending => {
                 self.item = Some(item);
-                ready!(self.patience.poll(max_wait(self.shared.strategy), cx));
+                ready!(self.timeout.poll(max_wait(self.shared.strategy), cx));
                 self.shared.abandon(&mut self.place, self.tag.weight);
                 let item = self.item.take().map(|item| Err(SendError::TimedOut(item)));
                 item.map_or(Poll::Pending, |sent| Poll::Ready(self.shared.reported(sent)))

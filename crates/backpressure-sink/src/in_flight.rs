@@ -7,14 +7,14 @@ use crate::wait::Wait;
 
 /// As many slots as there may be calls, one reserved for each that is in flight, and nothing ever queued.
 #[derive(Debug)]
-pub(crate) struct Flights {
+pub(crate) struct InFlight {
     slots: BoundedBuffer<()>,
     recorder: Recorder,
     reporter: Reporter,
     wait: Wait,
 }
 
-impl Flights {
+impl InFlight {
     pub(crate) fn new(concurrency: usize) -> Self {
         let config = BackpressureConfig::builder().capacity(concurrency).build().unwrap_or_default();
         let recorder = Recorder::new(&config, clock::now, true);
@@ -30,7 +30,7 @@ impl Flights {
     }
 
     /// A call was made.
-    pub(crate) fn depart(&mut self) {
+    pub(crate) fn dispatch(&mut self) {
         let admitted = self.slots.offer((), Tag::default()).is_accepted() && self.slots.pop().is_some();
         if admitted && self.slots.try_reserve(0) {
             self.publish(Moved::taken(1));
@@ -89,7 +89,7 @@ impl Flights {
     }
 }
 
-impl Drop for Flights {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let mut relay = Relay::new();
         while self.slots.held() > 0 {

@@ -9,27 +9,27 @@ use std::task::{Context, Poll, ready};
 use tokio::task::{Id, JoinSet};
 
 use crate::answer::Answer;
-use crate::attempt::Flight;
+use crate::attempt::Dispatched;
 use crate::careful::{discard, guarded};
 
-pub(crate) struct Flights<T, E> {
+pub(crate) struct InFlight<T, E> {
     tasks: JoinSet<Answer<T, E>>,
-    flights: HashMap<Id, Flight<T>>,
+    in_flight: HashMap<Id, Dispatched<T>>,
 }
 
-impl<T: 'static, E: 'static> Flights<T, E> {
+impl<T: 'static, E: 'static> InFlight<T, E> {
     pub(crate) fn new() -> Self {
-        Self { tasks: JoinSet::new(), flights: HashMap::new() }
+        Self { tasks: JoinSet::new(), in_flight: HashMap::new() }
     }
 
-    pub(crate) fn depart<F>(&mut self, flight: Flight<T>, flush: F)
+    pub(crate) fn dispatch<F>(&mut self, dispatched: Dispatched<T>, flush: F)
     where
         T: Send,
         E: Send,
         F: Future<Output: Into<Answer<T, E>>> + Send + 'static,
     {
         let id = self.tasks.spawn(run(flush)).id();
-        self.flights.insert(id, flight);
+        self.in_flight.insert(id, dispatched);
     }
 
     /// Stops all that are in flight.
@@ -37,11 +37,11 @@ impl<T: 'static, E: 'static> Flights<T, E> {
         self.tasks.abort_all();
     }
 
-    /// The next flight that has landed, with its answer. Pending also when none is in flight.
-    pub(crate) fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<(Flight<T>, Answer<T, E>)> {
+    /// The next batch that was answered, with the answer. Pending also when none is in flight.
+    pub(crate) fn poll_completed(&mut self, cx: &mut Context<'_>) -> Poll<(Dispatched<T>, Answer<T, E>)> {
         loop {
             let (id, answer) = match self.tasks.poll_join_next_with_id(cx) {
-                Poll::Ready(Some(Ok(landed))) => landed,
+                Poll::Ready(Some(Ok(completed))) => completed,
                 Poll::Ready(Some(Err(error))) => {
                     let id = error.id();
                     discard([error]);
@@ -49,14 +49,14 @@ impl<T: 'static, E: 'static> Flights<T, E> {
                 }
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             };
-            if let Some(flight) = self.flights.remove(&id) {
-                return Poll::Ready((flight, answer));
+            if let Some(dispatched) = self.in_flight.remove(&id) {
+                return Poll::Ready((dispatched, answer));
             }
         }
     }
 }
 
-impl<T: 'static, E: 'static> Flights<T, E> {
+impl<T: 'static, E: 'static> InFlight<T, E> {
     /// Ready once no task is left. What they answer is not heard any more.
     pub(crate) fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(gone) = ready!(self.tasks.poll_join_next(cx)) {
@@ -66,19 +66,19 @@ impl<T: 'static, E: 'static> Flights<T, E> {
     }
 }
 
-impl<T, E> Flights<T, E> {
+impl<T, E> InFlight<T, E> {
     /// How many tasks have not ended, as far as is known.
     pub(crate) fn running(&self) -> usize {
         self.tasks.len()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.flights.len()
+        self.in_flight.len()
     }
 
-    /// Takes out what is remembered of the flights, in no order.
-    pub(crate) fn forget(&mut self) -> impl Iterator<Item = Flight<T>> {
-        self.flights.drain().map(|(_, flight)| flight)
+    /// Takes out what is remembered of the batches in flight, in no order.
+    pub(crate) fn forget(&mut self) -> impl Iterator<Item = Dispatched<T>> {
+        self.in_flight.drain().map(|(_, dispatched)| dispatched)
     }
 }
 
@@ -97,8 +97,8 @@ where
     answer
 }
 
-impl<T, E> fmt::Debug for Flights<T, E> {
+impl<T, E> fmt::Debug for InFlight<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").field("in_flight", &self.flights.len()).finish()
+        f.debug_struct("InFlight").field("in_flight", &self.in_flight.len()).finish()
     }
 }

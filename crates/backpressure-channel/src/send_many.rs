@@ -11,36 +11,36 @@ use crate::budget::budgeted;
 use crate::claim::Claim;
 use crate::error::{SendError, SentMany};
 use crate::many::Refusal;
-use crate::patience::Patience;
 use crate::place::{Closed, Place};
-use crate::sending::{max_wait, waits};
+use crate::send::{max_wait, waits};
 use crate::shared::Shared;
+use crate::wait_timeout::WaitTimeout;
 
 /// Sends many items. Made by [`Sender::send_many`](crate::Sender::send_many), which says what it promises.
 #[derive(Debug)]
 #[must_use = "nothing is sent unless this is awaited"]
-pub struct SendingMany<'a, T> {
+pub struct SendMany<'a, T> {
     shared: &'a Shared<T>,
     items: &'a mut Vec<T>,
     tags: VecDeque<Tag>,
     /// Where the first item stands that is not sent yet.
     place: Place,
-    patience: Patience,
+    timeout: WaitTimeout,
     sent: SentMany,
 }
 
-impl<T> Drop for SendingMany<'_, T> {
+impl<T> Drop for SendMany<'_, T> {
     fn drop(&mut self) {
         let weight = self.first_tag().weight;
         self.shared.abandon(&mut self.place, weight);
     }
 }
 
-impl<'a, T> SendingMany<'a, T> {
+impl<'a, T> SendMany<'a, T> {
     pub(crate) fn new(shared: &'a Shared<T>, items: &'a mut Vec<T>) -> Self {
         let tags = shared.tags(items);
-        let (place, patience, sent) = (Place::Nowhere, Patience::NEW, SentMany::default());
-        Self { shared, items, tags, place, patience, sent }
+        let (place, timeout, sent) = (Place::Nowhere, WaitTimeout::NEW, SentMany::default());
+        Self { shared, items, tags, place, timeout, sent }
     }
 
     fn first_tag(&self) -> Tag {
@@ -53,7 +53,7 @@ impl<'a, T> SendingMany<'a, T> {
         self.sent.evicted += sent.evicted;
         self.sent.dropped += sent.dropped;
         if sent.accepted > 0 {
-            self.patience = Patience::NEW;
+            self.timeout = WaitTimeout::NEW;
         }
         answer
     }
@@ -73,7 +73,7 @@ impl<'a, T> SendingMany<'a, T> {
                 Poll::Ready(Ok(())) => reserved = Some(weight),
                 Poll::Ready(Err(Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
                 Poll::Pending => {
-                    ready!(self.patience.poll(max_wait(self.shared.strategy), cx));
+                    ready!(self.timeout.poll(max_wait(self.shared.strategy), cx));
                     self.shared.abandon(&mut self.place, weight);
                     return Poll::Ready(Err(self.give_up(SendError::TimedOut(()))));
                 }
@@ -97,7 +97,7 @@ impl From<Refusal> for SendError<()> {
     }
 }
 
-impl<T> Future for SendingMany<'_, T> {
+impl<T> Future for SendMany<'_, T> {
     type Output = Result<SentMany, SendError<()>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

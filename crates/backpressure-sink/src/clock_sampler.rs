@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// Counts items between looks at the clock. The gap doubles while it passes in no time compared with the patience, and
+/// Counts items between looks at the clock. The gap doubles while it passes in no time compared with the tolerance, and
 /// falls back to every item when it does not: at full speed a look is shared by many items, and at any even pace a
-/// deadline is noticed within a thirty-second of the patience or at the next item.
+/// deadline is noticed within a thirty-second of the tolerance or at the next item.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub(crate) struct ClockSampler {
     left: u32,
     gap: u32,
     last: Option<Instant>,
 }
 
-impl Looks {
+impl ClockSampler {
     /// When the pace drops all at once, this many items at most go by before it is noticed.
     const LONGEST_GAP: u32 = 16;
 
@@ -28,9 +28,9 @@ impl Looks {
     }
 
     /// Plans the next look after one at `now`.
-    pub(crate) fn looked(&mut self, now: Instant, patience: Duration) {
+    pub(crate) fn sampled(&mut self, now: Instant, tolerance: Duration) {
         let passed = self.last.map(|last| now.saturating_duration_since(last));
-        let is_fast = passed.is_some_and(|passed| passed < patience / 64);
+        let is_fast = passed.is_some_and(|passed| passed < tolerance / 64);
         self.gap = if is_fast { (2 * self.gap).min(Self::LONGEST_GAP) } else { 1 };
         self.left = self.gap;
         self.last = Some(now);
@@ -46,13 +46,13 @@ mod tests {
     /// Items at this pace until the linger has passed by the clock and a look has seen it: the delay, and the looks.
     fn run(pace: impl Fn(u32) -> Duration) -> (Duration, u32) {
         let start = Instant::now();
-        let (mut now, mut looks, mut looked) = (start, Looks::new(), 0);
-        looks.looked(now, LINGER);
+        let (mut now, mut sampler, mut looked) = (start, ClockSampler::new(), 0);
+        sampler.sampled(now, LINGER);
         for item in 0.. {
             now += pace(item);
-            if looks.count() {
+            if sampler.count() {
                 looked += 1;
-                looks.looked(now, LINGER);
+                sampler.sampled(now, LINGER);
                 if now - start >= LINGER {
                     break;
                 }

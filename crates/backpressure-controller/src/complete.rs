@@ -7,7 +7,7 @@ use backpressure_core::{DropReason, Flushed};
 use tower_service::Service;
 
 use crate::answer::{Answer, Failure, Failures};
-use crate::attempt::{Attempt, Fate, Flight};
+use crate::attempt::{Attempt, Dispatched, Fate};
 use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
 use crate::outcome::{FlushError, FlushOutcome};
@@ -22,23 +22,23 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
-    /// Settles a flight by its answer.
-    pub(crate) fn land(&mut self, now: Instant, flight: Flight<T>, answer: Answer<T, S::Error>) {
-        let latency = now.saturating_duration_since(flight.started);
-        self.schedule.answered(flight.count, latency, matches!(answer, Answer::Failed(_)));
+    /// Settles a batch in flight by its answer.
+    pub(crate) fn complete(&mut self, now: Instant, dispatched: Dispatched<T>, answer: Answer<T, S::Error>) {
+        let latency = now.saturating_duration_since(dispatched.started);
+        self.schedule.answered(dispatched.count, latency, matches!(answer, Answer::Failed(_)));
         self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
-        self.reporter.flushed(Flushed { at: now, latency, items: flight.count, reason: flight.reason });
-        let batch = flight.batch;
+        self.reporter.flushed(Flushed { at: now, latency, items: dispatched.count, reason: dispatched.reason });
+        let batch = dispatched.batch;
         match answer {
-            Answer::Partly(failures) => self.land_partly(now, flight, failures),
-            Answer::Failed(error) => self.land_failed(now, flight, error),
+            Answer::Partly(failures) => self.complete_partly(now, dispatched, failures),
+            Answer::Failed(error) => self.complete_failed(now, dispatched, error),
         }
         self.settled(batch);
     }
 
     /// The flush delivered all but these. Items beyond the size of the batch cannot be ours: they go back uncounted.
-    fn land_partly(&mut self, now: Instant, mut flight: Flight<T>, failures: Failures<T, S::Error>) {
-        let delivered = flight.count.saturating_sub(failures.items.len());
+    fn complete_partly(&mut self, now: Instant, mut dispatched: Dispatched<T>, failures: Failures<T, S::Error>) {
+        let delivered = dispatched.count.saturating_sub(failures.items.len());
         self.reporter.delivered(delivered);
         self.totals.delivered += delivered as u64;
         if failures.items.is_empty() {
@@ -46,9 +46,9 @@ where
         }
         let said = failures.verdicts.iter().zip(&*failures.errors);
         let verdicts: Vec<_> = said.map(|(verdict, error)| self.verdict(*verdict, error)).collect();
-        let delay = flight.retries.draw();
+        let delay = dispatched.retries.draw();
         let (mut again, mut over) = (BTreeMap::<_, Careful<Vec<_>>>::new(), Vec::new());
-        let (count, mut failed) = (flight.count, 0);
+        let (count, mut failed) = (dispatched.count, 0);
         let failures = failures.items.release().into_iter().zip(failures.errors.release());
         for (number, ((item, error), verdict)) in failures.zip(verdicts).enumerate() {
             match (verdict.wait(), delay) {
@@ -62,20 +62,20 @@ where
                 }
             }
         }
-        for (wait, attempt) in flight.again(again) {
+        for (wait, attempt) in dispatched.again(again) {
             self.put_off(now, wait, attempt);
         }
         self.count_failed(failed);
         over.into_iter().for_each(|(items, error)| self.tell_failed(items, error));
     }
 
-    fn land_failed(&mut self, now: Instant, mut flight: Flight<T>, error: Failure<S::Error>) {
-        let (count, copy) = (flight.count, flight.copy.take());
+    fn complete_failed(&mut self, now: Instant, mut dispatched: Dispatched<T>, error: Failure<S::Error>) {
+        let (count, copy) = (dispatched.count, dispatched.copy.take());
         let verdict = match &*error {
             Some(FlushError::Batch(error)) => self.verdict(None, error),
             _ => Verdict::Retry,
         };
-        match self.policy.judge(copy.unwrap_or_default(), verdict, flight) {
+        match self.policy.judge(copy.unwrap_or_default(), verdict, dispatched) {
             Fate::Again(wait, attempt) => self.put_off(now, wait, attempt),
             Fate::Halves(Duration::ZERO, left, right) => {
                 self.unsettle(&left);
@@ -139,7 +139,7 @@ where
 
     /// The deadline of the drain has passed: stops what is in flight and takes out what can be handed back.
     pub(crate) fn abandon(&mut self) -> Remains<T> {
-        self.flights.abort();
+        self.in_flight.abort();
         let mut remains = self.remains(DropReason::DrainDeadline);
         self.unsettled.clear();
         remains.items.extend(self.receiver.evacuate(DropReason::DrainDeadline));
@@ -148,7 +148,7 @@ where
 
     /// Everything is over: tells those who wait for the drain, those who will ask later, and the hook what nobody waits for.
     pub(crate) fn end(&mut self, now: Instant, remains: Remains<T>) {
-        let ending = Ending { still_running: self.flights.running(), ..remains.ending() };
+        let ending = Ending { still_running: self.in_flight.running(), ..remains.ending() };
         let _ = self.ending.set(ending);
         self.drains.report(now, self.totals, remains.items.release(), ending, &self.on_drop);
     }
@@ -178,8 +178,8 @@ impl<T, S: Service<Vec<T>>> Worker<T, S> {
     pub(crate) fn remains(&mut self, reason: DropReason) -> Remains<T> {
         let unstarted = self.unstarted().into_iter();
         let unstarted = unstarted.map(|it| (it.batch, it.offset, it.items.len(), Some(it.items)));
-        let flying = self.flights.forget().map(|it| (it.batch, it.offset, it.count, it.copy));
-        let mut parts: Vec<_> = unstarted.chain(flying).collect();
+        let in_flight = self.in_flight.forget().map(|it| (it.batch, it.offset, it.count, it.copy));
+        let mut parts: Vec<_> = unstarted.chain(in_flight).collect();
         parts.sort_by_key(|&(batch, offset, ..)| (batch, offset));
         let mut remains = Remains::default();
         for (_, _, count, items) in parts {

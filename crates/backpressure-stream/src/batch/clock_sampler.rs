@@ -10,35 +10,35 @@ use std::time::{Duration, Instant};
 ///
 /// The count itself is kept where the items go, so that it costs nothing.
 #[derive(Debug)]
-pub(super) struct Glance {
+pub(super) struct ClockSampler {
     stride: usize,
-    /// The count at which to halt.
-    halt: usize,
+    /// The count at which to stop.
+    stop_at: usize,
     /// How many items after that a look is due: none unless something else is to be done first.
     beyond: usize,
     last: Option<Instant>,
 }
 
-impl Glance {
+impl ClockSampler {
     /// How late a look may be.
     pub(super) const RESOLUTION: Duration = Duration::from_micros(250);
 
     const MOST: usize = 256;
 
     pub(super) const fn new() -> Self {
-        Self { stride: 1, halt: 1, beyond: 0, last: None }
+        Self { stride: 1, stop_at: 1, beyond: 0, last: None }
     }
 
-    /// The count at which to halt. Whoever sets the count back sets it back as far.
+    /// The count at which to stop. Whoever sets the count back sets it back as far.
     #[inline]
-    pub(super) const fn halt(&mut self) -> &mut usize {
-        &mut self.halt
+    pub(super) const fn stop_at(&mut self) -> &mut usize {
+        &mut self.stop_at
     }
 
     /// How many more items may come before the next look.
     #[inline]
     const fn left(&self, count: usize) -> usize {
-        self.halt - count + self.beyond
+        self.stop_at - count + self.beyond
     }
 
     /// Whether a look is due.
@@ -47,33 +47,33 @@ impl Glance {
         self.left(count) == 0
     }
 
-    /// Takes notice of something that is worth an item, but not counted as one, unless that is the last before the halt.
+    /// Takes notice of something that is worth an item, but not counted as one, unless that is the last before the stop.
     #[inline]
     pub(super) const fn pass(&mut self, count: usize) -> bool {
-        let passes = count + 1 < self.halt;
+        let passes = count + 1 < self.stop_at;
         if passes {
-            self.halt -= 1;
+            self.stop_at -= 1;
         }
         passes
     }
 
     /// Halts after `most` items if no look is due before that.
     #[inline]
-    pub(super) fn halt_after(&mut self, most: usize, count: usize) {
+    pub(super) fn stop_after(&mut self, most: usize, count: usize) {
         let left = self.left(count);
-        self.halt = count + left.min(most);
+        self.stop_at = count + left.min(most);
         self.beyond = left - left.min(most);
     }
 
     /// Learns from a look at `now`. The stride grows by doubling and shrinks at once.
-    pub(super) fn looked(&mut self, now: Instant, count: usize) {
+    pub(super) fn sampled(&mut self, now: Instant, count: usize) {
         let items = (self.stride - self.left(count)) as u64;
         if let Some(last) = self.last.replace(now).filter(|_| items > 0) {
             let nanos = u64::try_from(now.saturating_duration_since(last).as_nanos()).unwrap_or(u64::MAX);
             let affordable = (items * Self::RESOLUTION.as_nanos() as u64).checked_div(nanos).unwrap_or(u64::MAX);
             self.stride = affordable.clamp(1, Self::MOST.min(self.stride * 2) as u64) as usize;
         }
-        self.halt = count + self.stride;
+        self.stop_at = count + self.stride;
         self.beyond = 0;
     }
 }
@@ -83,15 +83,15 @@ mod tests {
     use super::*;
 
     /// The items between looks when each takes `pace`, over `items` items.
-    fn strides(glance: &mut Glance, now: &mut Instant, pace: Duration, items: u32) -> Vec<u32> {
+    fn strides(sampler: &mut ClockSampler, now: &mut Instant, pace: Duration, items: u32) -> Vec<u32> {
         let mut strides = Vec::new();
         let mut since = 0;
         for _ in 0..items {
             *now += pace;
             since += 1;
-            *glance.halt() -= 1;
-            if glance.is_due(0) {
-                glance.looked(*now, 0);
+            *sampler.stop_at() -= 1;
+            if sampler.is_due(0) {
+                sampler.sampled(*now, 0);
                 strides.push(std::mem::take(&mut since));
             }
         }
@@ -101,10 +101,10 @@ mod tests {
     #[test]
     fn b2_slow_items_are_looked_at_one_by_one_and_fast_ones_seldom() {
         let mut now = Instant::now();
-        let mut glance = Glance::new();
-        let slow = strides(&mut glance, &mut now, Duration::from_millis(1), 8);
+        let mut sampler = ClockSampler::new();
+        let slow = strides(&mut sampler, &mut now, Duration::from_millis(1), 8);
         assert_eq!(slow, [1; 8]);
-        let fast = strides(&mut glance, &mut now, Duration::from_nanos(10), 1000);
+        let fast = strides(&mut sampler, &mut now, Duration::from_nanos(10), 1000);
         assert_eq!(fast[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 256]);
     }
 
@@ -112,34 +112,37 @@ mod tests {
     fn b2_at_a_steady_pace_no_look_is_late_by_more_than_the_resolution() {
         for micros in [1, 3, 10, 77, 125, 249] {
             let pace = Duration::from_micros(micros);
-            let mut glance = Glance::new();
-            let strides = strides(&mut glance, &mut Instant::now(), pace, 2000);
-            assert!(strides[1..].iter().all(|&stride| stride * pace <= Glance::RESOLUTION), "{micros}: {strides:?}");
+            let mut sampler = ClockSampler::new();
+            let strides = strides(&mut sampler, &mut Instant::now(), pace, 2000);
+            assert!(
+                strides[1..].iter().all(|&stride| stride * pace <= ClockSampler::RESOLUTION),
+                "{micros}: {strides:?}"
+            );
         }
     }
 
     #[test]
-    fn d5_a_halt_on_the_way_does_not_put_the_look_off() {
-        let mut glance = Glance::new();
-        strides(&mut glance, &mut Instant::now(), Duration::from_nanos(10), 1000);
-        let left = glance.left(0);
-        glance.halt_after(2, 0);
-        assert!(glance.pass(0));
-        assert!(!glance.pass(0), "the last before the halt");
-        assert!(!glance.is_due(1));
-        glance.halt_after(usize::MAX, 1);
-        assert_eq!((glance.halt, glance.left(1)), (left - 1, left - 2));
-        assert!(glance.is_due(left - 1));
+    fn d5_a_stop_on_the_way_does_not_put_the_look_off() {
+        let mut sampler = ClockSampler::new();
+        strides(&mut sampler, &mut Instant::now(), Duration::from_nanos(10), 1000);
+        let left = sampler.left(0);
+        sampler.stop_after(2, 0);
+        assert!(sampler.pass(0));
+        assert!(!sampler.pass(0), "the last before the stop_at");
+        assert!(!sampler.is_due(1));
+        sampler.stop_after(usize::MAX, 1);
+        assert_eq!((sampler.stop_at, sampler.left(1)), (left - 1, left - 2));
+        assert!(sampler.is_due(left - 1));
     }
 
     #[test]
     fn k1_a_clock_that_stands_still_or_jumps_is_harmless() {
         let start = Instant::now();
-        let mut glance = Glance::new();
+        let mut sampler = ClockSampler::new();
         for now in [start, start, start + Duration::from_secs(u32::MAX.into()), start] {
-            *glance.halt() = 0;
-            glance.looked(now, 0);
-            assert!((1..=256).contains(&glance.stride));
+            *sampler.stop_at() = 0;
+            sampler.sampled(now, 0);
+            assert!((1..=256).contains(&sampler.stride));
         }
     }
 }

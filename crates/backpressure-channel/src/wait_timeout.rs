@@ -22,12 +22,12 @@ pub(crate) fn now() -> Instant {
 
 /// Nothing until it is first polled; then a deadline, and the timer that wakes at it.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct WaitTimeout {
     /// Boxed, so that a send that need not wait stays small.
     alarm: Option<Pin<Box<Alarm>>>,
 }
 
-impl Patience {
+impl WaitTimeout {
     pub(crate) const NEW: Self = Self { alarm: None };
 
     /// Ready once this much time has passed since the first poll. A wait too long for the clock never ends.
@@ -46,7 +46,7 @@ impl Patience {
     }
 }
 
-impl Drop for Patience {
+impl Drop for WaitTimeout {
     /// In line for all those who did not have to wait.
     #[inline(always)]
     fn drop(&mut self) {
