@@ -7,7 +7,8 @@
 //! [`Limiter`], and of the parts behind it, whose [`Gauge`](backpressure_core::Gauge)s it may
 //! [watch](ShedLayerBuilder::watch). Who is refused learns why and when to come back: [`Overloaded`]. A [`Policy`] says what
 //! is done in which state, a level [which calls go first](ShedLayer::level). A [`ShedHandle`] reads and changes all that
-//! while it runs, and [drains](ShedHandle::drain) it in the end.
+//! while it runs, and [drains](ShedHandle::drain) it in the end. A call that is cut by a timeout is an overload: the layer knows
+//! of [those inside of it](is_timeout), and is told of [those around it](ShedLayerBuilder::timeout).
 //!
 //! All services of one layer, and of its clones, share one limit: axum and tonic make many of them. What a layer would do
 //! can be tried out first, as a [shadow](ShedLayerBuilder::shadow).

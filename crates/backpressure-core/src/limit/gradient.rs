@@ -6,7 +6,8 @@ use super::{Bounds, Limit, Window};
 /// are added for a queue.
 ///
 /// What calls used to take is a mean over the last 600 windows, a minute or so, which follows the load: after some
-/// minutes of overload the queue is what it is used to, and the limit drifts away.
+/// minutes of overload the queue is what it is used to, and the limit drifts away. It goes by latency alone: where every call is
+/// cut after the same time, nothing is slower than it used to be, and the limit does not fall.
 ///
 /// After `Gradient2Limit` of Netflix's concurrency-limits, fed with means of windows instead of single calls.
 #[derive(Debug, Clone)]
