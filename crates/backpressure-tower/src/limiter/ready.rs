@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
+use backpressure_core::Relay;
 use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
@@ -104,9 +105,10 @@ impl Shared {
         // Its runtime wakes whoever it leaves behind.
         let has_come = Instant::now() >= alarm.rings;
         drop(alarm.sleep);
+        let mut relay = Relay::new();
         if has_come {
             for _ in 0..self.ready.take_back(self.waiting()) {
-                self.depart(Fate::Cancelled, None, false);
+                relay.call(|| self.depart(Fate::Cancelled, None, false));
             }
             self.ready.see();
         }
@@ -115,6 +117,7 @@ impl Shared {
         if has_come && self.waiting() > 0 && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 {
             self.set_alarm();
         }
+        relay.resume();
     }
 }
 

@@ -1,13 +1,15 @@
 //! Services that wait, are ready, and are not called.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use backpressure_core::DropReason;
 use backpressure_core::limit::{Fixed, Limit, Window};
 use backpressure_tower::{Limiter, Shed, ShedHandle, ShedLayer};
+use tokio::runtime::Builder;
 use tokio::time::{Instant, advance, sleep};
 use tower::steer::Steer;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -183,4 +185,30 @@ fn where_there_is_no_timer_a_service_that_is_ready_keeps_its_slot() {
         assert!(!is_ready(&mut second.clone()), "one without a timer");
     });
     assert!(is_ready(&mut first));
+}
+
+#[test]
+fn w5_every_slot_that_is_taken_back_goes_on_although_a_waker_panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let bad = Waker::from(Arc::new(Panics));
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (layer, task) = (waiting(2), Task::new());
+    let [mut one, mut two, mut first, mut second] = [(); 4].map(|()| layer.layer(Desk::new()));
+    let time = async {
+        assert!(is_ready(&mut one) && is_ready(&mut two));
+        assert!(first.poll_ready(&mut Context::from_waker(&bad)).is_pending());
+        assert!(!is_ready_by(&task, &mut second));
+        advance(1001 * MS).await;
+        advance(MS).await;
+    };
+    assert!(catch_unwind(AssertUnwindSafe(|| runtime.block_on(time))).is_err(), "the panic goes on");
+    assert_eq!(task.wakes(), 1);
+    let _context = runtime.enter();
+    assert!(is_ready(&mut first) && is_ready(&mut second));
+    assert_eq!(layer.handle().limiter().in_flight(), 2);
 }
