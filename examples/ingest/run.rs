@@ -20,7 +20,7 @@ use crate::report::Report;
 use crate::source::Source;
 use crate::stall::Stalling;
 use crate::stop;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tally::Tally;
 use crate::view::{self, View, Watched};
 
@@ -113,6 +113,7 @@ fn controller(
         .flush(store.service())
         .concurrency(args.concurrency.get())
         .retry(RETRIES)
+        .judge_by(StoreError::verdict)
         .on_failed(move |_, error| {
             let mut last = last_error.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some(format!("{:#}", anyhow::Error::from(error)));

@@ -13,7 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use backpressure::FlushOutcome;
-use rusqlite::Connection;
+use backpressure::controller::Verdict;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
@@ -40,6 +41,25 @@ pub(crate) enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    /// Whether another try may help: not with a database that takes no rows, or not these.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(
+                    ErrorCode::ReadOnly
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::ConstraintViolation,
+                ) => Verdict::Final,
+                _ => Verdict::Retry,
+            },
+            Self::Unwanted => Verdict::Retry,
+            Self::Gone => Verdict::Final,
+        }
     }
 }
 
@@ -231,5 +251,17 @@ mod tests {
         drop((left, read_by_nobody));
         let written = store.close().unwrap();
         assert_eq!((written.rows, written.unclaimed), (7, 7));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_can_only_be_read_is_not_tried_again() {
+        let scratch = Scratch::new();
+        scratch.store().close().unwrap();
+        let read_only = format!("file:{}?mode=ro", scratch.0.join("events.db").display());
+        let store = Store::open(Path::new(&read_only)).unwrap();
+        let error = store.service().call(events(1)).await.unwrap_err();
+        assert_eq!(error.verdict(), Verdict::Final, "{error}");
+        assert_eq!(StoreError::Unwanted.verdict(), Verdict::Retry);
+        assert_eq!(store.close().unwrap().rows, 0);
     }
 }
