@@ -83,8 +83,9 @@ enum Mode {
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(run(Args::parse().mode.unwrap_or(Mode::Demo)));
-    // Not dropped: a write to a database that is locked would be waited for.
-    runtime.shutdown_background();
+    // Not just dropped: a write to a database that is locked would be waited for. Tasks have the time to drop what they hold,
+    // for the database goes with the last of them.
+    runtime.shutdown_timeout(500 * MS);
     ended
 }
 
