@@ -74,11 +74,12 @@ pub use overloaded::{Overloaded, ShedReason};
 #[cfg(feature = "grpc")]
 pub use respond::Grpc;
 #[cfg(feature = "http")]
-pub use respond::{HeldBody, Http, RequestHeaders};
+pub use respond::{HeldBody, Http, Linger, Lingers, NoLinger, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
-    Action, ByLevel, ByOutcome, ByPatience, Bypass, Class, Classify, Drain, Plain, Policy, Responder, Shed, ShedCounts,
-    ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer, ShedLayerBuilder, is_timeout,
+    Action, ByLevel, ByOutcome, ByPatience, Bypass, Class, Classify, Drain, LingerCounts, Lingering, Plain, Policy,
+    Responder, Shed, ShedCounts, ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer, ShedLayerBuilder,
+    is_timeout,
 };
 
 /// The README's example compiles and runs.

@@ -1,5 +1,7 @@
 //! Answers in HTTP.
 
+use std::task::{Context, Poll};
+
 use backpressure_core::State;
 use backpressure_core::limit::Outcome;
 use http::header::{CONNECTION, RETRY_AFTER};
@@ -8,14 +10,27 @@ use http_body::Body;
 
 use super::body::HeldBody;
 use super::hold::Hold;
+use super::linger::{Linger, Lingers};
 use super::wait;
 use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
-use crate::shed::{Plain, Responder, ShedLayer};
+use crate::shed::{Lingering, Plain, Responder, ShedLayer};
 
 /// Answers a shed request with `503 Service Unavailable`. See [`ShedLayer::into_http`].
+///
+/// `L` is what is done with a request whose body is still on its way: [`Linger`] or [`NoLinger`](super::NoLinger).
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Http;
+pub struct Http<L = Linger> {
+    pub(super) linger: L,
+}
+
+/// What is kept of a request.
+#[derive(Debug)]
+pub struct HttpCall<T> {
+    version: Version,
+    /// What is to be read of it, if it is shed.
+    rest: Option<T>,
+}
 
 impl<C> ShedLayer<C, Plain> {
     /// Answers shed requests in HTTP, rather than with an error: the service's error type stays what it was, so a
@@ -24,6 +39,9 @@ impl<C> ShedLayer<C, Plain> {
     /// * A shed request gets `503 Service Unavailable` with an empty body and a `Retry-After` in whole seconds, at least 1,
     ///   computed from how long the excess takes to drain, and different from client to client. The
     ///   [`Overloaded`](crate::Overloaded) is among the extensions of the response, for layers outside that log or count.
+    /// * A shed request over HTTP/1 whose body is still on its way is read on for a while and thrown away, so that its client gets
+    ///   the answer rather than a broken pipe: see [`Linger`]. Request bodies are [`Body`]` + Send + 'static` for that; for any
+    ///   other requests, see [`no_linger`](ShedLayer::no_linger).
     /// * While draining, shed requests and the last answers over HTTP/1 also carry `Connection: close`, so that clients who
     ///   keep their connection go elsewhere. Upgrades and requests that go by the layer are left alone. (HTTP/2 has no such
     ///   header; its server sends `GOAWAY` when it is told to shut down.)
@@ -37,42 +55,52 @@ impl<C> ShedLayer<C, Plain> {
     /// use std::convert::Infallible;
     /// use backpressure_tower::ShedLayer;
     /// use http::{Request, Response, StatusCode};
-    /// use http_body_util::Full;
+    /// use http_body_util::{Empty, Full};
     /// use tower::{ServiceBuilder, ServiceExt, service_fn};
     ///
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = ShedLayer::fixed(1)?.into_http();
-    /// let handler = service_fn(|_: Request<()>| async {
+    /// let handler = service_fn(|_: Request<Empty<&[u8]>>| async {
     ///     Ok::<_, Infallible>(Response::new(Full::new(&b"hello"[..])))
     /// });
     /// let server = ServiceBuilder::new().layer(layer).service(handler);
     ///
-    /// let first = server.clone().oneshot(Request::new(())).await?;
+    /// let first = server.clone().oneshot(Request::default()).await?;
     /// assert_eq!(first.status(), StatusCode::OK);
-    /// let second = server.clone().oneshot(Request::new(())).await?;
+    /// let second = server.clone().oneshot(Request::default()).await?;
     /// assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE, "the body of the first has not been read");
     /// assert!(second.headers().contains_key("retry-after"));
     /// drop(first);
-    /// let third = server.oneshot(Request::new(())).await?;
+    /// let third = server.oneshot(Request::default()).await?;
     /// assert_eq!(third.status(), StatusCode::OK);
     /// # Ok(())
     /// # }
     /// ```
     pub fn into_http(self) -> ShedLayer<C, Http> {
-        self.respond_with(Http)
+        self.respond_with(Http::default())
     }
 }
 
-impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
-    type Call = Version;
+impl<A, B: Body, E, L: Lingers<A>> Responder<Request<A>, Response<B>, E> for Http<L> {
+    type Call = HttpCall<L::Rest>;
     type Response = Response<HeldBody<B>>;
     type Error = E;
 
     const HOLDS: bool = true;
 
-    fn begin(&self, request: &Request<A>) -> Version {
-        request.version()
+    fn begin(&self, request: &Request<A>) -> HttpCall<L::Rest> {
+        HttpCall { version: request.version(), rest: None }
+    }
+
+    #[inline]
+    fn refuse(&self, call: &mut HttpCall<L::Rest>, request: Request<A>, lingering: &Lingering) {
+        call.rest = self.linger.keep(request, lingering);
+    }
+
+    #[inline]
+    fn poll_refused(&self, call: &mut HttpCall<L::Rest>, cx: &mut Context<'_>) -> Poll<()> {
+        L::poll_answer(&mut call.rest, cx)
     }
 
     fn failed(&self, error: E) -> E {
@@ -85,7 +113,7 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
 
     fn answer(
         &self,
-        version: Version,
+        call: HttpCall<L::Rest>,
         result: Result<Response<B>, E>,
         permit: Option<Permit>,
         state: State,
@@ -93,22 +121,22 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Http {
         let response = result?;
         let mut response = match Hold::of(response.body(), permit) {
             Ok(hold) => response.map(|body| HeldBody::new(body, hold)),
-            Err(overloaded) => return <Self as Responder<Request<A>, Response<B>, E>>::shed(self, version, overloaded),
+            Err(overloaded) => return <Self as Responder<Request<A>, Response<B>, E>>::shed(self, call, overloaded),
         };
         // A connection that is upgraded is not one that is kept, and its `Connection` header says to what.
         if state == State::Draining && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            close(version, response.headers_mut());
+            close(call.version, response.headers_mut());
         }
         Ok(response)
     }
 
-    fn shed(&self, version: Version, overloaded: Overloaded) -> Result<Self::Response, E> {
+    fn shed(&self, call: HttpCall<L::Rest>, overloaded: Overloaded) -> Result<Self::Response, E> {
         let mut response = Response::new(HeldBody::empty());
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         let seconds = wait::seconds(overloaded.retry_after(), wait::random());
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         if overloaded.is_draining() {
-            close(version, response.headers_mut());
+            close(call.version, response.headers_mut());
         }
         response.extensions_mut().insert(overloaded);
         Ok(response)
@@ -138,22 +166,33 @@ mod tests {
 
     use http_body_util::Full;
 
+    use super::super::linger::NoLinger;
     use super::*;
     use crate::overloaded::ShedReason;
 
     type Inner = Response<Full<&'static [u8]>>;
     type Outer = Response<HeldBody<Full<&'static [u8]>>>;
 
+    const HTTP: Http<NoLinger> = Http { linger: NoLinger };
+
+    const fn call(version: Version) -> HttpCall<Infallible> {
+        HttpCall { version, rest: None }
+    }
+
     fn shed(version: Version, reason: ShedReason, wait: Duration) -> Outer {
         let overloaded = Overloaded::new(State::Blocked, reason, wait);
-        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::shed(&Http, version, overloaded);
+        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::shed(&HTTP, call(version), overloaded);
+        response
+    }
+
+    fn answer_with(version: Version, inner: Inner, state: State) -> Outer {
+        let call = call(version);
+        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::answer(&HTTP, call, Ok(inner), None, state);
         response
     }
 
     fn answer(version: Version, state: State) -> Outer {
-        let inner = Ok(Inner::default());
-        let Ok(response) = Responder::<Request<()>, Inner, Infallible>::answer(&Http, version, inner, None, state);
-        response
+        answer_with(version, Inner::default(), state)
     }
 
     #[test]
@@ -184,10 +223,7 @@ mod tests {
     #[test]
     fn an_upgrade_is_finished_even_while_draining() {
         let upgrade = Response::builder().status(101).header(CONNECTION, "upgrade").body(Full::default()).unwrap();
-        let version = Version::HTTP_11;
-        let answer =
-            Responder::<Request<()>, Inner, Infallible>::answer(&Http, version, Ok(upgrade), None, State::Draining);
-        let Ok(response) = answer;
+        let response = answer_with(Version::HTTP_11, upgrade, State::Draining);
         assert_eq!(response.headers()[CONNECTION], "upgrade");
     }
 
@@ -202,7 +238,7 @@ mod tests {
                 500.. => Outcome::Ignored,
                 _ => Outcome::Success,
             };
-            let outcome = Responder::<Request<()>, Inner, Infallible>::outcome(&Http, &Ok(response));
+            let outcome = Responder::<Request<()>, Inner, Infallible>::outcome(&HTTP, &Ok(response));
             assert_eq!(outcome, expected, "{status}");
         }
     }

@@ -6,6 +6,7 @@ mod grpc;
 mod headers;
 mod hold;
 mod http;
+mod linger;
 mod wait;
 
 pub use body::HeldBody;
@@ -13,6 +14,7 @@ pub use body::HeldBody;
 pub use grpc::Grpc;
 pub use headers::RequestHeaders;
 pub use http::Http;
+pub use linger::{Linger, Lingers, NoLinger};
 
 /// The header of a gRPC answer that tells how long to wait before trying again, in milliseconds.
 #[cfg(feature = "grpc")]

@@ -132,6 +132,9 @@ where
             StageProjection::Running { .. } => Poll::Ready(None),
             StageProjection::Shed { overloaded } => {
                 let overloaded = *overloaded;
+                if let Some(call) = this.call.as_mut() {
+                    ready!(this.respond.poll_refused(call, cx));
+                }
                 let Some(call) = this.call.take() else { return Poll::Pending };
                 Poll::Ready(Some(this.respond.shed(call, overloaded)))
             }
@@ -143,7 +146,12 @@ where
                 let Some(waited) = parked.take() else { return Poll::Pending };
                 let next = match admitted {
                     Ok(()) => waited.call(),
-                    Err(Unmade::Shed(overloaded)) => Stage::shed(overloaded),
+                    Err(Unmade::Shed(overloaded)) => {
+                        if let Some(call) = this.call.as_mut() {
+                            waited.refuse(this.respond, call);
+                        }
+                        Stage::shed(overloaded)
+                    }
                     Err(Unmade::Failed(error)) => return Poll::Ready(Some(Err(this.respond.failed(error)))),
                 };
                 this.stage.set(next);

@@ -7,6 +7,7 @@ use backpressure_core::limit::Level;
 use backpressure_core::{Relay, State};
 
 use super::counts::{Cells, ShedCounts};
+use super::lingering::Lingering;
 use super::watch::{Passage, Watch};
 use crate::limiter::{Deadline, Entry, Limiter, Permit, Reserved, Ticket};
 use crate::overloaded::{Overloaded, ShedReason};
@@ -18,6 +19,7 @@ pub(super) struct Gate {
     pub(super) counts: Cells,
     /// How long calls may take before something else cuts them, if that is known.
     timeout: Option<Duration>,
+    pub(super) lingering: Lingering,
     /// Whether `poll_ready` waits rather than `call` sheds.
     pub(super) waits: bool,
     shadow: AtomicBool,
@@ -47,6 +49,7 @@ impl Gate {
             watch,
             counts: Cells::default(),
             timeout: None,
+            lingering: Lingering::default(),
             waits,
             shadow: AtomicBool::new(shadow),
             leaving: AtomicBool::new(false),

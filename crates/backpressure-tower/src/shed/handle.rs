@@ -9,6 +9,7 @@ use backpressure_core::{Gauge, State};
 use super::counts::ShedCounts;
 use super::drain::Drain;
 use super::gate::Gate;
+use super::lingering::LingerCounts;
 use super::policy::Policy;
 use crate::limiter::{Limiter, OpenStream};
 use crate::overloaded::Overloaded;
@@ -84,6 +85,11 @@ impl ShedHandle {
     /// What was shed, and why.
     pub fn counts(&self) -> ShedCounts {
         self.gate.counts()
+    }
+
+    /// The requests that are read on after they were shed, over HTTP/1: see [`Linger`](crate::Linger).
+    pub fn lingering(&self) -> LingerCounts {
+        self.gate.lingering.counts()
     }
 
     /// Another limit from now on, obeyed by the next call: other bounds, or another rule.

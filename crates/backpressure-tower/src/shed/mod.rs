@@ -15,6 +15,7 @@ mod future;
 mod gate;
 mod handle;
 mod layer;
+mod lingering;
 mod parked;
 mod policy;
 mod respond;
@@ -30,6 +31,9 @@ pub use drain::{Drain, ShedDrainReport};
 pub use future::ShedFuture;
 pub use handle::ShedHandle;
 pub use layer::ShedLayer;
+#[cfg(feature = "http")]
+pub(crate) use lingering::{Fate, Stay};
+pub use lingering::{LingerCounts, Lingering};
 pub use policy::{Action, Policy};
 pub use respond::{ByOutcome, Responder, ShedError};
 pub use service::Shed;

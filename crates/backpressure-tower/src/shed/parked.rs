@@ -9,6 +9,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use super::future::Stage;
+use super::lingering::Lingering;
+use super::respond::Responder;
 use super::until::Until;
 use crate::limiter::{Permit, Reserved, Ticket};
 use crate::overloaded::Overloaded;
@@ -21,6 +23,8 @@ pub(super) struct Parked<S, Req> {
     alarm: Option<Pin<Box<Sleep>>>,
     permit: Until<Permit>,
     is_ready: bool,
+    /// For its request, if it is shed. `None` for a call that will not be.
+    lingering: Option<Lingering>,
     service: S,
     request: Req,
 }
@@ -38,17 +42,19 @@ impl<S, Req> Parked<S, Req> {
         ticket: Until<Ticket>,
         reserved: Option<Reserved>,
         is_ready: bool,
+        lingering: Lingering,
         service: S,
         request: Req,
     ) -> Self {
         let permit = Until::new(None, ticket.deadline);
-        Self { ticket, reserved, alarm: None, permit, is_ready, service, request }
+        let lingering = Some(lingering);
+        Self { ticket, reserved, alarm: None, permit, is_ready, lingering, service, request }
     }
 
     /// A call whose service was not asked whether it is ready.
     pub(super) const fn unready(permit: Until<Permit>, service: S, request: Req) -> Self {
         let ticket = Until::new(None, permit.deadline);
-        Self { ticket, reserved: None, alarm: None, permit, is_ready: false, service, request }
+        Self { ticket, reserved: None, alarm: None, permit, is_ready: false, lingering: None, service, request }
     }
 
     /// Ready once the call can be made, or it is clear that it will not be.
@@ -73,6 +79,17 @@ impl<S, Req> Parked<S, Req> {
         S: Service<Req>,
     {
         Stage::running(self.service.call(self.request), self.permit)
+    }
+
+    /// Gives the request of a call that is shed to who answers it.
+    pub(super) fn refuse<R>(self, respond: &R, call: &mut R::Call)
+    where
+        S: Service<Req>,
+        R: Responder<Req, S::Response, S::Error>,
+    {
+        if let Some(lingering) = self.lingering {
+            respond.refuse(call, self.request, &lingering);
+        }
     }
 }
 

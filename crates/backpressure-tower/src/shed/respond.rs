@@ -2,12 +2,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::State;
 use backpressure_core::limit::Outcome;
 
-use super::Plain;
+use super::{Lingering, Plain};
 use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
 
@@ -38,6 +39,20 @@ pub trait Responder<Req, Res, E> {
     fn patience(&self, request: &Req) -> Option<Duration> {
         let _ = request;
         None
+    }
+
+    /// Takes a request that is shed. What goes on being read of it has its place among those `lingering`. Default: the request
+    /// is dropped.
+    #[inline]
+    fn refuse(&self, call: &mut Self::Call, request: Req, lingering: &Lingering) {
+        let _ = (call, request, lingering);
+    }
+
+    /// Ready when a call that is shed can be answered. Default: at once.
+    #[inline]
+    fn poll_refused(&self, call: &mut Self::Call, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = (call, cx);
+        Poll::Ready(())
     }
 
     /// How this answer counts for the limit.
@@ -129,6 +144,15 @@ where
     #[inline]
     fn patience(&self, request: &Req) -> Option<Duration> {
         self.rest.patience(request)
+    }
+
+    fn refuse(&self, call: &mut R::Call, request: Req, lingering: &Lingering) {
+        self.rest.refuse(call, request, lingering);
+    }
+
+    #[inline]
+    fn poll_refused(&self, call: &mut R::Call, cx: &mut Context<'_>) -> Poll<()> {
+        self.rest.poll_refused(call, cx)
     }
 
     fn outcome(&self, result: &Result<Res, E>) -> Outcome {

@@ -240,7 +240,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Req) -> ShedFuture<S, Req, R> {
-        let call = self.respond.begin(&request);
+        let mut call = self.respond.begin(&request);
         let mut deadline = Deadline::NEVER;
         let decision = match self.classify.classify(&request) {
             Class::Bypass => self.go_by(),
@@ -263,10 +263,14 @@ where
             Decision::Go(permit) => {
                 Stage::parked(Parked::unready(Until::new(permit, deadline), self.take_inner(), request))
             }
-            Decision::Shed(overloaded) => Stage::shed(overloaded),
+            Decision::Shed(overloaded) => {
+                self.respond.refuse(&mut call, request, &self.gate.lingering);
+                Stage::shed(overloaded)
+            }
             Decision::Wait(ticket, reserved) => {
                 let (ticket, is_ready) = (Until::new(Some(ticket), deadline), !self.is_unasked);
-                Stage::parked(Parked::queued(ticket, reserved, is_ready, self.take_inner(), request))
+                let lingering = self.gate.lingering.clone();
+                Stage::parked(Parked::queued(ticket, reserved, is_ready, lingering, self.take_inner(), request))
             }
         };
         ShedFuture::new(stage, call, self.respond.clone())

@@ -7,6 +7,7 @@ mod drain;
 mod grpc;
 mod http;
 mod kit;
+mod linger;
 mod outcomes;
 mod play;
 mod releases;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use backpressure_tower::{Grpc, HeldBody, Http, RequestHeaders, ShedLayer};
+use backpressure_tower::{Grpc, HeldBody, Http, Linger, LingerCounts, Lingering, NoLinger, RequestHeaders, ShedLayer};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -15,6 +15,10 @@ fn all<T: Send + Sync + Unpin + std::fmt::Debug>() {}
 #[test]
 fn i4_everything_is_send_sync_and_unpin() {
     all::<Http>();
+    all::<Http<NoLinger>>();
+    all::<Linger>();
+    all::<LingerCounts>();
+    all::<Lingering>();
     all::<Grpc>();
     all::<RequestHeaders>();
     all::<HeldBody<Full<Bytes>>>();
