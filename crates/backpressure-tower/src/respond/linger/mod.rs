@@ -2,6 +2,8 @@
 
 mod lingers;
 mod rest;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
