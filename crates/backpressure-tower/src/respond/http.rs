@@ -10,7 +10,7 @@ use http_body::Body;
 
 use super::body::HeldBody;
 use super::hold::Hold;
-use super::linger::{Linger, Lingers};
+use super::linger::{Linger, Lingers, NoLinger};
 use super::wait;
 use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
@@ -18,10 +18,10 @@ use crate::shed::{Lingering, Plain, Responder, ShedLayer};
 
 /// Answers a shed request with `503 Service Unavailable`. See [`ShedLayer::into_http`].
 ///
-/// `L` is what is done with a request whose body is still on its way: [`Linger`] or [`NoLinger`](super::NoLinger).
+/// `L` is what is done with a request whose body is still on its way: [`Linger`] or [`NoLinger`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Http<L = Linger> {
-    pub(super) linger: L,
+    linger: L,
 }
 
 /// What is kept of a request.
@@ -79,6 +79,19 @@ impl<C> ShedLayer<C, Plain> {
     /// ```
     pub fn into_http(self) -> ShedLayer<C, Http> {
         self.respond_with(Http::default())
+    }
+}
+
+impl<C, L> ShedLayer<C, Http<L>> {
+    /// How long a server reads on when it sheds a request over HTTP/1. Default: see [`Linger`].
+    pub fn linger(self, linger: Linger) -> ShedLayer<C, Http<Linger>> {
+        self.respond_with(Http { linger })
+    }
+
+    /// Reads nothing of a request that is shed: it is dropped at once. For requests without a body of type
+    /// [`Body`] `+ Send + 'static`, and for servers that see to it themselves.
+    pub fn no_linger(self) -> ShedLayer<C, Http<NoLinger>> {
+        self.respond_with(Http { linger: NoLinger })
     }
 }
 
@@ -166,7 +179,6 @@ mod tests {
 
     use http_body_util::Full;
 
-    use super::super::linger::NoLinger;
     use super::*;
     use crate::overloaded::ShedReason;
 

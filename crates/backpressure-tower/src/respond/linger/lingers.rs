@@ -7,8 +7,8 @@ use http::header::EXPECT;
 use http::{Request, Version};
 use http_body::Body;
 
+use super::bounds::{Linger, NoLinger};
 use super::rest::Rest;
-use super::{Linger, NoLinger};
 use crate::shed::Lingering;
 
 /// What is done with requests that are shed: [`Linger`] or [`NoLinger`].
@@ -30,11 +30,11 @@ impl<A: Body + Send + 'static> Lingers<A> for Linger {
 
     #[inline]
     fn keep(&self, request: Request<A>, lingering: &Lingering) -> Option<Rest<A>> {
-        let is_sent_regardless = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
-        if request.body().is_end_stream() || !is_sent_regardless {
+        if request.body().is_end_stream() || request.version() > Version::HTTP_11 {
             return None;
         }
-        Some(Rest::new(request.into_body(), *self, lingering.clone()))
+        let is_sent_regardless = !request.headers().contains_key(EXPECT);
+        is_sent_regardless.then(|| Rest::new(request.into_body(), *self, lingering.clone()))
     }
 
     #[inline]

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use http_body::{Body, Frame};
@@ -11,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
-use super::Linger;
+use super::bounds::Linger;
 use crate::shed::{Fate, Lingering, Stay};
 
 /// How many frames are read in one poll.
@@ -50,18 +52,15 @@ impl<A: Body + Send + 'static> Rest<A> {
         }
         let mut this = reader.project();
         if this.stay.is_none() {
-            if Handle::try_current().is_ok() {
-                *this.stay = this.lingering.clone().enter(this.linger.connections);
-            }
+            let Some(time) = timer(this.linger.delay) else { return Poll::Ready(false) };
+            *this.stay = this.lingering.clone().enter(this.linger.connections);
             if this.stay.is_none() {
                 return Poll::Ready(false);
             }
+            this.time.set(Some(time));
         }
         if this.linger.delay.is_zero() || *this.read >= this.linger.bytes {
             return Poll::Ready(true);
-        }
-        if this.time.is_none() {
-            this.time.set(Some(sleep(this.linger.delay)));
         }
         if let Some(time) = this.time.as_pin_mut() {
             ready!(time.poll(cx));
@@ -72,12 +71,19 @@ impl<A: Body + Send + 'static> Rest<A> {
     /// Has a task read on.
     pub(super) fn read_on(self) {
         let Self(mut reader) = self;
-        if let Ok(runtime) = Handle::try_current() {
-            let mut this = reader.as_mut().project();
-            this.time.set(Some(sleep(this.linger.time)));
-            runtime.spawn(reader);
+        let mut this = reader.as_mut().project();
+        this.time.set(timer(this.linger.time));
+        if this.time.is_some() {
+            tokio::spawn(reader);
         }
     }
+}
+
+/// A timer of tokio's, unless there is none.
+fn timer(duration: Duration) -> Option<Sleep> {
+    Handle::try_current().ok()?;
+    // It panics in a runtime without timers, and nothing else tells whether there are any.
+    catch_unwind(|| sleep(duration)).ok() // tidy: paused clock
 }
 
 impl<A> fmt::Debug for Rest<A> {

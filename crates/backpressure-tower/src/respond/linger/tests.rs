@@ -15,9 +15,10 @@ use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 use tower_service::Service;
 
-use super::*;
+use super::Linger;
 use crate::limiter::{Limiter, Permit};
-use crate::shed::{LingerCounts, Shed, ShedHandle};
+use crate::respond::Http;
+use crate::shed::{LingerCounts, Shed, ShedHandle, ShedLayer};
 
 /// What becomes of an upload.
 #[derive(Default)]
@@ -306,11 +307,16 @@ async fn nothing_is_read_where_nothing_needs_to_be() {
 }
 
 #[test]
-fn outside_of_a_runtime_it_is_answered_and_dropped() {
-    let mut server = Full::new(linger());
-    let (client, request) = upload();
-    assert_eq!(poll(&mut server.call(request)), REFUSED);
-    assert!(client.is_dropped());
+fn outside_of_a_runtime_or_without_timers_it_is_answered_and_dropped() {
+    let refuse = || {
+        let mut server = Full::new(linger());
+        let (client, request) = upload();
+        assert_eq!(poll(&mut server.call(request)), REFUSED);
+        assert!(client.is_dropped());
+    };
+    refuse();
+    let without_timers = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    without_timers.block_on(async { refuse() });
 }
 
 #[tokio::test(start_paused = true)]
