@@ -185,6 +185,23 @@ async fn what_lingers_holds_no_slot_and_no_drain_waits_for_it() {
     counted(&server.handle, |counts| (counts.now, counts.failed) == (0, 1)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draining_server_closes_after_the_answer_and_resets_nobody() {
+    for delay in [PATIENT, Duration::ZERO] {
+        let server = Server::start(Linger::default().delay(delay).time(PATIENT)).await;
+        let _ = soon(server.handle.drain(Duration::ZERO)).await;
+        for _ in 0..20 {
+            let mut socket = connect(server.address).await;
+            let head = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {MIB}\r\n\r\n");
+            socket.write_all(head.as_bytes()).await.unwrap();
+            soon(socket.write_all(&[b'x'; MIB])).await.expect("the server reads on");
+            let mut all = String::new();
+            soon(socket.read_to_string(&mut all)).await.expect("nothing is reset");
+            assert!(all.starts_with("HTTP/1.1 503") && all.contains("connection: close"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn over_its_bytes_an_upload_is_answered_and_over_its_time_the_connection_is_closed() {
     let linger = Linger::default().delay(PATIENT).bytes(MIB as u64).time(Duration::from_millis(1));
