@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::limit::{CoDel, Fixed, Level, Outcome};
 use backpressure_tower::{Entry, Limiter, Permit, ShedLayer, Ticket};
-use http::{Request, Response};
-use http_body_util::Empty;
-use hyper::body::Bytes;
 use tower::{Layer, Service, service_fn};
 
 /// A clock of its own, for which nobody waits long, however busy the machine is.
@@ -56,25 +53,6 @@ fn c6_waiting_in_the_queue_allocates_nothing_and_keeps_nothing() {
     turns(&limiter, 3);
     let info = allocation_counter::measure(|| turns(&limiter, 10_000));
     assert_eq!((info.count_total, info.bytes_current), (0, 0));
-}
-
-#[test]
-fn c6_to_linger_allocates_nothing_for_a_refusal_without_a_body() {
-    let layer = ShedLayer::fixed(1).unwrap();
-    let _slot = layer.handle().limiter().try_admit(Level::default()).expect("a slot");
-    let inner =
-        service_fn(|_: Request<Empty<Bytes>>| std::future::ready(Ok::<_, ()>(Response::new(Empty::<Bytes>::new()))));
-    let refuse = |answer: &mut dyn FnMut() -> bool| {
-        let info = allocation_counter::measure(|| assert!((0..1000).all(|_| answer())));
-        assert_eq!(info.bytes_current, 0);
-        info.count_total
-    };
-    let mut lingers = layer.clone().into_http().layer(inner);
-    let mut plain = layer.into_http().no_linger().layer(inner);
-    let mut cx = Context::from_waker(Waker::noop());
-    let with = refuse(&mut || std::pin::pin!(lingers.call(Request::default())).poll(&mut cx).is_ready());
-    let without = refuse(&mut || std::pin::pin!(plain.call(Request::default())).poll(&mut cx).is_ready());
-    assert_eq!(with, without);
 }
 
 #[test]
