@@ -2,15 +2,20 @@
 //! service that does nothing. The bare service is the floor.
 
 use std::convert::Infallible;
+use std::future::Ready;
 use std::hint::black_box;
 
 use backpressure_core::limit::{Bounds, Fast, Level};
 use backpressure_tower::{Limiter, ShedLayer};
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
 use support::{Flavor, Group, group};
 use tokio::runtime::Runtime;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::util::ServiceFn;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_acc::Vegas;
 
@@ -149,5 +154,42 @@ fn refusal(c: &mut Criterion) {
     load.measure("tower LoadShed over ConcurrencyLimit", shedding);
 }
 
-criterion_group!(benches, one_task, many_tasks, refusal);
+/// The same over HTTP, where a request may bring a body.
+fn refusal_over_http(c: &mut Criterion) {
+    let mut load = Load::new(c, "refusal over HTTP", "one task", Flavor::OneThread, 1);
+    let layer = shedding(fixed(1));
+    let _slot = layer.handle().limiter().try_admit(Level::default());
+    let lingers = layer.clone().into_http();
+    load.measure(
+        "backpressure ShedLayer, no_linger",
+        over_http(layer.into_http().no_linger(), |_| Empty::<Bytes>::new()),
+    );
+    load.measure("backpressure ShedLayer", over_http(lingers.clone(), |_| Empty::<Bytes>::new()));
+    load.measure(
+        "backpressure ShedLayer, with a body",
+        over_http(lingers, |_| Full::new(Bytes::from_static(b"hello"))),
+    );
+}
+
+fn over_http<L, A, S>(
+    layer: L,
+    body: impl Fn(u64) -> A + Clone + Send + 'static,
+) -> impl Service<u64, Response = u64, Error = Infallible, Future: Send> + Clone + Send + 'static
+where
+    L: Layer<Inner<A>, Service = S>,
+    S: Service<Request<A>, Response: Send, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    A: 'static,
+{
+    let inner: Inner<A> = service_fn(|_| std::future::ready(Ok(Response::new(Empty::new()))));
+    let service = layer.layer(inner);
+    service.map_request(move |n| Request::new(body(n))).map_response(|response| {
+        drop(black_box(response));
+        0
+    })
+}
+
+type Answer = Result<Response<Empty<Bytes>>, Infallible>;
+type Inner<A> = ServiceFn<fn(Request<A>) -> Ready<Answer>>;
+
+criterion_group!(benches, one_task, many_tasks, refusal, refusal_over_http);
 criterion_main!(benches);

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,14 +15,15 @@ use http_body_util::Empty;
 use hyper::body::Bytes;
 use tower::{Layer, Service, service_fn};
 
-/// A body that never comes.
-struct Stalled;
+/// A body that never comes, and how many times it and others were asked.
+struct Stalled(Arc<AtomicUsize>);
 
 impl Body for Stalled {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Poll::Pending
     }
 }
@@ -62,8 +65,13 @@ fn ten_thousand_uploads_that_linger_take_less_than_a_kibibyte_each_and_leave_not
     let whole = allocation_counter::measure(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let lingering = allocation_counter::measure(|| {
-            let _entered = runtime.enter();
-            assert!((0..UPLOADS).all(|_| is_refused(&mut service, Stalled)));
+            runtime.block_on(async {
+                let polls = Arc::new(AtomicUsize::new(0));
+                assert!((0..UPLOADS).all(|_| is_refused(&mut service, Stalled(Arc::clone(&polls)))));
+                while polls.load(Ordering::Relaxed) < 2 * UPLOADS {
+                    tokio::task::yield_now().await;
+                }
+            });
         });
         assert_eq!(handle.lingering().now, UPLOADS);
         let each = lingering.bytes_current / UPLOADS as i64;
