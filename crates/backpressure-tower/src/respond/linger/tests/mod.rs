@@ -1,184 +1,20 @@
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+//! What lingers, by hand and with a paused clock.
+
+mod kit;
+
+use std::pin::pin;
 use std::time::Duration;
 
-use backpressure_core::limit::{CoDel, Fixed, Level};
+use backpressure_core::limit::{CoDel, Fixed};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Version, header};
-use http_body::{Body, Frame};
+use http::{Request, Version, header};
 use http_body_util::Empty;
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
-use tower_service::Service;
 
+use self::kit::{DELAY, Full, REFUSED, TIME, linger, others, poll, upload};
 use super::Linger;
-use crate::limiter::{Limiter, Permit};
-use crate::respond::Http;
-use crate::shed::{LingerCounts, Shed, ShedHandle, ShedLayer};
-
-/// What becomes of an upload.
-#[derive(Default)]
-struct Seen {
-    frames: VecDeque<Result<usize, &'static str>>,
-    /// Whether there is always another chunk of this length.
-    endless: Option<usize>,
-    has_ended: bool,
-    polls: usize,
-    is_dropped: bool,
-    waker: Option<Waker>,
-}
-
-/// The client's end of an upload.
-#[derive(Clone, Default)]
-struct Client(Arc<Mutex<Seen>>);
-
-impl Client {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap()
-    }
-
-    /// How often the server has asked for more.
-    fn polls(&self) -> usize {
-        self.seen().polls
-    }
-
-    /// What it has not read.
-    fn left(&self) -> usize {
-        self.seen().frames.len()
-    }
-
-    /// Whether it has dropped the body.
-    fn is_dropped(&self) -> bool {
-        self.seen().is_dropped
-    }
-
-    fn wake(mut seen: MutexGuard<'_, Seen>) {
-        let waker = seen.waker.take();
-        drop(seen);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn send(&self, frame: Result<usize, &'static str>) {
-        let mut seen = self.seen();
-        seen.frames.push_back(frame);
-        Self::wake(seen);
-    }
-
-    fn end(&self) {
-        let mut seen = self.seen();
-        seen.has_ended = true;
-        Self::wake(seen);
-    }
-}
-
-/// The server's.
-struct Upload(Client);
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = &'static str;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        let mut seen = self.0.seen();
-        seen.polls += 1;
-        let endless = seen.endless.map(Ok);
-        match seen.frames.pop_front().or(endless) {
-            Some(frame) => Poll::Ready(Some(frame.map(|len| Frame::data(Bytes::from(vec![0; len]))))),
-            None if seen.has_ended => Poll::Ready(None),
-            None => {
-                seen.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        self.0.seen().is_dropped = true;
-    }
-}
-
-#[derive(Clone)]
-struct Inner;
-
-impl<A> Service<Request<A>> for Inner {
-    type Response = Response<Empty<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<A>) -> Self::Future {
-        ready(Ok(Response::default()))
-    }
-}
-
-/// A service with one slot, which is taken.
-struct Full {
-    service: Shed<Inner, crate::Plain, Http>,
-    handle: ShedHandle,
-    _slot: Permit,
-}
-
-const DELAY: Duration = Duration::from_millis(200);
-const TIME: Duration = Duration::from_secs(2);
-
-impl Full {
-    fn new(linger: Linger) -> Self {
-        Self::of(Limiter::fixed(1).unwrap(), linger)
-    }
-
-    fn of(limiter: Limiter, linger: Linger) -> Self {
-        let layer = ShedLayer::builder().limiter(limiter).build();
-        let handle = layer.handle();
-        let slot = handle.limiter().try_admit(Level::default()).unwrap();
-        Self { service: tower_layer::Layer::layer(&layer.into_http().linger(linger), Inner), handle, _slot: slot }
-    }
-
-    fn call<A: Body + Send + 'static>(
-        &mut self,
-        request: Request<A>,
-    ) -> Pin<Box<impl Future<Output = StatusCode> + use<A>>> {
-        let answer = self.service.call(request);
-        Box::pin(async move { answer.await.map_or_else(|never| match never {}, |answer| answer.status()) })
-    }
-
-    fn counts(&self) -> [u64; 5] {
-        let LingerCounts { now, ended, cut, failed, refused } = self.handle.lingering();
-        [now as u64, ended, cut, failed, refused]
-    }
-}
-
-fn linger() -> Linger {
-    Linger::default().delay(DELAY).time(TIME)
-}
-
-fn upload() -> (Client, Request<Upload>) {
-    let client = Client::default();
-    (client.clone(), Request::new(Upload(client)))
-}
-
-fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-const REFUSED: Poll<StatusCode> = Poll::Ready(StatusCode::SERVICE_UNAVAILABLE);
-
-/// Lets the tasks of the runtime run.
-async fn others() {
-    for _ in 0..4 {
-        tokio::task::yield_now().await;
-    }
-}
+use crate::limiter::Limiter;
 
 #[tokio::test(start_paused = true)]
 async fn the_answer_waits_for_the_end_of_the_body_and_no_longer() {
