@@ -49,8 +49,8 @@ impl Default for Linger {
 impl Linger {
     /// How long the answer waits for the body at most. Default: 200 ms. With 0 it goes out at once.
     ///
-    /// Within 200 ms an upload of 50 MiB ended on loopback, and the client used its connection again. Of those answered at once,
-    /// curl and Node's `fetch` closed the connection, and hyper's client seldom found it ready for the next request.
+    /// Within 200 ms an upload of 50 MiB ended on loopback, and every client used its connection again. Of those answered at once,
+    /// from 10 MiB on, curl, Python's `aiohttp` and Node's `fetch` hardly ever did, and hyper's client not always.
     pub const fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
@@ -64,8 +64,9 @@ impl Linger {
 
     /// How many bytes of a body are read at most, give or take a chunk. Default: 64 MiB, which take a core about 15 ms.
     ///
-    /// Clients that read while they send get the answer below that, too, nearly always. Those that do not, Python's `http.client` for
-    /// one, get it only if this is more than they send.
+    /// Clients that read while they send mostly get the answer below that, too: with 1 MiB, and uploads of 10 MiB, curl, hyper and
+    /// `aiohttp` always did, Node's `fetch` in 9 of 10 and `undici` in 6 of 10. Those that do not, Python's `http.client` for one,
+    /// get it only if this is more than they send.
     pub const fn bytes(self, bytes: u64) -> Self {
         Self { bytes, ..self }
     }
