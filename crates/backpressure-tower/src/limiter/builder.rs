@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use backpressure_core::Clock;
-use backpressure_core::limit::{CoDel, Fast, Limit};
+use backpressure_core::limit::{CoDel, Fast, Fixed, Limit};
+use backpressure_core::{Clock, ConfigError};
 
 use super::Limiter;
 use super::shared::Shared;
@@ -18,6 +18,27 @@ pub struct LimiterBuilder {
     queue: Option<CoDel>,
     clock: Clock,
     seed: u64,
+}
+
+impl Limiter {
+    /// One that is made to measure.
+    pub fn builder() -> LimiterBuilder {
+        LimiterBuilder::new()
+    }
+
+    /// One that finds its limit by itself, with [`Fast`](backpressure_core::limit::Fast) and no queue.
+    pub fn adaptive() -> Self {
+        Self::builder().build()
+    }
+
+    /// One that has at most so many calls in flight, and no queue.
+    ///
+    /// # Errors
+    ///
+    /// Refuses 0.
+    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
+        Ok(Self::builder().limit(Fixed::new(limit)?).build())
+    }
 }
 
 impl LimiterBuilder {

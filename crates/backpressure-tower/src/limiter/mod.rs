@@ -18,6 +18,7 @@
 //! join the queue, one to pass the slot on, and none to find out: each who waits has a seat where its verdict is
 //! written. Nothing is allocated for a wait.
 
+mod admit;
 mod bell;
 mod builder;
 mod cells;
@@ -27,6 +28,7 @@ mod fate;
 mod learning;
 mod levels;
 mod notes;
+mod open_stream;
 mod permit;
 mod pressure;
 mod queue;
@@ -44,16 +46,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_core::limit::{Fixed, Level, Limit, Threshold};
-use backpressure_core::{Clock, ConfigError, Gauge, State};
+use backpressure_core::limit::{Level, Limit, Threshold};
+use backpressure_core::{Clock, Gauge, State};
 
 pub(crate) use bell::{Bell, Listener};
 pub use builder::LimiterBuilder;
 pub(crate) use cut::{Deadline, Hold};
+pub use open_stream::OpenStream;
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
 pub(crate) use ready::Readiness;
-pub use streams::OpenStream;
 pub use ticket::{Entry, Ticket};
 
 use crate::overloaded::{Overloaded, ShedReason};
@@ -88,25 +90,6 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// One that is made to measure.
-    pub fn builder() -> LimiterBuilder {
-        LimiterBuilder::new()
-    }
-
-    /// One that finds its limit by itself, with [`Fast`](backpressure_core::limit::Fast) and no queue.
-    pub fn adaptive() -> Self {
-        Self::builder().build()
-    }
-
-    /// One that has at most so many calls in flight, and no queue.
-    ///
-    /// # Errors
-    ///
-    /// Refuses 0.
-    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
-        Ok(Self::builder().limit(Fixed::new(limit)?).build())
-    }
-
     /// Admits a call at once or refuses it at once.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use backpressure_core::{Slots, State};
 
 use super::fate::Fate;
 use super::notes::Notes;
+use super::open_stream::OpenStream;
 use super::shared::Shared;
-use super::streams::OpenStream;
 use crate::overloaded::{Overloaded, ShedReason};
 
 /// One of the slots of a [`Limiter`](super::Limiter), taken by a call. Dropping it gives the slot back.

@@ -1,21 +1,19 @@
 //! What all clones of a limiter share; how a slot is taken, held and given back.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Cell, AtomicUsize as Hint};
 use std::task::Waker;
 use std::time::Instant;
 
-use backpressure_core::limit::{CoDel, Level, Limit};
+use backpressure_core::limit::{CoDel, Limit};
 use backpressure_core::{Clock, DropReason, Relay, Signal, Slots, State};
 
 use super::bell::Bell;
 use super::cells::Ready;
 use super::cuts::Cuts;
 use super::fate::Fate;
-use super::levels::{Levels, is_first_class};
+use super::levels::Levels;
 use super::notes::Timing;
-use super::permit::Permit;
 use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
@@ -86,29 +84,6 @@ impl Shared {
             ready: Ready::new(),
             idle: Bell::new(),
         }
-    }
-
-    /// Admits a call at once, if all calls are alike and none waits. The short way.
-    #[inline]
-    pub(super) fn try_admit(self: &Arc<Self>) -> Option<Permit> {
-        if self.levels.are_unused() { Some(self.permit(self.signal.try_take()?)) } else { None }
-    }
-
-    /// Admits a call at once or not at all.
-    #[inline]
-    pub(super) fn admit(self: &Arc<Self>, level: Level) -> Result<Permit, (Slots, ShedReason)> {
-        self.levels.offered(level);
-        let taken = self.signal.take(ShedReason::Limit, |seen| {
-            self.levels.permits(level, seen)?;
-            if seen.has_waiters() && !is_first_class(level) { Err(ShedReason::Limit) } else { Ok(()) }
-        })?;
-        Ok(self.permit(taken))
-    }
-
-    /// The permit of a call that has just taken a slot.
-    #[inline]
-    pub(super) fn permit(self: &Arc<Self>, taken: Slots) -> Permit {
-        Permit::new(Arc::clone(self), taken)
     }
 
     /// Whether the call of this number is timed.

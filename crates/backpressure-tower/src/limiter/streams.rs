@@ -1,11 +1,6 @@
-//! Answers that go on after their call: streams, which have a bound of their own instead of a slot.
+//! How many streams there may be: answers that go on after their call, and have a bound of their own instead of a slot.
 
-use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
-use super::shared::Shared;
-use crate::overloaded::{Overloaded, ShedReason};
 
 /// As many open streams as a limiter has room for, unless it is told otherwise.
 const MOST: usize = 10_000;
@@ -13,19 +8,10 @@ const MOST: usize = 10_000;
 /// What bounds the streams. How many are open is counted with everything else.
 #[derive(Debug)]
 pub(super) struct Streams {
-    most: AtomicUsize,
+    pub(super) most: AtomicUsize,
     /// Whether those that are too many are counted rather than refused.
-    are_spared: AtomicBool,
-    spared: AtomicU64,
-}
-
-/// A stream that is open: one of the [`max_streams`](super::Limiter::max_streams) of a [`Limiter`](super::Limiter).
-/// Dropping it makes room for another.
-///
-/// It occupies no slot and is part of no latency. A drain waits for it, until its deadline.
-#[must_use = "dropping it ends the stream"]
-pub struct OpenStream {
-    limiter: Arc<Shared>,
+    pub(super) are_spared: AtomicBool,
+    pub(super) spared: AtomicU64,
 }
 
 impl Streams {
@@ -48,54 +34,5 @@ impl Streams {
     /// How many would have been refused, had they not been spared.
     pub(super) fn spared(&self) -> u64 {
         self.spared.load(Ordering::Relaxed)
-    }
-}
-
-impl OpenStream {
-    /// One more, unless there are as many as may be.
-    ///
-    /// # Errors
-    ///
-    /// The answer to whoever asked for it, which is not counted yet.
-    pub(super) fn open(limiter: &Arc<Shared>) -> Result<Self, Overloaded> {
-        let Streams { most, are_spared, spared } = &limiter.streams;
-        if !limiter.signal.open_stream(most.load(Ordering::Relaxed)) {
-            if !are_spared.load(Ordering::Relaxed) {
-                return Err(limiter.too_many_streams());
-            }
-            spared.fetch_add(1, Ordering::Relaxed);
-            limiter.signal.open_stream(usize::MAX);
-        }
-        Ok(Self { limiter: Arc::clone(limiter) })
-    }
-}
-
-impl Shared {
-    /// The answer to somebody who finds as many streams as may be.
-    fn too_many_streams(&self) -> Overloaded {
-        let wait = self.refusals.retry_some_time(self.signal.slots().admitted_bits());
-        Overloaded::new(self.state(), ShedReason::Streams, wait)
-    }
-
-    /// Whoever waits until nothing is left is told. The look at the word has a place in the order of its changes: either
-    /// it shows that the part drains, or whoever drains it sees that no stream is open.
-    fn last_stream_has_ended(&self) {
-        if self.signal.fence().is_draining() {
-            self.idle.ring();
-        }
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        if self.limiter.signal.close_stream() == 0 {
-            self.limiter.last_stream_has_ended();
-        }
-    }
-}
-
-impl fmt::Debug for OpenStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpenStream")
     }
 }

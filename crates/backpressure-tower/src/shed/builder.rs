@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use backpressure_core::Gauge;
-use backpressure_core::limit::{CoDel, Limit};
+use backpressure_core::limit::{CoDel, Fixed, Limit};
+use backpressure_core::{ConfigError, Gauge};
 
 use super::gate::Gate;
 use super::policy::Policy;
@@ -28,6 +28,34 @@ pub struct ShedLayerBuilder {
 enum Source {
     New(LimiterBuilder),
     Given(Limiter),
+}
+
+impl ShedLayer {
+    /// A layer that is made to measure.
+    pub fn builder() -> ShedLayerBuilder {
+        ShedLayerBuilder::new(Limiter::builder().queue(CoDel::new()))
+    }
+
+    /// A layer that finds out by itself how many calls to admit, with a short queue.
+    pub fn adaptive() -> Self {
+        Self::builder().build()
+    }
+
+    /// A layer that admits so many calls at a time, with no queue.
+    ///
+    /// # Errors
+    ///
+    /// Refuses 0.
+    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
+        Ok(Self::builder().limiter(Limiter::fixed(limit)?).build())
+    }
+
+    /// A layer that sheds while a part is pressed, and has no limit of its own: there is room for 2³² calls in flight, or
+    /// [`usize::MAX`] where that is less. For several parts, see [`Gauge::worst_of`].
+    pub fn by_gauge(gauge: Gauge) -> Self {
+        let unlimited = Fixed::new(usize::MAX).map(|limit| Limiter::builder().limit(limit));
+        ShedLayerBuilder::new(unlimited.unwrap_or_else(|_| Limiter::builder())).watch(gauge).build()
+    }
 }
 
 impl ShedLayerBuilder {

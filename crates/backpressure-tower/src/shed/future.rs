@@ -145,7 +145,10 @@ where
                 };
                 let Some(waited) = parked.take() else { return Poll::Pending };
                 let next = match admitted {
-                    Ok(()) => waited.call(),
+                    Ok(()) => {
+                        let (future, permit) = waited.call();
+                        Stage::running(future, permit)
+                    }
                     Err(Unmade::Shed(overloaded)) => {
                         if let Some(call) = this.call.as_mut() {
                             waited.refuse(this.respond, call);

@@ -4,20 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backpressure_core::limit::{CoDel, Fixed, Level, Outcome};
-use backpressure_core::{ConfigError, Gauge};
+use backpressure_core::limit::{Level, Outcome};
 use tower_layer::Layer;
 
-use super::builder::ShedLayerBuilder;
 use super::classify::{ByLevel, ByPatience, Bypass};
 use super::gate::Gate;
 use super::respond::ByOutcome;
 use super::{Plain, Shed, ShedHandle};
-use crate::limiter::Limiter;
 
 /// Sheds calls that do not fit, before anything is done for them.
 ///
-/// A call fits if the parts that are [watched](ShedLayerBuilder::watch) are not pressed, and if fewer calls are in flight than
+/// A call fits if the parts that are [watched](super::ShedLayerBuilder::watch) are not pressed, and if fewer calls are in flight than
 /// the limit allows. The others are answered at once with [`Overloaded`](crate::Overloaded), which says why and when to come
 /// back. Which calls go first is up to their [level](Self::level).
 ///
@@ -51,32 +48,6 @@ pub struct ShedLayer<C = Plain, R = Plain> {
 }
 
 impl ShedLayer {
-    /// A layer that is made to measure.
-    pub fn builder() -> ShedLayerBuilder {
-        ShedLayerBuilder::new(Limiter::builder().queue(CoDel::new()))
-    }
-
-    /// A layer that finds out by itself how many calls to admit, with a short queue.
-    pub fn adaptive() -> Self {
-        Self::builder().build()
-    }
-
-    /// A layer that admits so many calls at a time, with no queue.
-    ///
-    /// # Errors
-    ///
-    /// Refuses 0.
-    pub fn fixed(limit: usize) -> Result<Self, ConfigError> {
-        Ok(Self::builder().limiter(Limiter::fixed(limit)?).build())
-    }
-
-    /// A layer that sheds while a part is pressed, and has no limit of its own: there is room for 2³² calls in flight, or
-    /// [`usize::MAX`] where that is less. For several parts, see [`Gauge::worst_of`].
-    pub fn by_gauge(gauge: Gauge) -> Self {
-        let unlimited = Fixed::new(usize::MAX).map(|limit| Limiter::builder().limit(limit));
-        ShedLayerBuilder::new(unlimited.unwrap_or_else(|_| Limiter::builder())).watch(gauge).build()
-    }
-
     pub(super) fn of(gate: Gate) -> Self {
         Self { gate: Arc::new(gate), classify: Plain, respond: Plain }
     }

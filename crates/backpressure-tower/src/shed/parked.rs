@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
-use super::future::Stage;
 use super::lingering::Lingering;
 use super::respond::Responder;
 use super::until::Until;
@@ -74,11 +73,11 @@ impl<S, Req> Parked<S, Req> {
     }
 
     /// Makes the call.
-    pub(super) fn call(mut self) -> Stage<S, Req>
+    pub(super) fn call(mut self) -> (S::Future, Until<Permit>)
     where
         S: Service<Req>,
     {
-        Stage::running(self.service.call(self.request), self.permit)
+        (self.service.call(self.request), self.permit)
     }
 
     /// Gives the request of a call that is shed to who answers it.

@@ -3,14 +3,14 @@
 mod details;
 #[cfg(feature = "tonic")]
 mod named;
+mod status;
 mod timeout;
 
 use std::time::Duration;
 
 use backpressure_core::State;
 use backpressure_core::limit::Outcome;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 
 use super::body::HeldBody;
@@ -21,6 +21,7 @@ use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
 use crate::shed::{Plain, Responder, ShedLayer};
 
+pub(super) use status::trailers;
 pub(super) use timeout::timeout;
 
 /// Answers a shed request with `RESOURCE_EXHAUSTED` or `UNAVAILABLE`. See [`ShedLayer::into_grpc`].
@@ -101,35 +102,9 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Grpc {
     fn shed(&self, (): (), overloaded: Overloaded) -> Result<Self::Response, E> {
         let mut response = Response::new(HeldBody::empty());
         let wait = wait::pushback(overloaded.retry_after(), wait::random());
-        refuse(response.headers_mut(), &overloaded, wait);
+        status::refuse(response.headers_mut(), &overloaded, wait);
         response.extensions_mut().insert(overloaded);
         Ok(response)
-    }
-}
-
-/// The end of a stream for which there is no place, after its head.
-pub(super) fn trailers(overloaded: &Overloaded) -> HeaderMap {
-    let mut trailers = HeaderMap::with_capacity(4);
-    state(&mut trailers, overloaded, wait::pushback(overloaded.retry_after(), wait::random()));
-    trailers
-}
-
-/// The head of a trailers-only answer.
-fn refuse(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    state(headers, overloaded, wait);
-}
-
-/// Code, message, pushback and details. What an [`Overloaded`] says of itself needs no escaping.
-fn state(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
-    let (code, digits) = if overloaded.is_draining() { (14, "14") } else { (8, "8") };
-    let message = overloaded.to_string();
-    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(i32::MAX as u64);
-    let details = details::encode(code, &message, wait);
-    headers.insert("grpc-status", HeaderValue::from_static(digits));
-    headers.insert(PUSHBACK, HeaderValue::from(wait_ms));
-    for (name, text) in [("grpc-message", message), ("grpc-status-details-bin", details)] {
-        headers.extend(HeaderValue::try_from(text).map(|value| (HeaderName::from_static(name), value)));
     }
 }
 
@@ -162,7 +137,7 @@ mod tests {
 
     fn refused(reason: ShedReason, wait: Duration) -> Status {
         let mut headers = HeaderMap::new();
-        refuse(&mut headers, &Overloaded::new(State::Blocked, reason, wait), wait);
+        status::refuse(&mut headers, &Overloaded::new(State::Blocked, reason, wait), wait);
         Status::from_header_map(&headers).unwrap()
     }
 
