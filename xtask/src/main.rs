@@ -11,6 +11,7 @@ mod loom;
 mod msrv;
 mod overload;
 mod paths;
+mod reach;
 mod tidy;
 mod workspace;
 
@@ -33,6 +34,8 @@ cargo xtask <TASK>
   overload …      the overload lab: a simulation of the limits, or `--sockets`: real servers;
                   report and plots in target/overload; fails if the default misses a goal;
                   `cargo xtask overload --help`
+  reach …         how much producers hand over when nobody reads, for each transport; compares
+                  with the table in docs/reach.md; `cargo xtask reach --help`
   msrv            check the published crates with the oldest toolchain they promise;
                   MSRV_CARGO names its cargo, if rustup does not have it
   help            this text
@@ -46,6 +49,7 @@ enum Task {
     Tidy,
     Msrv,
     Overload { args: Vec<String> },
+    Reach { args: Vec<String> },
     Help,
 }
 
@@ -60,6 +64,7 @@ impl Task {
                 "msrv" => Self::Msrv,
                 "bench" => return Ok(Self::Bench { args: rest(args)? }),
                 "overload" => return Ok(Self::Overload { args: rest(args)? }),
+                "reach" => return Ok(Self::Reach { args: rest(args)? }),
                 "help" => return Ok(Self::Help),
                 other => bail!("there is no task `{other}`; `cargo xtask help` lists them"),
             },
@@ -83,6 +88,7 @@ impl Task {
             Self::Tidy => tidy::run(&Workspace::load()?),
             Self::Msrv => msrv::run(&Workspace::load()?),
             Self::Overload { args } => overload::run(&args),
+            Self::Reach { args } => reach::run(&args),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
@@ -121,6 +127,7 @@ mod tests {
         assert_eq!(parse(&["loom"]).unwrap(), Task::Loom { filter: None });
         assert_eq!(parse(&["overload"]).unwrap(), Task::Overload { args: Vec::new() });
         assert_eq!(parse(&["overload", "--help"]).unwrap(), Task::Overload { args: vec!["--help".into()] });
+        assert_eq!(parse(&["reach", "--keep"]).unwrap(), Task::Reach { args: vec!["--keep".into()] });
         assert_eq!(parse(&["loom", "wakes"]).unwrap(), Task::Loom { filter: Some("wakes".into()) });
         assert_eq!(parse(&["tidy"]).unwrap(), Task::Tidy);
         assert_eq!(parse(&["msrv"]).unwrap(), Task::Msrv);

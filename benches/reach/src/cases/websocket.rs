@@ -1,0 +1,74 @@
+//! WebSockets: axum as the server, tungstenite as the client.
+
+use axum::Router;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::routing::any;
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt};
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message as ClientMessage;
+
+use crate::case::{Case, Setup, Tolerance};
+use crate::http::{Settings, serve};
+use crate::reach::Reach;
+
+const KERNEL: &str = "the kernel; `send` leaves nothing in tungstenite";
+
+pub fn cases() -> Vec<Case> {
+    let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Kernel, start };
+    vec![
+        case("WebSocket down, axum", KERNEL, "socket buffers", |reach| down(reach, None)),
+        case("WebSocket down, axum, socket buffers of 16 KiB", "the kernel", "socket buffers", |reach| {
+            down(reach, Some(16 * 1024))
+        }),
+        case("WebSocket up, tungstenite", KERNEL, "socket buffers", |reach| up(reach, true)),
+        case("WebSocket up, tungstenite, `feed`", KERNEL, "socket buffers", |reach| up(reach, false)),
+    ]
+}
+
+fn down(reach: Reach, sockets: Option<u32>) -> Setup {
+    Box::pin(async move {
+        let source = reach.clone();
+        let upgrade = async move |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(move |mut socket: WebSocket| async move {
+                fill(&source, &mut socket, Message::Binary, true).await;
+            })
+        };
+        let settings = Settings { sockets, ..Settings::default() };
+        let io = serve(&reach, Router::new().route("/", any(upgrade)), settings).await?;
+        let (client, _) = client_async("ws://a/", io).await?;
+        Ok(Box::new(client) as _)
+    })
+}
+
+fn up(reach: Reach, flushes: bool) -> Setup {
+    Box::pin(async move {
+        let upgrade = async |upgrade: WebSocketUpgrade| {
+            upgrade.on_upgrade(|socket: WebSocket| async move {
+                std::future::pending::<()>().await;
+                drop(socket);
+            })
+        };
+        let io = serve(&reach, Router::new().route("/", any(upgrade)), Settings::default()).await?;
+        let (mut client, _) = client_async("ws://a/", io).await?;
+        tokio::spawn(async move { fill(&reach, &mut client, ClientMessage::Binary, flushes).await });
+        Ok(Box::new(()) as _)
+    })
+}
+
+async fn fill<S, M>(reach: &Reach, sink: &mut S, message: fn(Bytes) -> M, flushes: bool)
+where
+    S: Sink<M> + Unpin,
+    S::Error: ToString,
+{
+    loop {
+        let message = message(reach.item());
+        let sent = if flushes { sink.send(message).await } else { sink.feed(message).await };
+        if let Err(error) = sent {
+            return reach.lose(error);
+        }
+        if reach.count() {
+            return;
+        }
+    }
+}

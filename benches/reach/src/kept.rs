@@ -1,0 +1,99 @@
+//! The table that is kept: `docs/reach.md`, between two marks. The prose around it is left alone.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{fs, iter};
+
+use anyhow::{Context, Result, bail};
+
+use crate::case::Row;
+use crate::fate::Fate;
+use crate::{table, versions};
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reach.md");
+const BEGIN: &str = "<!-- written by `cargo xtask reach --keep` -->\n";
+const END: &str = "<!-- end -->";
+
+/// The kept rows: by name, what became of the producer for each size.
+pub type Kept = BTreeMap<String, Vec<Fate>>;
+
+pub fn read() -> Result<Kept> {
+    let page = fs::read_to_string(PATH).context("docs/reach.md")?;
+    Ok(parts(&page)?.1.lines().filter_map(row).collect())
+}
+
+/// Writes all rows, or puts these in the place of those with their names.
+pub fn write(rows: &[Row], all: bool) -> Result<()> {
+    let page = fs::read_to_string(PATH).context("docs/reach.md")?;
+    let (before, kept, after) = parts(&page)?;
+    let fresh: BTreeMap<_, _> = rows.iter().map(|row| (row.name, table::line(row))).collect();
+    let lines: Vec<String> = if all {
+        rows.iter().map(table::line).collect()
+    } else {
+        let old = kept.lines().filter(|line| row(line).is_some());
+        old.map(|line| row(line).and_then(|(name, _)| fresh.get(name.as_str()).cloned()).unwrap_or_else(|| line.into()))
+            .collect()
+    };
+    let head =
+        format!("{}, {}.\n{}.\n\n{}", date()?, versions::kernel(), versions::measured()?.join(", "), table::HEAD);
+    let lines: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    fs::write(PATH, [before, BEGIN, &head, &lines, END, after].concat())?;
+    println!("written to docs/reach.md");
+    Ok(())
+}
+
+/// What comes before the marks, between them, and after.
+fn parts(page: &str) -> Result<(&str, &str, &str)> {
+    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+        let (kept, after) = rest.split_once(END)?;
+        Some((before, kept, after))
+    });
+    match parts {
+        Some(parts) => Ok(parts),
+        None => bail!("docs/reach.md has no place for the table"),
+    }
+}
+
+fn row(line: &str) -> Option<(String, Vec<Fate>)> {
+    let mut cells = line.strip_prefix("| ")?.split(" | ");
+    let name = cells.next()?.to_owned();
+    let fates: Option<Vec<_>> = iter::repeat_with(|| table::fate(cells.next()?)).take(3).collect();
+    Some((name, fates?))
+}
+
+/// Today, in UTC.
+fn date() -> Result<String> {
+    let days = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
+    let (year, month, day) = civil(days as i64);
+    Ok(format!("{year}-{month:02}-{day:02}"))
+}
+
+/// The date of the day that is so many days after 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_back_and_other_lines_are_none() {
+        let line = "| a `b` | 16 | no bound | lost after 7 | 1 KiB | – |  | here | that |";
+        assert_eq!(row(line), Some(("a `b`".into(), vec![Fate::Stands(16), Fate::NoBound, Fate::Lost(7)])));
+        assert!(table::HEAD.lines().chain(["", "text"]).all(|line| row(line).is_none()));
+    }
+
+    #[test]
+    fn days_are_dates() {
+        assert_eq!((civil(0), civil(19_782), civil(20_786)), ((1970, 1, 1), (2024, 2, 29), (2026, 11, 29)));
+    }
+}
