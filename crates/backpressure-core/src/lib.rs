@@ -17,6 +17,7 @@
 //! * **What when it is full?** [`Strategy`], carried out by [`BoundedBuffer`], answered truthfully by [`Offer`].
 //! * **What is in an item?** A [`Weigh`]t, a [`Priority`], and a fate to be told of: the [`Hooks`] of a shell.
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
+//! * **Which bytes in one frame?** [`Coalescer`].
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item; a
 //!   [`Signal`] does the same for calls in flight.
@@ -27,6 +28,7 @@
 mod admission;
 mod batch;
 mod buffer;
+mod coalesce;
 mod config;
 mod error;
 mod gauge;
@@ -51,6 +53,7 @@ mod weigh;
 pub use admission::{Signal, Slots};
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
+pub use coalesce::Coalescer;
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use error::ConfigError;
 #[cfg(feature = "stream")]

@@ -10,7 +10,9 @@ use futures_core::TryStream;
 use crate::backpressure::Backpressure;
 use crate::conflate::Conflate;
 #[cfg(feature = "time")]
-use crate::{micro_batch::MicroBatch, micro_batch_by::MicroBatchBy, try_micro_batch::TryMicroBatch};
+use crate::{
+    coalesce::Coalesce, micro_batch::MicroBatch, micro_batch_by::MicroBatchBy, try_micro_batch::TryMicroBatch,
+};
 
 /// Bounded buffers and batches for every [`Stream`].
 pub trait BackpressureStreamExt: Stream {
@@ -62,6 +64,19 @@ pub trait BackpressureStreamExt: Stream {
         F: FnMut(Self::Item, Self::Item) -> Self::Item,
     {
         Conflate::new(self, merge)
+    }
+
+    /// Merges chunks of bytes that are ready into frames of at most so many bytes, and spaces frames that stay small. See
+    /// [`Coalesce`].
+    ///
+    /// 16 KiB is what HTTP/2 takes in one frame. With 0 nothing is merged.
+    #[cfg(feature = "time")]
+    fn coalesce(self, bytes: usize) -> Coalesce<Self>
+    where
+        Self: Sized,
+        Self::Item: AsRef<[u8]> + From<Vec<u8>>,
+    {
+        Coalesce::new(self, bytes)
     }
 }
 

@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | [`backpressure`](BackpressureStreamExt::backpressure) | items wait in a bounded buffer, then the strategy decides | items pass |
 //! | [`conflate`](BackpressureStreamExt::conflate) | items are merged into one | items pass |
+//! | [`coalesce`](BackpressureStreamExt::coalesce) | chunks of bytes are merged into frames, and the upstream waits | chunks pass |
 //! | [`micro_batch`](BackpressureStreamExt::micro_batch) | the upstream waits | a batch goes when its first item has waited long enough |
 //! | [`micro_batch_by`](BackpressureStreamExt::micro_batch_by) | likewise | likewise, for every key |
 //! | [`try_micro_batch`](BackpressureStreamExt::try_micro_batch) | likewise | likewise; an error closes the batch and follows it |
@@ -44,7 +45,7 @@
 //!
 //! # Features
 //!
-//! * `time` (default): the batches, timed by tokio's clock.
+//! * `time` (default): the batches and `coalesce`, timed by tokio's clock.
 //! * `rt`: [`Backpressure::spawn`].
 //!
 //! Without either, no runtime is needed.
@@ -53,6 +54,8 @@ mod backpressure;
 #[cfg(feature = "time")]
 mod batch;
 mod clock;
+#[cfg(feature = "time")]
+mod coalesce;
 mod conflate;
 mod delegate;
 mod ext;
@@ -68,6 +71,8 @@ mod try_micro_batch;
 mod upstream;
 
 pub use backpressure::Backpressure;
+#[cfg(feature = "time")]
+pub use coalesce::Coalesce;
 pub use conflate::Conflate;
 pub use ext::BackpressureStreamExt;
 #[cfg(feature = "time")]

@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep_until};
 
 /// Wakes at a deadline. It only wakes: whether the deadline has passed is for the clock to say.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(crate) struct Alarm {
     sleep: Pin<Box<Option<Sleep>>>,
     /// What the timer is set to, while it is armed.
     deadline: Option<Instant>,
@@ -19,7 +19,7 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { sleep: Box::pin(None), deadline: None, waker: None }
     }
 
@@ -44,7 +44,7 @@ impl Alarm {
     /// Sees to it that the task is woken at `deadline` or before. Ready if that is now.
     ///
     /// The timer is touched only when it is new, late, or has someone else to wake.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if self.deadline.is_none_or(|armed| deadline < armed) {
             self.arm(deadline);
         } else if self.will_wake(cx) {
@@ -78,7 +78,7 @@ impl Alarm {
     /// The timer stays where it is in the runtime, for the next batch: to put it off is far cheaper than to take it out and
     /// put another one in.
     #[inline]
-    pub(super) fn disarm(&mut self) {
+    pub(crate) fn disarm(&mut self) {
         if self.deadline.take().is_some() {
             self.waker = None;
             self.hush();
@@ -95,7 +95,7 @@ impl Alarm {
     }
 
     /// Takes the timer out of the runtime.
-    pub(super) fn retire(&mut self) {
+    pub(crate) fn retire(&mut self) {
         self.deadline = None;
         self.waker = None;
         self.sleep.set(None);

@@ -8,5 +8,6 @@ mod gather;
 mod keyed;
 mod single;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use keyed::KeyedBatches;
 pub(crate) use single::Batches;

@@ -6,7 +6,7 @@ use std::marker::PhantomPinned;
 
 use backpressure_core::{BackpressureConfig, BatchConfig};
 use backpressure_stream::{
-    Backpressure, BackpressureStreamExt, Conflate, MicroBatch, MicroBatchBy, Spawned, TryMicroBatch,
+    Backpressure, BackpressureStreamExt, Coalesce, Conflate, MicroBatch, MicroBatchBy, Spawned, TryMicroBatch,
 };
 use futures_util::stream::{Empty, FusedStream};
 use futures_util::{FutureExt, Sink, SinkExt};
@@ -36,6 +36,7 @@ fn i4_every_adapter_is_send_sync_and_unpin_if_its_parts_are() {
         MicroBatchBy<Items, u8, Key>,
         TryMicroBatch<Items>,
         Conflate<Items, Merge>,
+        Coalesce<Empty<Vec<u8>>>,
         Spawned<u8>
     );
     is_send::<Backpressure<Empty<Cell<u8>>>>();

@@ -3,6 +3,7 @@
 
 mod backpressure;
 mod backpressure_model;
+mod coalesce;
 mod compile;
 mod composition;
 mod conflate;
