@@ -22,6 +22,8 @@
 //! long a request may take and, from whoever it is told to trust, how important it is and whose; requests to health checks
 //! and metrics go by.
 //!
+//! A [`CoalescedBody`] keeps a stream of small events from costing an HTTP/2 connection when its reader stalls.
+//!
 //! # For those who call
 //!
 //! With the feature `client` a [`ThrottleLayer`] holds back calls that would be refused anyway, and a [`RetryLayer`] tries
@@ -74,7 +76,7 @@ pub use overloaded::{Overloaded, ShedReason};
 #[cfg(feature = "grpc")]
 pub use respond::Grpc;
 #[cfg(feature = "http")]
-pub use respond::{HeldBody, Http, Linger, Lingers, NoLinger, RequestHeaders};
+pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
     Action, ByLevel, ByOutcome, ByPatience, Bypass, Class, Classify, Drain, LingerCounts, Lingering, Plain, Policy,

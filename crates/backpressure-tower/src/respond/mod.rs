@@ -1,6 +1,7 @@
 //! The answers of a shed call in HTTP and gRPC, and what their requests say about themselves.
 
 mod body;
+mod coalesced;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod headers;
@@ -10,6 +11,7 @@ mod linger;
 mod wait;
 
 pub use body::HeldBody;
+pub use coalesced::CoalescedBody;
 #[cfg(feature = "grpc")]
 pub use grpc::Grpc;
 pub use headers::RequestHeaders;

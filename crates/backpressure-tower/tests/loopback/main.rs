@@ -3,6 +3,7 @@
 //! Nothing here waits for time to pass. A handler stands on a [stage](kit::Stage): it announces itself, and leaves when it
 //! is let go.
 
+mod coalesced;
 mod drain;
 mod grpc;
 mod http;

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::body::Body;
-use backpressure_tower::{Grpc, HeldBody, Http, Linger, LingerCounts, Lingering, NoLinger, RequestHeaders, ShedLayer};
+use backpressure_tower::{
+    CoalescedBody, Grpc, HeldBody, Http, Linger, LingerCounts, Lingering, NoLinger, RequestHeaders, ShedLayer,
+};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -22,6 +24,7 @@ fn i4_everything_is_send_sync_and_unpin() {
     all::<Grpc>();
     all::<RequestHeaders>();
     all::<HeldBody<Full<Bytes>>>();
+    all::<CoalescedBody<Full<Bytes>>>();
 }
 
 #[test]
