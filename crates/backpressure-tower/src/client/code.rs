@@ -16,8 +16,9 @@ pub(super) fn verdict(code: i32, metadata: &HeaderMap, retry_delay: impl FnOnce(
             Some(None) => Verdict::RefusedForGood,
             pushback => Verdict::Refused { retry_after: pushback.flatten().max(retry_delay()) },
         },
+        // CANCELLED, which a caller that waits for an answer can only have from the other side, such as tonic's timeout, and
         // DEADLINE_EXCEEDED
-        4 => Verdict::RefusedForGood,
+        1 | 4 => Verdict::RefusedForGood,
         _ => Verdict::Served,
     }
 }

@@ -17,7 +17,7 @@ const STATUS: &str = "grpc-status";
 /// * `UNAVAILABLE` and `RESOURCE_EXHAUSTED` are refusals, which may be tried again after the pushback, or after the delay in the
 ///   `google.rpc.RetryInfo` of the status details, whichever is longer. A pushback that is negative or malformed means: not at
 ///   all (gRPC proposal A6). A delay that is, is none.
-/// * After `DEADLINE_EXCEEDED` nobody knows whether the request took effect: refused, but not to be tried again.
+/// * After `DEADLINE_EXCEEDED`, and `CANCELLED` (which tonic makes of its timeouts), nobody knows whether the request took effect: refused, but not to be tried again.
 /// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`](crate::HttpRefusals), and so are errors of the
 ///   transport. A call that was never processed may be tried again. A broken connection is no refusal of the server, even if the
 ///   client calls it `RESOURCE_EXHAUSTED`.
@@ -88,21 +88,26 @@ impl GrpcRefusals {
     }
 
     /// Gives a proxy's refusal a gRPC status, so that it survives a client that knows nothing but statuses: a 503 or 429 without
-    /// one becomes `UNAVAILABLE`, with what its `Retry-After` asks for as the pushback. Other responses stay what they are.
+    /// one becomes `UNAVAILABLE`, with what its `Retry-After` asks for as the pushback. A 408, 502 or 504 without one becomes
+    /// `UNAVAILABLE` with a pushback of -1, which means not to try again: a client would call it `UNAVAILABLE` just like a 503,
+    /// but it may have taken effect. Other responses stay what they are.
     ///
     /// For tower's `map_response`, below the client.
     pub fn name_status<B>(mut response: Response<B>) -> Response<B> {
         if response.headers().contains_key(STATUS) {
             return response;
         }
-        if let Verdict::Refused { retry_after } = http::judge(Ok(&response)) {
-            let message = HeaderValue::from_static("refused by a proxy");
-            let headers = response.headers_mut();
-            headers.insert(STATUS, HeaderValue::from_static("14"));
-            headers.insert("grpc-message", message);
-            if let Some(wait) = retry_after {
-                headers.insert(PUSHBACK, HeaderValue::from(millis(wait)));
-            }
+        let pushback = match http::judge(Ok(&response)) {
+            Verdict::Served => return response,
+            Verdict::Refused { retry_after } => retry_after.map(millis),
+            Verdict::RefusedForGood => Some(-1),
+        };
+        let message = HeaderValue::from_static("refused by a proxy");
+        let headers = response.headers_mut();
+        headers.insert(STATUS, HeaderValue::from_static("14"));
+        headers.insert("grpc-message", message);
+        if let Some(pushback) = pushback {
+            headers.insert(PUSHBACK, HeaderValue::from(pushback));
         }
         response
     }
@@ -189,7 +194,13 @@ mod tests {
         let after = |retry_after| Verdict::Refused { retry_after };
         assert_eq!(judged(503, &[]), after(None));
         assert_eq!(judged(429, &[("retry-after", "2")]), after(Some(Duration::from_secs(2))));
-        assert_eq!(judged(504, &[]), Verdict::RefusedForGood);
+        for status in [408, 502, 504] {
+            assert_eq!(judged(status, &[]), Verdict::RefusedForGood);
+            let response = Response::builder().status(status).body(()).unwrap();
+            let named = GrpcRefusals::name_status(response);
+            assert!(named.headers().contains_key("grpc-status"));
+            assert_eq!(GrpcRefusals.judge(&Ok::<_, Infallible>(named)), Verdict::RefusedForGood, "with a name, too");
+        }
         assert_eq!(judged(503, &[("grpc-status", "0")]), Verdict::Served, "the status that there is counts");
     }
 
@@ -199,7 +210,9 @@ mod tests {
             assert_eq!(judged(&[("grpc-status", code), (PUSHBACK, "250")]), Verdict::Served);
         }
         assert_eq!(judged(&[]), Verdict::Served);
-        assert_eq!(judged(&[("grpc-status", "4")]), Verdict::RefusedForGood);
+        for code in ["1", "4"] {
+            assert_eq!(judged(&[("grpc-status", code)]), Verdict::RefusedForGood, "it may have taken effect");
+        }
         assert_eq!(GrpcRefusals.judge(&Err::<Response<()>, _>(fmt::Error)), Verdict::RefusedForGood);
     }
 }

@@ -17,7 +17,7 @@ use super::{advice, chain};
 /// * A call that surely was not processed may be tried again: one that was [not tried](crate::NotTried), one for which nobody
 ///   listened, and, with the feature `h2`, one that the peer says it has not begun with: a GOAWAY(NO_ERROR) that leaves it out, a
 ///   stream reset with REFUSED_STREAM.
-/// * After 502, 504 and all other errors nobody knows whether the request took effect: refused, but not to be tried again.
+/// * After 408 (with which tower-http's timeout answers), 502, 504 and all other errors nobody knows whether the request took effect: refused, but not to be tried again.
 ///   A broken connection is one of them.
 /// * Everything else is served.
 ///
@@ -72,7 +72,7 @@ pub(super) fn judge<B>(outcome: Result<&Response<B>, &(dyn Error + 'static)>) ->
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             Verdict::Refused { retry_after: retry_after(response.headers()) }
         }
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Verdict::RefusedForGood,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Verdict::RefusedForGood,
         _ => Verdict::Served,
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_no_refusal_is_served_and_what_may_have_taken_effect_is_not_tried_again() {
         assert!([200, 304, 400, 404, 409, 500, 501].iter().all(|status| judged(*status, &[]) == Verdict::Served));
-        assert!([502, 504].iter().all(|status| judged(*status, &[]) == Verdict::RefusedForGood));
+        assert!([408, 502, 504].iter().all(|status| judged(*status, &[]) == Verdict::RefusedForGood));
         assert_eq!(HttpRefusals.judge(&Err::<Response<()>, _>(fmt::Error)), Verdict::RefusedForGood);
         assert_eq!(judged(429, &[("retry-after", "1")]), judged(503, &[("retry-after", "1")]));
     }

@@ -113,6 +113,8 @@ async fn s3_a_proxys_refusal_that_is_named_is_known_above_the_client() {
     let cases = [
         (Answer::text(503, &[]), after(None)),
         (Answer::text(429, &[("retry-after", "2")]), after(Some(2000 * MS))),
+        (Answer::text(504, &[("retry-after", "2")]), BROKEN),
+        (Answer::text(408, &[]), BROKEN),
         (Answer::text(503, &[("grpc-status", "5")]), Verdict::Served),
         (Answer::text(500, &[]), Verdict::Served),
         (Answer::message(), Verdict::Served),
@@ -150,8 +152,9 @@ async fn s3_an_error_of_this_side_is_no_refusal_whatever_its_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s3_a_timeout_of_this_side_is_no_answer() {
+async fn s3_a_timeout_of_either_side_is_no_answer() {
     let expired = Status::from_error(Box::new(tonic::TimeoutExpired(())));
     assert_eq!((expired.code(), GrpcRefusals.tonic_status(&expired)), (Code::Cancelled, BROKEN));
-    assert_eq!(GrpcRefusals.tonic_status(&Status::cancelled("by the server")), Verdict::Served);
+    let by_the_server = Status::cancelled("Timeout expired");
+    assert_eq!(GrpcRefusals.tonic_status(&by_the_server), BROKEN, "its timeout, which the caller never asked for");
 }
