@@ -1,57 +1,38 @@
-//! The table that is kept: `docs/reach.md`, between two marks. The prose around it is left alone.
+//! The table of the transports, as it is kept.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{fs, iter};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 use crate::case::Row;
 use crate::fate::Fate;
-use crate::{table, versions};
+use crate::{page, table, versions};
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reach.md");
-const BEGIN: &str = "<!-- written by `cargo xtask reach --keep` -->\n";
-const END: &str = "<!-- end -->";
+/// The mark of the table.
+const MARK: &str = "transports";
 
 /// The kept rows: by name, what became of the producer for each size.
 pub type Kept = BTreeMap<String, Vec<Fate>>;
 
 pub fn read() -> Result<Kept> {
-    let page = fs::read_to_string(PATH).context("docs/reach.md")?;
-    Ok(parts(&page)?.1.lines().filter_map(row).collect())
+    Ok(page::read(MARK)?.lines().filter_map(row).collect())
 }
 
 /// Writes all rows, or puts these in the place of those with their names.
 pub fn write(rows: &[Row], all: bool) -> Result<()> {
-    let page = fs::read_to_string(PATH).context("docs/reach.md")?;
-    let (before, kept, after) = parts(&page)?;
     let fresh: BTreeMap<_, _> = rows.iter().map(|row| (row.name, table::line(row))).collect();
     let lines: Vec<String> = if all {
         rows.iter().map(table::line).collect()
     } else {
-        let old = kept.lines().filter(|line| row(line).is_some());
-        old.map(|line| row(line).and_then(|(name, _)| fresh.get(name.as_str()).cloned()).unwrap_or_else(|| line.into()))
-            .collect()
+        let kept = page::read(MARK)?;
+        let old = kept.lines().filter_map(|line| Some((line, row(line)?.0)));
+        old.map(|(line, name)| fresh.get(name.as_str()).cloned().unwrap_or_else(|| line.into())).collect()
     };
-    let head =
-        format!("{}, {}.\n{}.\n\n{}", date()?, versions::kernel(), versions::measured()?.join(", "), table::HEAD);
-    let lines: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    fs::write(PATH, [before, BEGIN, &head, &lines, END, after].concat())?;
-    println!("written to docs/reach.md");
-    Ok(())
-}
-
-/// What comes before the marks, between them, and after.
-fn parts(page: &str) -> Result<(&str, &str, &str)> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (kept, after) = rest.split_once(END)?;
-        Some((before, kept, after))
-    });
-    match parts {
-        Some(parts) => Ok(parts),
-        None => bail!("docs/reach.md has no place for the table"),
-    }
+    let versions = versions::measured()?.join(", ");
+    let head = format!("{}, {}.\n{versions}.\n\n{}", date()?, versions::kernel(), table::HEAD);
+    page::write(MARK, &(head + &lines.join("\n") + "\n"))
 }
 
 fn row(line: &str) -> Option<(String, Vec<Fate>)> {

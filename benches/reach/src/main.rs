@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "a program exports nothing")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program talks on its streams")]
 
+mod beside;
 mod case;
 mod cases;
 mod compare;
@@ -14,8 +15,11 @@ mod fate;
 mod http;
 mod kept;
 mod kernel;
+mod page;
+mod plain;
 mod reach;
 mod settle;
+mod statuses;
 mod table;
 mod versions;
 
@@ -25,13 +29,14 @@ use anyhow::{Result, bail};
 use lexopt::prelude::*;
 
 use crate::case::Row;
+use crate::plain::Table;
 
 const HELP: &str = "\
 cargo xtask reach [--keep] [--only NAME]
 
   Measures how much a producer hands over when nobody reads, and compares that with the table in docs/reach.md.
 
-  --only NAME only the transports whose name contains NAME
+  --only NAME only the rows whose name contains NAME
   --keep      write what was seen into docs/reach.md, instead of comparing
 ";
 
@@ -62,25 +67,41 @@ impl Options {
             return Ok(());
         }
         let cases: Vec<_> = cases::all().into_iter().filter(|case| case.name.contains(&self.only)).collect();
-        if cases.is_empty() {
-            bail!("no transport is called `{}`", self.only);
-        }
         let mut rows = Vec::with_capacity(cases.len());
         for case in &cases {
             let row = Row::measure(case)?;
             println!("{}", table::line(&row));
             rows.push(row);
         }
-        if self.keep {
-            return kept::write(&rows, self.only.is_empty());
+        let tables = [beside::table(), statuses::grpc(), statuses::http()];
+        let lines = tables.iter().map(|table| table.measured(&self.only)).collect::<Result<Vec<_>>>()?;
+        let all = rows.len() + lines.iter().map(Vec::len).sum::<usize>();
+        if all == 0 {
+            bail!("nothing is called `{}`", self.only);
         }
-        let missed = compare::missed(&rows, &kept::read()?);
-        if !missed.is_empty() {
-            bail!("docs/reach.md no longer holds:\n{}", missed.join("\n"));
+        if self.keep { self.write(&rows, &tables, &lines) } else { compare(&rows, &tables, &lines) }
+    }
+
+    fn write(&self, rows: &[Row], tables: &[Table], lines: &[Vec<String>]) -> Result<()> {
+        kept::write(rows, self.only.is_empty())?;
+        for (table, lines) in tables.iter().zip(lines).filter(|_| self.only.is_empty()) {
+            table.keep(lines)?;
         }
-        println!("docs/reach.md holds: {} rows", rows.len());
+        println!("written to docs/reach.md");
         Ok(())
     }
+}
+
+fn compare(rows: &[Row], tables: &[Table], lines: &[Vec<String>]) -> Result<()> {
+    let mut missed = compare::missed(rows, &kept::read()?);
+    for (table, lines) in tables.iter().zip(lines) {
+        missed.extend(table.missed(lines)?);
+    }
+    if !missed.is_empty() {
+        bail!("docs/reach.md no longer holds:\n{}", missed.join("\n"));
+    }
+    println!("docs/reach.md holds: {} rows", rows.len() + lines.iter().map(Vec::len).sum::<usize>());
+    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -7,6 +7,7 @@ use backpressure_stream::BackpressureStreamExt;
 use futures_util::{SinkExt, StreamExt};
 use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
 
+use super::grpc;
 use super::http2::get_and_hold;
 use crate::case::{Case, Tolerance};
 use crate::http::{Settings, answers};
@@ -49,6 +50,23 @@ pub fn cases() -> Vec<Case> {
                     get_and_hold(reach, answers(body), Settings::default()).await
                 })
             },
+        ),
+        case(
+            "`.coalesce(16 KiB)` before an HTTP/2 response, one by one",
+            "the receiver's hyper: a window",
+            "the client's window",
+            |reach| {
+                Box::pin(async move {
+                    let stream = reach.singly().coalesce(16 * 1024).map(Ok::<_, std::io::Error>);
+                    get_and_hold(reach, answers(Body::from_stream(stream)), Settings::default()).await
+                })
+            },
+        ),
+        case(
+            "`CoalescedBody` under tonic's server streaming, one by one",
+            "the receiver's hyper: a window",
+            "the client's window",
+            grpc::down_coalesced,
         ),
         case(
             "`.bounded(16)` before `FramedWrite`, pipe of 64 KiB",

@@ -2,12 +2,12 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use anyhow::Result;
 use axum::http;
 use axum::http::uri::PathAndQuery;
+use backpressure_tower::CoalescedBody;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
 use tonic::body::Body;
@@ -17,15 +17,17 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::case::{Case, Setup, Tolerance};
 use crate::http::listen;
 use crate::reach::{Reach, Source};
 
-const DOWN: &str = "/reach.Reach/Down";
-const UP: &str = "/reach.Reach/Up";
+pub const DOWN: &str = "/reach.Reach/Down";
+pub const UP: &str = "/reach.Reach/Up";
 const BOTH: &str = "/reach.Reach/Both";
+const BOTH_UP: &str = "/reach.Reach/BothUp";
+pub const ONE: &str = "/reach.Reach/One";
 const WINDOW: &str = "the receiver's hyper, a window; 32 KiB in the encoder";
 const SERVERS: &str = "the server's `initial_stream_window_size`, 1 MiB";
 const CLIENTS: &str = "the client's `initial_stream_window_size`, 2 MiB";
@@ -33,17 +35,12 @@ const CLIENTS: &str = "the client's `initial_stream_window_size`, 2 MiB";
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Counted, start };
     vec![
-        case("tonic, server streaming", WINDOW, CLIENTS, |reach| {
-            let source = reach.ready();
-            down(reach, source, DOWN, false)
-        }),
+        case("tonic, server streaming", WINDOW, CLIENTS, |reach| down(reach, DOWN, false, false)),
         case("tonic, server streaming, one by one", WINDOW, "the size of the frames: see below", |reach| {
-            let source = reach.singly();
-            down(reach, source, DOWN, false)
+            down(reach, DOWN, true, false)
         }),
         case("tonic, server streaming, adaptive window", WINDOW, "the client's `http2_adaptive_window`", |reach| {
-            let source = reach.ready();
-            down(reach, source, DOWN, true)
+            down(reach, DOWN, false, true)
         }),
         case("tonic, client streaming", WINDOW, SERVERS, |reach| {
             let source = reach.ready();
@@ -53,23 +50,22 @@ pub fn cases() -> Vec<Case> {
             let source = reach.singly();
             up(reach, source, UP)
         }),
-        case("tonic, both ways, down", WINDOW, CLIENTS, |reach| {
-            let source = reach.ready();
-            down(reach, source, BOTH, false)
-        }),
+        case("tonic, both ways, down", WINDOW, CLIENTS, |reach| down(reach, BOTH, false, false)),
         case("tonic, both ways, up", WINDOW, SERVERS, |reach| {
             let source = reach.ready();
-            up(reach, source, BOTH)
+            up(reach, source, BOTH_UP)
         }),
     ]
 }
 
-pub type Items = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 type Answers = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
-/// Answers with the items it has, and reads no request.
+/// Answers with the items of a producer, and reads no request.
 #[derive(Clone)]
-pub struct Method(Arc<Mutex<Option<Items>>>);
+pub struct Method {
+    reach: Reach,
+    singly: bool,
+}
 
 impl NamedService for Method {
     const NAME: &'static str = "reach.Reach";
@@ -102,11 +98,17 @@ impl Service<http::Request<Body>> for Method {
                     };
                     methods.client_streaming(service_fn(answer), request).await
                 }
-                _ => {
+                ONE => {
+                    let answer = |_: Request<Bytes>| future::ready(Ok(Response::new(Bytes::new())));
+                    methods.unary(service_fn(answer), request).await
+                }
+                path => {
+                    let silent = path == BOTH_UP;
                     let answer = move |requests: Request<Streaming<Bytes>>| {
                         let requests = requests.into_inner();
                         // They are held, and not read.
-                        let answers = this.answers().chain(requests);
+                        let answers = if silent { stream::pending().boxed() } else { this.answers() };
+                        let answers = answers.chain(requests);
                         future::ready(Ok(Response::new(Box::pin(answers) as Answers)))
                     };
                     methods.streaming(service_fn(answer), request).await
@@ -117,12 +119,12 @@ impl Service<http::Request<Body>> for Method {
 }
 
 impl Method {
-    fn new(items: Items) -> Self {
-        Self(Arc::new(Mutex::new(Some(items))))
+    pub fn new(reach: &Reach, singly: bool) -> Self {
+        Self { reach: reach.clone(), singly }
     }
 
     fn answers(&self) -> Answers {
-        let items = self.0.lock().unwrap().take().unwrap_or_else(|| stream::pending().boxed());
+        let items = if self.singly { self.reach.singly() } else { self.reach.ready() };
         Box::pin(items.map(Ok))
     }
 }
@@ -139,34 +141,64 @@ pub async fn connect(reach: &Reach, method: Method, adaptive: bool) -> Result<Ca
 }
 
 /// The answers are held, and not read.
-fn down(reach: Reach, source: Source, path: &'static str, adaptive: bool) -> Setup {
+fn down(reach: Reach, path: &'static str, singly: bool, adaptive: bool) -> Setup {
     Box::pin(async move {
-        let mut calls = connect(&reach, Method::new(source.boxed()), adaptive).await?;
-        let path = PathAndQuery::from_static(path);
-        let requests = Request::new(stream::iter([Bytes::new()]));
-        let answers = calls.streaming(requests, path, ProstCodec::<Bytes, Bytes>::default()).await?;
+        let mut calls = connect(&reach, Method::new(&reach, singly), adaptive).await?;
+        let answers = ask(&mut calls, path).await?;
         Ok(Box::new((calls, answers)) as _)
     })
+}
+
+/// The same, with the pieces of the body merged.
+pub fn down_coalesced(reach: Reach) -> Setup {
+    Box::pin(async move {
+        let listener = listen(&reach, None).await?;
+        let address = listener.local_addr()?;
+        let merge =
+            |response: http::Response<Body>| response.map(|body| Body::new(CoalescedBody::new(body, 16 * 1024)));
+        let method = ServiceBuilder::new().map_response(merge).service(Method::new(&reach, true));
+        let router = axum::Router::new()
+            .fallback_service(method.map_request(|request: http::Request<axum::body::Body>| request.map(Body::new)));
+        tokio::spawn(axum::serve(listener, router).into_future());
+        let mut calls = Calls::new(Endpoint::from_shared(format!("http://{address}"))?.connect().await?);
+        let answers = ask(&mut calls, DOWN).await?;
+        Ok(Box::new((calls, answers)) as _)
+    })
+}
+
+/// A call whose answers are a stream.
+pub async fn ask(calls: &mut Calls<Channel>, path: &'static str) -> Result<Response<Streaming<Bytes>>> {
+    calls.ready().await?;
+    let requests = Request::new(stream::iter([Bytes::new()]));
+    let codec = ProstCodec::<Bytes, Bytes>::default();
+    Ok(calls.streaming(requests, PathAndQuery::from_static(path), codec).await?)
 }
 
 /// The requests are held by the server, and not read.
 fn up(reach: Reach, source: Source, path: &'static str) -> Setup {
     Box::pin(async move {
-        let mut calls = connect(&reach, Method::new(stream::pending().boxed()), false).await?;
-        let path = PathAndQuery::from_static(path);
-        tokio::spawn(async move {
-            let call = calls.streaming(Request::new(source), path, ProstCodec::<Bytes, Bytes>::default());
-            match call.await {
-                Ok(answers) => {
-                    // An error of the connection comes as an answer.
-                    let mut answers = answers.into_inner();
-                    if let Err(status) = answers.message().await {
-                        reach.lose(format!("{:?}: {}", status.code(), status.message()));
-                    }
-                }
-                Err(status) => reach.lose(format!("{:?}: {}", status.code(), status.message())),
-            }
-        });
+        let calls = connect(&reach, Method::new(&reach, false), false).await?;
+        send(&reach, calls, source, path);
         Ok(Box::new(()) as _)
     })
+}
+
+/// A call whose requests are a stream.
+pub fn send(reach: &Reach, mut calls: Calls<Channel>, source: Source, path: &'static str) {
+    let reach = reach.clone();
+    tokio::spawn(async move {
+        if let Err(error) = calls.ready().await {
+            return reach.lose(error);
+        }
+        let codec = ProstCodec::<Bytes, Bytes>::default();
+        let call = calls.streaming(Request::new(source), PathAndQuery::from_static(path), codec);
+        let outcome = match call.await {
+            // An error of the connection comes as an answer.
+            Ok(answers) => answers.into_inner().message().await.map(drop),
+            Err(status) => Err(status),
+        };
+        if let Err(status) = outcome {
+            reach.lose(format!("{:?}: {}", status.code(), status.message()));
+        }
+    });
 }

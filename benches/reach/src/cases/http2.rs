@@ -14,6 +14,8 @@ use crate::reach::{Reach, Source};
 const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false, send_buffer: None };
 const ADAPTIVE: Settings = Settings { adaptive: true, ..DEFAULT };
 const SMALL: Settings = Settings { windows: Some((64 * 1024, 64 * 1024)), ..DEFAULT };
+/// A stream's window is full before its frames are too many for the connection.
+const NARROW: Settings = Settings { windows: Some((64 * 1024, 4 * 1024 * 1024)), ..DEFAULT };
 const WINDOW: &str = "the receiver's hyper: a window";
 
 pub fn cases() -> Vec<Case> {
@@ -36,6 +38,16 @@ pub fn cases() -> Vec<Case> {
             let source = reach.ready();
             down(reach, source, SMALL)
         }),
+        case(
+            "HTTP/2 response, one by one, a window of 64 KiB in one of 4 MiB",
+            WINDOW,
+            "the client's `initial_stream_window_size`",
+            Counted,
+            |reach| {
+                let source = reach.singly();
+                down(reach, source, NARROW)
+            },
+        ),
         case("HTTP/2 request", WINDOW, "the server's `initial_stream_window_size`, 1 MiB", Counted, |reach| {
             let source = reach.ready();
             up(reach, source, DEFAULT)

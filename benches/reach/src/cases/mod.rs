@@ -3,13 +3,15 @@
 mod channels;
 mod codec;
 mod front;
-mod grpc;
+pub mod grpc;
 mod http1;
 mod http2;
 mod reqwest;
 mod streams;
 mod tower;
 mod websocket;
+
+pub use http1::hold;
 
 use crate::case::Case;
 

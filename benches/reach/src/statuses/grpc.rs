@@ -1,0 +1,192 @@
+//! Under a tonic client.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Result;
+use axum::Router;
+use axum::http::uri::PathAndQuery;
+use axum::http::{self, StatusCode};
+use backpressure_tower::{GrpcRefusals, Judge, ShedLayer};
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tonic::Request;
+use tonic::client::Grpc;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Error, Server};
+use tonic_prost::ProstCodec;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_http::timeout::TimeoutLayer;
+
+use super::{SOON, says};
+use crate::plain::{Cells, Line, Table};
+
+type Judged = Result<http::Response<tonic::body::Body>, Error>;
+
+pub fn table() -> Table {
+    let line = |name, measure| Line { name, measure };
+    Table {
+        mark: "grpc",
+        head: "| who refuses a tonic client | what the client sees | `GrpcRefusals` below the client | `GrpcRefusals` above it |\n|---|---|---|---|\n",
+        lines: vec![
+            line("tonic `Server::timeout`", || {
+                served(async |listener| {
+                    Server::builder().timeout(SOON).add_routes(routes(never())).serve_with_incoming(listener).await
+                })
+            }),
+            line("tonic `Request::set_timeout`", || {
+                let mut request = Request::new(Bytes::new());
+                request.set_timeout(SOON);
+                asked(request, |endpoint| endpoint)
+            }),
+            line("tonic `Endpoint::timeout`", || asked(Request::new(Bytes::new()), |endpoint| endpoint.timeout(SOON))),
+            line("tower `Timeout` as a layer of tonic's server", || {
+                served(async |listener| {
+                    let layer = tower::timeout::TimeoutLayer::new(SOON);
+                    Server::builder().layer(layer).add_routes(routes(never())).serve_with_incoming(listener).await
+                })
+            }),
+            line("tower-http `TimeoutLayer` with 408 over tonic's server", || {
+                served(async |listener| {
+                    let layer = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, SOON);
+                    Server::builder().layer(layer).add_routes(routes(never())).serve_with_incoming(listener).await
+                })
+            }),
+            line("tower-http `TimeoutLayer` with 504 over tonic's server", || {
+                served(async |listener| {
+                    let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, SOON);
+                    Server::builder().layer(layer).add_routes(routes(never())).serve_with_incoming(listener).await
+                })
+            }),
+            line("tonic `load_shed` over a limit of 1", || {
+                served_twice(async |listener| {
+                    let server = Server::builder().concurrency_limit_per_connection(1).load_shed(true);
+                    { server }.add_routes(routes(never())).serve_with_incoming(listener).await
+                })
+            }),
+            line("`ShedLayer::into_grpc` over a limit of 1", || {
+                served_twice(async |listener| {
+                    let Ok(layer) = ShedLayer::fixed(1) else { return Ok(()) };
+                    Server::builder()
+                        .layer(layer.into_grpc())
+                        .add_routes(routes(never()))
+                        .serve_with_incoming(listener)
+                        .await
+                })
+            }),
+            line("bare 408", || bare(408, "")),
+            line("bare 429", || bare(429, "")),
+            line("bare 502", || bare(502, "")),
+            line("bare 503", || bare(503, "")),
+            line("bare 504", || bare(504, "")),
+            line("429 with a text", || bare(429, "too many")),
+            line("503 with a text", || bare(503, "no backend")),
+            line("504 with a text", || bare(504, "timed out")),
+            line("503 with a text, after `name_status`", || named(503, "no backend")),
+        ],
+    }
+}
+
+/// Answers nothing.
+fn never() -> Router {
+    Router::new().fallback(async || pending::<()>().await)
+}
+
+fn routes(router: Router) -> Routes {
+    Routes::from(router)
+}
+
+async fn listen() -> Result<(TcpIncoming, Endpoint)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr()?))?;
+    Ok((listener.into(), endpoint))
+}
+
+fn served(serve: impl AsyncFnOnce(TcpIncoming) -> Result<(), Error> + 'static) -> Cells {
+    Box::pin(async move {
+        let (listener, endpoint) = listen().await?;
+        let call = async { judged(endpoint.connect().await?, Request::new(Bytes::new())).await };
+        tokio::select! {
+            ended = serve(listener) => Ok(vec![format!("{ended:?}")]),
+            cells = call => cells,
+        }
+    })
+}
+
+/// With another call in flight.
+fn served_twice(serve: impl AsyncFnOnce(TcpIncoming) -> Result<(), Error> + 'static) -> Cells {
+    Box::pin(async move {
+        let (listener, endpoint) = listen().await?;
+        let calls = async {
+            let channel = endpoint.connect().await?;
+            tokio::select! {
+                biased;
+                first = judged(channel.clone(), Request::new(Bytes::new())) => first,
+                second = async {
+                    tokio::time::sleep(SOON).await;
+                    judged(channel, Request::new(Bytes::new())).await
+                } => second,
+            }
+        };
+        tokio::select! {
+            ended = serve(listener) => Ok(vec![format!("{ended:?}")]),
+            cells = calls => cells,
+        }
+    })
+}
+
+/// A client that loses patience with a server that knows nothing of gRPC's timeouts.
+fn asked(request: Request<Bytes>, with: fn(Endpoint) -> Endpoint) -> Cells {
+    Box::pin(async move { judged(with(plain(never()).await?).connect().await?, request).await })
+}
+
+/// A proxy that answers by itself.
+fn bare(status: u16, text: &'static str) -> Cells {
+    Box::pin(
+        async move { judged(plain(proxy(status, text)).await?.connect().await?, Request::new(Bytes::new())).await },
+    )
+}
+
+fn named(status: u16, text: &'static str) -> Cells {
+    Box::pin(async move {
+        let channel = plain(proxy(status, text)).await?.connect().await?;
+        let channel = ServiceBuilder::new().map_response(GrpcRefusals::name_status).service(channel);
+        judged(channel, Request::new(Bytes::new())).await
+    })
+}
+
+fn proxy(status: u16, text: &'static str) -> Router {
+    Router::new().fallback(async move || (StatusCode::from_u16(status).unwrap_or_default(), text))
+}
+
+async fn plain(router: Router) -> Result<Endpoint> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr()?))?;
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Ok(endpoint)
+}
+
+/// Makes a call, and tells what came of it: for the client, for a judge below it, and for one above.
+async fn judged<S>(channel: S, request: Request<Bytes>) -> Result<Vec<String>>
+where
+    S: tower::Service<http::Request<tonic::body::Body>, Response = http::Response<tonic::body::Body>, Error = Error>,
+{
+    let below = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&below);
+    let channel = channel.map_result(move |outcome: Judged| {
+        *seen.lock().unwrap() = Some(GrpcRefusals.judge(&outcome));
+        outcome
+    });
+    let mut calls = Grpc::new(channel);
+    calls.ready().await?;
+    let codec = ProstCodec::<Bytes, Bytes>::default();
+    let outcome = calls.unary(request, PathAndQuery::from_static("/reach.Reach/One"), codec).await;
+    let above = says(GrpcRefusals.judge(&outcome));
+    let seen = match outcome {
+        Ok(_) => "an answer".into(),
+        Err(status) => format!("{:?}, “{}”", status.code(), status.message()),
+    };
+    let below = below.lock().unwrap().take().map_or_else(|| "–".into(), says);
+    Ok(vec![seen, below, above])
+}
