@@ -17,7 +17,8 @@ const STATUS: &str = "grpc-status";
 /// * `UNAVAILABLE` and `RESOURCE_EXHAUSTED` are refusals, which may be tried again after the pushback, or after the delay in the
 ///   `google.rpc.RetryInfo` of the status details, whichever is longer. A pushback that is negative or malformed means: not at
 ///   all (gRPC proposal A6). A delay that is, is none.
-/// * After `DEADLINE_EXCEEDED`, and `CANCELLED` (which tonic makes of its timeouts), nobody knows whether the request took effect: refused, but not to be tried again.
+/// * After `DEADLINE_EXCEEDED`, and `CANCELLED` (which tonic makes of its timeouts), nobody knows whether the request took effect:
+///   refused, but not to be tried again.
 /// * A proxy that knows no gRPC answers without a status: what it says is judged by [`HttpRefusals`](crate::HttpRefusals), and so are errors of the
 ///   transport. A call that was never processed may be tried again. A broken connection is no refusal of the server, even if the
 ///   client calls it `RESOURCE_EXHAUSTED`.

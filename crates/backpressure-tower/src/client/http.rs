@@ -17,7 +17,8 @@ use super::{advice, chain};
 /// * A call that surely was not processed may be tried again: one that was [not tried](crate::NotTried), one for which nobody
 ///   listened, and, with the feature `h2`, one that the peer says it has not begun with: a GOAWAY(NO_ERROR) that leaves it out, a
 ///   stream reset with REFUSED_STREAM.
-/// * After 408 (with which tower-http's timeout answers), 502, 504 and all other errors nobody knows whether the request took effect: refused, but not to be tried again.
+/// * After 408 (with which tower-http's timeout answers), 502, 504 and all other errors nobody knows whether the request took
+///   effect: refused, but not to be tried again.
 ///   A broken connection is one of them.
 /// * Everything else is served.
 ///
