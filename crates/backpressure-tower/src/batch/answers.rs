@@ -10,7 +10,7 @@ use std::vec;
 /// | the inner service answers | `Resp` | |
 /// |---|---|---|
 /// | `Vec<R>` | `R` | the batch succeeds or fails as a whole |
-/// | `Vec<Result<R, E>>` | `R` | each request succeeds, or fails with [`BatchError::Request`](super::BatchError::Request) |
+/// | `Vec<Result<R, E>>` | `R` | each request succeeds, or fails with [`BatchError::Request`](crate::BatchError::Request) |
 /// | `Vec<Result<R, F>>` | `Result<R, F>` | the same, with an error of its own kind inside the response |
 ///
 /// A type of your own, a map of rows for example, can implement it too. There must be as many answers as requests.

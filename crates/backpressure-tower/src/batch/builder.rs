@@ -10,74 +10,14 @@ use backpressure_core::{
     BackpressureConfig, BackpressureConfigBuilder, BatchConfig, BatchConfigBuilder, BatchSizer, ConfigError, FlushPacer,
 };
 
-use super::dedup::Dedup;
-use super::gate::MakeLimit;
-use super::keys::{Keyed, Sorting};
 use super::layer::BatchLayer;
-use super::shared::Of;
+use super::plan::call::Inspector;
+use super::plan::dedup::Dedup;
+use super::plan::keys::Keyed;
+use super::plan::settings::{Fallback, Hooks, Linger, Settings};
 
 /// Most keys whose batches linger, unless it is set.
 const MAX_KEYS: usize = 1024;
-
-/// What becomes of a batch that failed as a whole: by an error, a panic, or an answer of the wrong length.
-///
-/// Only idempotent requests bear to be sent again. Batches that are sent again go before others, within the same
-/// [concurrency](BatchLayerBuilder::concurrency).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Fallback {
-    /// Each request is sent again in a batch of its own: as many calls as there are requests, whatever the cause.
-    OneByOne,
-    /// The batch is sent again in two halves, and each half that fails likewise, so that one bad request among `n` is found
-    /// with about `2 log2 n` calls and fails alone. If everything is bad, there are `2 n` calls.
-    Bisect,
-}
-
-/// The settings that are numbers.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) batch: BatchConfig,
-    pub(super) buffer: BackpressureConfig,
-    pub(super) concurrency: usize,
-    pub(super) when_idle: bool,
-    pub(super) max_keys: usize,
-    pub(super) least_time: Duration,
-    pub(super) pacer: Option<FlushPacer>,
-    pub(super) sizer: Option<BatchSizer>,
-}
-
-impl Settings {
-    /// Whether a batch may wait for its calls.
-    pub(super) fn lingers(&self) -> bool {
-        self.pacer.is_some() || !self.batch.linger().is_zero()
-    }
-}
-
-/// Copies the requests of a batch.
-type CopyAll<Req> = fn(&[Req]) -> Vec<Req>;
-
-/// The settings that are functions.
-pub(super) struct Hooks<Req, Resp> {
-    pub(super) weigh: Option<Of<Req, usize>>,
-    pub(super) deadline: Option<Of<Req, Option<Instant>>>,
-    pub(super) sorting: Option<Sorting<Req>>,
-    pub(super) dedup: Option<Dedup<Req, Resp>>,
-    pub(super) fallback: Option<(Fallback, CopyAll<Req>)>,
-    pub(super) limit: Option<MakeLimit>,
-}
-
-impl<Req, Resp> Clone for Hooks<Req, Resp> {
-    fn clone(&self) -> Self {
-        Self {
-            weigh: self.weigh.clone(),
-            deadline: self.deadline.clone(),
-            sorting: self.sorting.clone(),
-            dedup: self.dedup,
-            fallback: self.fallback,
-            limit: self.limit.clone(),
-        }
-    }
-}
 
 /// Builds a [`BatchLayer`]. Everything has a default.
 #[must_use = "a builder does nothing until it is built"]
@@ -89,16 +29,16 @@ pub struct BatchLayerBuilder<Req, Resp> {
     concurrency: usize,
     when_idle: bool,
     max_keys: usize,
-    least_time: Duration,
     paced: Option<(Duration, Duration, Duration)>,
     sized: Option<(usize, Duration)>,
     hooks: Hooks<Req, Resp>,
 }
 
-impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
-    pub(super) fn new() -> Self {
+impl<Req, Resp> BatchLayer<Req, Resp> {
+    /// A builder that holds the defaults.
+    pub fn builder() -> BatchLayerBuilder<Req, Resp> {
         let defaults = BackpressureConfig::default();
-        Self {
+        BatchLayerBuilder {
             batch: BatchConfig::builder().linger(Duration::ZERO),
             buffer: BackpressureConfig::builder(),
             capacity: defaults.capacity(),
@@ -106,13 +46,20 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
             concurrency: 1,
             when_idle: false,
             max_keys: MAX_KEYS,
-            least_time: Duration::ZERO,
             paced: None,
             sized: None,
-            hooks: Hooks { weigh: None, deadline: None, sorting: None, dedup: None, fallback: None, limit: None },
+            hooks: Hooks {
+                inspector: Inspector { weigh: None, deadline: None, least_time: Duration::ZERO },
+                sorting: None,
+                dedup: None,
+                fallback: None,
+                limit: None,
+            },
         }
     }
+}
 
+impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// Most requests in a batch. At least 1, at most the [capacity](Self::capacity). Default 100.
     ///
     /// Larger batches spread the cost of a call over more requests; a failed one takes more of them along.
@@ -126,7 +73,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// A request heavier than this travels alone, in the one batch that may exceed it. `weigh` runs in `call`.
     pub fn max_weight(mut self, weight: usize, weigh: impl Fn(&Req) -> usize + Send + Sync + 'static) -> Self {
         self.batch = self.batch.max_weight(weight);
-        self.hooks.weigh = Some(Arc::new(weigh));
+        self.hooks.inspector.weigh = Some(Arc::new(weigh));
         self
     }
 
@@ -182,7 +129,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
         self
     }
 
-    /// The shares of the capacity from which the [gauge](super::Batch::gauge) is Elevated and Critical. Default 0.5 and 0.8.
+    /// The shares of the capacity from which the [gauge](crate::Batch::gauge) is Elevated and Critical. Default 0.5 and 0.8.
     pub fn watermarks(mut self, low: f64, high: f64) -> Self {
         self.buffer = self.buffer.low_watermark(low).high_watermark(high);
         self
@@ -228,7 +175,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
 
     /// When the answer to a request is of no use any more, by tokio's clock. Default: never.
     ///
-    /// A request that waits until then is answered [`DeadlineExceeded`](super::BatchError::DeadlineExceeded), and not sent. So
+    /// A request that waits until then is answered [`DeadlineExceeded`](crate::BatchError::DeadlineExceeded), and not sent. So
     /// is one that has less than `least_time` left, which is what an answer takes even on a good day. `deadline` runs in
     /// `call`.
     pub fn deadline(
@@ -236,8 +183,8 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
         least_time: Duration,
         deadline: impl Fn(&Req) -> Option<Instant> + Send + Sync + 'static,
     ) -> Self {
-        self.least_time = least_time;
-        self.hooks.deadline = Some(Arc::new(deadline));
+        self.hooks.inspector.least_time = least_time;
+        self.hooks.inspector.deadline = Some(Arc::new(deadline));
         self
     }
 
@@ -282,16 +229,13 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
         }
         let pacer = self.paced.map(|(floor, ceiling, target)| FlushPacer::new(floor, ceiling, target)).transpose()?;
         let sizer = self.sized.map(|(min, target)| BatchSizer::new(min, self.max_items, target)).transpose()?;
-        let settings = Settings {
-            batch,
-            buffer,
-            concurrency: self.concurrency,
-            when_idle: self.when_idle,
-            max_keys: self.max_keys,
-            least_time: self.least_time,
-            pacer,
-            sizer,
+        let linger = match (pacer.is_none() && batch.linger().is_zero(), self.when_idle) {
+            (true, _) => Linger::Never,
+            (false, true) => Linger::WhileBusy,
+            (false, false) => Linger::Always,
         };
+        let settings =
+            Settings { batch, buffer, concurrency: self.concurrency, linger, max_keys: self.max_keys, pacer, sizer };
         Ok(BatchLayer { settings, hooks: self.hooks })
     }
 }

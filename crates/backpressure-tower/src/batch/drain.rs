@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::DropReason;
 
-use super::clock;
-use super::desk::Totals;
-use super::shared::Shared;
-use super::timer::Timer;
+use super::clock::{self, Timer};
+use super::exchange::Exchange;
+use super::exchange::state::Totals;
 
-/// What a [drain](super::Batch::drain) came to.
+/// What a [drain](crate::Batch::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "the report says what was not answered"]
@@ -24,7 +23,7 @@ pub struct BatchDrainReport {
     /// Calls answered with an error since the drain began.
     pub failed: u64,
     /// Calls that were not answered by the deadline, by that of an earlier drain, or before the worker was dropped. Their
-    /// callers got [`Closed`](super::BatchError::Closed).
+    /// callers got [`Closed`](crate::BatchError::Closed).
     pub abandoned: u64,
     /// How long the drain took.
     pub elapsed: Duration,
@@ -37,10 +36,10 @@ impl BatchDrainReport {
     }
 }
 
-/// Waits until every call is answered. Made by [`Batch::drain`](super::Batch::drain).
+/// Waits until every call is answered. Made by [`Batch::drain`](crate::Batch::drain).
 #[must_use = "without being polled a drain has no deadline"]
 pub struct BatchDrain<Req, Resp, E> {
-    shared: Arc<Shared<Req, Resp, E>>,
+    exchange: Arc<Exchange<Req, Resp, E>>,
     key: usize,
     before: Totals,
     began: Instant,
@@ -49,20 +48,16 @@ pub struct BatchDrain<Req, Resp, E> {
 }
 
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
-    pub(super) fn new(shared: Arc<Shared<Req, Resp, E>>, within: Duration) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
         let began = clock::now();
-        let mut desk = shared.lock();
-        let after = desk.close(&shared.doors);
-        let (key, before) = (desk.join_drain(), desk.totals());
-        drop(desk);
-        after.carry_out(&shared.reporter);
-        Self { shared, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
+        let (key, before) = exchange.update(|state| (state.close(), (state.join_drain(), state.totals())));
+        Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
 
     /// Whether nobody waits for an answer. If somebody does, the task is woken once that is so.
     fn is_drained(&self, cx: &Context<'_>) -> bool {
         let waker = cx.waker().clone();
-        let (is_drained, replaced) = self.shared.lock().is_drained(self.key, waker);
+        let (is_drained, replaced) = self.exchange.lock().is_drained(self.key, waker);
         drop(replaced);
         is_drained
     }
@@ -78,13 +73,13 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
             if clock::now() < deadline && this.timer.poll(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
-            this.shared.end(None, DropReason::DrainDeadline);
+            this.exchange.end(None, DropReason::DrainDeadline);
             // Whoever has just got an answer, or given up, is about to be counted.
             if !this.is_drained(cx) {
                 return Poll::Pending;
             }
         }
-        let totals = this.shared.lock().totals();
+        let totals = this.exchange.lock().totals();
         Poll::Ready(BatchDrainReport {
             answered: totals.answered - this.before.answered,
             failed: totals.failed - this.before.failed,
@@ -96,7 +91,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
 
 impl<Req, Resp, E> Drop for BatchDrain<Req, Resp, E> {
     fn drop(&mut self) {
-        let waker = self.shared.lock().leave_drain(self.key);
+        let waker = self.exchange.lock().leave_drain(self.key);
         drop(waker);
     }
 }
@@ -116,8 +111,9 @@ mod tests {
     use tower_service::Service;
 
     use super::*;
-    use crate::batch::desk::Loaded;
-    use crate::batch::{Batch, BatchLayer};
+    use crate::batch::exchange::running::InboxBatch;
+    use crate::batch::layer::BatchLayer;
+    use crate::batch::service::Batch;
 
     #[test]
     fn t7_an_answer_that_is_being_handed_out_at_the_deadline_is_in_the_report() {
@@ -127,14 +123,14 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(handle.poll_ready(cx).is_ready());
         let mut call = handle.call(1);
-        let mut loaded = Loaded { calls: Vec::new(), requests: Vec::new(), pages: Vec::new() };
-        let _ = handle.shared.lock().take(1, None, &mut loaded);
-        assert!(loaded.pages[0].1.lock().put(loaded.calls[0], &mut Ok(1)));
+        let mut sent = InboxBatch { calls: Vec::new(), requests: Vec::new(), slabs: Vec::new() };
+        let _ = handle.exchange.lock().dispatch_queued(1, None, &mut sent);
+        assert!(sent.slabs[0].1.lock().put(sent.calls[0], &mut Ok(1)));
 
         let mut drain = handle.drain(Duration::ZERO);
         assert!(Pin::new(&mut drain).poll(cx).is_pending(), "answered, and not counted yet");
         let mut wakers = Vec::new();
-        assert!(!handle.shared.lock().land(&loaded.calls, 0, None, &mut wakers));
+        assert!(!handle.exchange.lock().complete(&sent.calls, 0, None, &mut wakers));
         assert_eq!(wakers.len(), 2, "the caller's and the drain's");
         let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };
         assert_eq!((report.answered, report.abandoned), (1, 0));

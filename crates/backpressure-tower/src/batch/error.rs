@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a call through a [`Batch`](super::Batch) was not answered. `E` is the error of the inner service.
+/// Why a call through a [`Batch`](crate::Batch) was not answered. `E` is the error of the inner service.
 ///
 /// The inner service fails once for all the callers of a batch, so they share its error. `E` need be neither `Clone` nor an
 /// [`Error`]: tower's `BoxError` will do.
@@ -23,7 +23,7 @@ pub enum BatchError<E> {
         /// Answers to it.
         got: usize,
     },
-    /// The request could not have been answered by its [deadline](super::BatchLayerBuilder::deadline), and was not sent.
+    /// The request could not have been answered by its [deadline](crate::BatchLayerBuilder::deadline), and was not sent.
     DeadlineExceeded,
     /// The inner service failed to become ready, and is not used any more.
     Unavailable(Arc<E>),

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use super::desk::Awaited;
 use super::error::BatchError;
-use super::page::Page;
-use super::pledge::Pledge;
+use super::exchange::calling::Awaited;
+use super::exchange::slab::Answer;
+use super::exchange::{Called, Poller, Waiting};
 
-/// The answer to one call, through a [`Batch`](super::Batch). Dropping it takes the request back.
+/// The answer to one call, through a [`Batch`](crate::Batch). Dropping it takes the request back.
 ///
 /// Once it has been ready, it is ready with [`BatchError::Closed`].
 #[must_use = "dropping the future takes the request back"]
@@ -20,51 +20,39 @@ pub struct BatchFuture<Req, Resp, E> {
 }
 
 enum Stage<Req, Resp, E> {
-    Waiting {
-        page: Arc<Page<Req, Resp, E>>,
-        call: usize,
-        /// Of the waker that was stored last.
-        pledge: Pledge,
-        /// Whether it has run the inner service itself so far.
-        leads: bool,
-    },
-    /// `None` once it has been told.
-    Refused(Option<BatchError<E>>),
+    Waiting(Waiting<Req, Resp, E>),
+    /// `None` once it has been told. Never locked: it makes the future [`Sync`] whatever the answer is.
+    Answered(Mutex<Option<Answer<Resp, E>>>),
 }
 
 impl<Req, Resp, E> BatchFuture<Req, Resp, E> {
-    pub(super) const fn waiting(page: Arc<Page<Req, Resp, E>>, call: usize, pledge: Pledge, leads: bool) -> Self {
-        Self { stage: Stage::Waiting { page, call, pledge, leads } }
-    }
-
-    pub(super) const fn refused(error: BatchError<E>) -> Self {
-        Self { stage: Stage::Refused(Some(error)) }
+    pub(super) fn new(called: Called<Req, Resp, E>) -> Self {
+        let stage = match called {
+            Called::Waits(waiting) => Stage::Waiting(waiting),
+            Called::Answered(answer) => Stage::Answered(Mutex::new(Some(answer))),
+        };
+        Self { stage }
     }
 }
 
-impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
-    type Output = Result<Resp, BatchError<E>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (page, call, pledge, leads) = match &mut self.stage {
-            Stage::Waiting { page, call, pledge, leads } => (&*page, *call, pledge, leads),
-            Stage::Refused(error) => return Poll::Ready(Err(error.take().unwrap_or(BatchError::Closed))),
-        };
-        if *leads {
-            *leads = page.shared.lead_on(call, cx);
-        } else if page.landings.holds(*pledge, cx.waker()) {
+impl<Req, Resp, E> Waiting<Req, Resp, E> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<Resp, E>> {
+        if self.poller == Poller::Caller {
+            if let Some(answer) = self.run_on(cx) {
+                return Poll::Ready(answer);
+            }
+        } else if self.token.is_some_and(|token| self.slab.completions.stands(token, cx.waker())) {
             return Poll::Pending;
         }
         let mut waker = None;
         loop {
-            if let Some(answer) = page.take(call) {
-                self.stage = Stage::Refused(None);
+            if let Some(answer) = self.slab.take(self.number) {
                 return Poll::Ready(answer);
             }
-            let awaited = page.shared.lock().wait(page, call, cx.waker(), waker.take());
+            let awaited = self.slab.owner.lock().wait(&self.slab, self.number, cx.waker(), waker.take());
             match awaited {
-                Awaited::Stored { pledge: latest, .. } => {
-                    *pledge = latest;
+                Awaited::Stored { token, .. } => {
+                    self.token = Some(token);
                     return Poll::Pending;
                 }
                 Awaited::NeedsWaker => waker = Some(cx.waker().clone()),
@@ -74,24 +62,38 @@ impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
     }
 }
 
+impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
+    type Output = Result<Resp, BatchError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut self.stage {
+            Stage::Answered(answer) => {
+                let answer = answer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+                return Poll::Ready(answer.unwrap_or(Err(BatchError::Closed)));
+            }
+            Stage::Waiting(waiting) => std::task::ready!(waiting.poll(cx)),
+        };
+        self.stage = Stage::Answered(Mutex::new(None));
+        Poll::Ready(answer)
+    }
+}
+
 /// It holds nothing that is pinned in place.
 impl<Req, Resp, E> Unpin for BatchFuture<Req, Resp, E> {}
 
 impl<Req, Resp, E> Drop for BatchFuture<Req, Resp, E> {
     fn drop(&mut self) {
-        let Stage::Waiting { page, call, .. } = &self.stage else { return };
-        if page.leave(*call).is_some() {
+        let Stage::Waiting(waiting) = &self.stage else { return };
+        if waiting.slab.leave(waiting.number).is_some() {
             return;
         }
-        let (after, remains) = page.shared.lock().cancel(*call);
-        after.carry_out(&page.shared.reporter);
-        drop(remains);
+        let _leftover = waiting.slab.owner.update(|state| state.cancel(waiting.number));
     }
 }
 
 impl<Req, Resp, E> fmt::Debug for BatchFuture<Req, Resp, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = matches!(self.stage, Stage::Waiting { .. });
+        let waiting = matches!(self.stage, Stage::Waiting(_));
         f.debug_struct("BatchFuture").field("waiting", &waiting).finish_non_exhaustive()
     }
 }

@@ -2,17 +2,12 @@
 
 use std::fmt;
 
-use tower_layer::Layer;
-use tower_service::Service;
-
-use super::answers::Answers;
-use super::builder::{BatchLayerBuilder, Hooks, Settings};
-use super::service::Batch;
+use super::plan::settings::{Hooks, Settings};
 
 /// Turns a service that answers batches into one that answers single calls: many callers, one call of the inner service,
 /// each caller its own answer.
 ///
-/// The inner service is any `Service<Vec<Req>>` that gives one [answer](Answers) for each request, in their order. `Resp` is
+/// The inner service is any `Service<Vec<Req>>` that gives one [answer](crate::Answers) for each request, in their order. `Resp` is
 /// what a caller gets.
 ///
 /// ```text
@@ -21,17 +16,17 @@ use super::service::Batch;
 ///  call(c) ─┘   while it is busy: [d, e, …]  └─▶ c's answer
 /// ```
 ///
-/// Each [`layer`](Layer::layer) makes a batcher of its own, since a batch cannot go to two inner services, and spawns its
+/// Each [`layer`](tower_layer::Layer::layer) makes a batcher of its own, since a batch cannot go to two inner services, and spawns its
 /// worker, one task for its whole life. A caller that is alone does without it: it
-/// [calls the inner service itself](super::BatchWorker::led_by_callers). All clones of the resulting [`Batch`] share it, so build the service once and clone
+/// [calls the inner service itself](crate::BatchWorker::led_by_callers). All clones of the resulting [`Batch`](crate::Batch) share it, so build the service once and clone
 /// that.
 ///
 /// The inner service is asked for readiness only when a batch is about to leave, and a readiness that no caller is left to use
-/// is [given back](super::BatchWorker::releasing_readiness); this is why it has to be `Clone`.
+/// is [given back](crate::BatchWorker::releasing_readiness); this is why it has to be `Clone`.
 ///
 /// # Panics
 ///
-/// `layer` panics outside of a tokio runtime. [`Batch::pair`] leaves the spawning to you.
+/// `layer` panics outside of a tokio runtime. [`Batch::pair`](crate::Batch::pair) leaves the spawning to you.
 ///
 /// # Example
 ///
@@ -59,31 +54,6 @@ use super::service::Batch;
 pub struct BatchLayer<Req, Resp> {
     pub(super) settings: Settings,
     pub(super) hooks: Hooks<Req, Resp>,
-}
-
-impl<Req, Resp> BatchLayer<Req, Resp> {
-    /// A builder that holds the defaults.
-    pub fn builder() -> BatchLayerBuilder<Req, Resp> {
-        BatchLayerBuilder::new()
-    }
-}
-
-impl<Req, Resp, S> Layer<S> for BatchLayer<Req, Resp>
-where
-    Req: Send + 'static,
-    Resp: Send + 'static,
-    S: Service<Vec<Req>> + Clone + Send + 'static,
-    S::Response: Answers<Resp, S::Error>,
-    S::Error: Send + Sync + 'static,
-    S::Future: Send + 'static,
-{
-    type Service = Batch<Req, Resp, S::Error>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        let (batch, worker) = Batch::pair(inner, self);
-        tokio::spawn(worker.releasing_readiness().led_by_callers());
-        batch
-    }
 }
 
 impl<Req, Resp> Clone for BatchLayer<Req, Resp> {

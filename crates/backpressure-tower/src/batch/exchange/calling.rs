@@ -1,0 +1,210 @@
+//! The state, for handles and callers: permits, calls, and the wait for an answer.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use backpressure_core::{DropReason, Moved};
+
+use super::calls::Stage;
+use super::slab::{AnswerSlab, WakerId, WakerToken};
+use super::state::{Effects, Phase, State, Threshold};
+use crate::batch::error::BatchError;
+use crate::batch::plan::call::QueuedCall;
+
+/// How an attempt to get a permit went.
+#[derive(Debug)]
+pub(crate) enum Reserved<E> {
+    Ready,
+    /// Try again with a waker.
+    NeedsWaker,
+    /// In line under this key, and what is to be dropped outside the lock.
+    Waiting {
+        key: usize,
+        _replaced: Option<Waker>,
+    },
+    Refused(BatchError<E>),
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(crate) struct Entered<O, Resp, E> {
+    pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
+    pub(crate) number: usize,
+    /// Of the waker.
+    pub(crate) token: WakerToken,
+    /// Whether something [follows](State::follow) from it.
+    pub(crate) has_effects: bool,
+}
+
+/// How an attempt to wait for an answer went.
+#[derive(Debug)]
+pub(crate) enum Awaited {
+    /// This waker will be woken. What it replaces is to be dropped outside the lock.
+    Stored { token: WakerToken, _replaced: Option<Waker> },
+    /// Try again with a waker.
+    NeedsWaker,
+    /// The answer has come meanwhile. The waker is to be dropped outside the lock.
+    Answered { _unused: Option<Waker> },
+}
+
+/// What was of a call that nobody waits for, to be dropped outside the lock.
+#[derive(Debug)]
+pub(crate) struct Leftover<Req> {
+    _stage: Stage<Req>,
+    _waker: Option<Waker>,
+}
+
+/// For handles.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// Why no call can be made, if so.
+    pub(crate) fn refusal(&self) -> Option<BatchError<E>> {
+        match &self.phase {
+            Phase::Open | Phase::Abandoned => None,
+            Phase::Draining | Phase::Over(None) => Some(BatchError::Closed),
+            Phase::Over(Some(error)) => Some(BatchError::Unavailable(Arc::clone(error))),
+        }
+    }
+
+    /// Reserves a permit, at once or as one of those who wait. `key` is that of an earlier attempt.
+    pub(crate) fn reserve(&mut self, key: Option<usize>, waker: Option<Waker>, current: &Waker) -> Reserved<E> {
+        if let Some(refusal) = self.refusal() {
+            return Reserved::Refused(refusal);
+        }
+        match (key, waker) {
+            (Some(key), _) if self.waiters.has_permit(key) => {
+                self.waiters.leave(key);
+                Reserved::Ready
+            }
+            (Some(key), None) if self.waiters.has_waker(key, current) => Reserved::Waiting { key, _replaced: None },
+            (Some(key), Some(waker)) => Reserved::Waiting { key, _replaced: self.waiters.refresh(key, waker) },
+            (None, Some(waker)) => self.wait_for_permit(waker),
+            (_, None) => Reserved::NeedsWaker,
+        }
+    }
+
+    fn wait_for_permit(&mut self, waker: Waker) -> Reserved<E> {
+        // First the sign, then the last look: whoever releases a permit in between sees the sign.
+        self.permits.start_waiting();
+        if self.waiters.is_empty() {
+            self.permits.release(self.shards.collect_permits());
+            if self.permits.try_acquire_waiting() {
+                self.permits.stop_waiting();
+                return Reserved::Ready;
+            }
+        }
+        Reserved::Waiting { key: self.waiters.join(waker), _replaced: None }
+    }
+
+    /// A handle waits no more. A permit already given goes to the next.
+    pub(crate) fn leave(&mut self, key: usize) -> (Effects, Option<Waker>) {
+        let (has_permit, waker) = self.waiters.leave(key);
+        self.permits.release(usize::from(has_permit));
+        (self.serve(Moved::NOTHING), waker)
+    }
+
+    /// Makes a call with a reserved permit, for whoever has this waker. Only if there is no [refusal](Self::refusal).
+    #[inline]
+    pub(crate) fn enter(&mut self, call: QueuedCall<Req>, waker: Waker, owner: &Arc<O>) -> Entered<O, Resp, E> {
+        let id = WakerId::of(&waker);
+        self.note_arrival();
+        let (number, slab) = self.insert(Stage::Queued(call), Some(waker), owner);
+        let token = slab.completions.token(id);
+        let has_effects = self.is_changed | self.wants_worker() | self.expects_contention();
+        Entered { slab, number, token, has_effects }
+    }
+
+    /// A call comes, at this stage.
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        stage: Stage<Req>,
+        waker: Option<Waker>,
+        owner: &Arc<O>,
+    ) -> (usize, Arc<AnswerSlab<O, Resp, E>>) {
+        let pushed = self.queue.push(());
+        debug_assert!(pushed.is_ok(), "a permit is reserved");
+        self.pending += 1;
+        self.is_changed |= self.recorder.pushed(&self.queue);
+        self.calls.insert(stage, waker, owner)
+    }
+
+    /// What follows from a call: the worker may be woken, or the shard of this thread opened.
+    pub(crate) fn follow(&mut self, owner: &Arc<O>) -> Effects {
+        let worker = if self.wants_worker() { self.take_worker() } else { None };
+        if self.expects_contention() {
+            self.open_shard(owner);
+        }
+        Effects { changed: std::mem::take(&mut self.is_changed), worker, others: Vec::new() }
+    }
+
+    /// Whether the worker is to be woken, if it sleeps.
+    fn wants_worker(&self) -> bool {
+        self.calls.queued() >= self.threshold.calls || self.calls.weight() >= self.threshold.weight as u128
+    }
+
+    /// The worker, if it sleeps. It has to be woken once only.
+    pub(super) fn take_worker(&mut self) -> Option<Waker> {
+        self.threshold = Threshold::NEVER;
+        self.worker.take()
+    }
+}
+
+/// For callers.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// Waits for an answer that has not come, with the latest waker.
+    #[inline]
+    pub(crate) fn wait(
+        &mut self,
+        slab: &Arc<AnswerSlab<O, Resp, E>>,
+        number: usize,
+        current: &Waker,
+        latest: Option<Waker>,
+    ) -> Awaited {
+        let Some(entry) = self.calls.find(slab, number) else { return Awaited::Answered { _unused: latest } };
+        let stands = entry.waker.as_ref().is_some_and(|stored| stored.will_wake(current));
+        let replaced = match (stands, latest) {
+            (true, unused) => unused,
+            (false, Some(latest)) => entry.waker.replace(latest),
+            (false, None) => return Awaited::NeedsWaker,
+        };
+        Awaited::Stored { token: slab.completions.token(WakerId::of(current)), _replaced: replaced }
+    }
+
+    /// Keeps the waker of a call, unless the answer has come: then hands it back.
+    pub(super) fn register(
+        &mut self,
+        slab: &Arc<AnswerSlab<O, Resp, E>>,
+        number: usize,
+        waker: Waker,
+    ) -> Option<Waker> {
+        match self.calls.find(slab, number) {
+            Some(entry) => entry.waker.replace(waker),
+            None => Some(waker),
+        }
+    }
+
+    /// The caller is gone, before the answer has come.
+    pub(crate) fn cancel(&mut self, number: usize) -> (Effects, Leftover<Req>) {
+        let (stage, waker) = self.calls.cancel(number);
+        self.pending -= 1;
+        self.since = self.since.filter(|_| self.calls.queued() > 0);
+        let mut effects = match &stage {
+            Stage::Queued(_) | Stage::Held => self.vacate(1, Moved::discarded(DropReason::Cancelled, 1)),
+            Stage::Sent | Stage::Gone | Stage::Settled => {
+                self.reporter.lost(DropReason::Cancelled, 1);
+                Effects::default()
+            }
+        };
+        // The runner knows the number of a call that it has taken: it is not free before that is told.
+        if matches!(stage, Stage::Queued(_)) || self.is_over() {
+            self.calls.settle(&[number], &mut Vec::new());
+        } else {
+            self.gone.push(number);
+        }
+        if !self.gone.is_empty() || (self.pending == 0 && self.is_ending()) {
+            effects.worker = self.worker.take();
+        }
+        self.wake_drains(&mut effects.others);
+        (effects, Leftover { _stage: stage, _waker: waker })
+    }
+}

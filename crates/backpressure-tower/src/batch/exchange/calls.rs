@@ -1,0 +1,255 @@
+//! Calls by number: consecutive ones share a slab, which is given up when all of them are settled.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::slab::{Answer, AnswerSlab, Numbered, SLOTS, slab_of};
+use crate::batch::plan::call::QueuedCall;
+
+/// Calls from their arrival until they are [settled](Self::settle). Those that nobody has taken yet are the inbox.
+#[derive(Debug)]
+pub(crate) struct Calls<O, Req, Resp, E> {
+    slabs: Slab<CallSlab<O, Req, Resp, E>>,
+    /// The slab of the next call.
+    open: Option<usize>,
+    /// Which calls may be in the inbox, in the order in which they came.
+    runs: VecDeque<Run>,
+    /// How many calls are in the inbox, and their weight, wide enough for any sum.
+    queued: usize,
+    weight: u128,
+}
+
+/// The calls of a slab up to this one, without those that were taken.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    key: usize,
+    end: usize,
+}
+
+/// What is under the lock of an [`AnswerSlab`]'s calls.
+#[derive(Debug)]
+struct CallSlab<O, Req, Resp, E> {
+    answers: Arc<AnswerSlab<O, Resp, E>>,
+    calls: Vec<Call<Req>>,
+    /// From here on calls may be in the inbox.
+    taken: usize,
+    unsettled: usize,
+    /// Whether more calls may come.
+    open: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Call<Req> {
+    pub(super) stage: Stage<Req>,
+    pub(super) waker: Option<Waker>,
+}
+
+/// How far a call has come. The permit is its own until it is sent, and the number until it is settled.
+#[derive(Debug)]
+pub(super) enum Stage<Req> {
+    /// In the inbox.
+    Queued(QueuedCall<Req>),
+    /// The runner has the request.
+    Held,
+    /// In a batch that has been dispatched.
+    Sent,
+    /// The caller is gone; the runner does not know yet.
+    Gone,
+    Settled,
+}
+
+impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
+    pub(super) const fn new() -> Self {
+        Self { slabs: Slab::new(), open: None, runs: VecDeque::new(), queued: 0, weight: 0 }
+    }
+
+    /// How many calls are in the inbox.
+    #[inline]
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// What they weigh together.
+    #[inline]
+    pub(super) const fn weight(&self) -> u128 {
+        self.weight
+    }
+
+    /// A call arrives at this stage.
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        stage: Stage<Req>,
+        waker: Option<Waker>,
+        owner: &Arc<O>,
+    ) -> (usize, Arc<AnswerSlab<O, Resp, E>>) {
+        if let Stage::Queued(call) = &stage {
+            (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
+        }
+        let key = self.open.unwrap_or_else(|| self.open_slab(owner));
+        let slab = &mut self.slabs[key];
+        slab.arrive(stage, waker);
+        if !slab.open {
+            self.open = None;
+        }
+        let end = slab.calls.len();
+        match self.runs.back_mut() {
+            Some(run) if run.key == key => run.end = end,
+            _ => self.runs.push_back(Run { key, end }),
+        }
+        (key * SLOTS + end - 1, Arc::clone(&slab.answers))
+    }
+
+    /// Calls arrive in the inbox that have slots in this slab already, the next ones.
+    pub(super) fn absorb(&mut self, key: usize, calls: impl ExactSizeIterator<Item = (QueuedCall<Req>, Waker)>) {
+        self.queued += calls.len();
+        let slab = &mut self.slabs[key];
+        for (call, waker) in calls {
+            self.weight += call.weight as u128;
+            slab.arrive(Stage::Queued(call), Some(waker));
+        }
+        self.runs.push_back(Run { key, end: slab.calls.len() });
+    }
+
+    /// A call that was held since it arrived goes to the inbox after all. Only while nobody has [taken](Self::take) calls since.
+    pub(super) fn requeue(&mut self, number: usize, call: QueuedCall<Req>) {
+        (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
+        self.call(number).stage = Stage::Queued(call);
+    }
+
+    #[inline(never)]
+    fn open_slab(&mut self, owner: &Arc<O>) -> usize {
+        let (key, _) = self.add_slab(owner);
+        *self.open.insert(key)
+    }
+
+    /// An empty slab, for calls that are to be [absorbed](Self::absorb).
+    pub(super) fn add_slab(&mut self, owner: &Arc<O>) -> Numbered<O, Resp, E> {
+        let answers = Arc::new(AnswerSlab::new(Arc::clone(owner)));
+        let calls = Vec::with_capacity(SLOTS);
+        let slab = CallSlab { answers: Arc::clone(&answers), calls, taken: 0, unsettled: 0, open: true };
+        (self.slabs.insert(slab), answers)
+    }
+
+    /// Takes calls out of the inbox as long as they fit, first come, first served. They have this stage from then on.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        stage: fn() -> Stage<Req>,
+        mut fits: impl FnMut(&QueuedCall<Req>) -> bool,
+        mut taken: impl FnMut(&Arc<AnswerSlab<O, Resp, E>>, usize, QueuedCall<Req>),
+    ) {
+        while let Some(&Run { key, end }) = self.runs.front() {
+            let slab = &mut self.slabs[key];
+            for call in &mut slab.calls[slab.taken..end] {
+                if matches!(&call.stage, Stage::Queued(queued) if !fits(queued)) {
+                    return;
+                }
+                if let Stage::Queued(_) = call.stage {
+                    if let Stage::Queued(queued) = mem::replace(&mut call.stage, stage()) {
+                        (self.queued, self.weight) = (self.queued - 1, self.weight - queued.weight as u128);
+                        taken(&slab.answers, key * SLOTS + slab.taken, queued);
+                    }
+                }
+                slab.taken += 1;
+            }
+            self.runs.pop_front();
+        }
+    }
+
+    /// A call that has not been settled.
+    #[inline]
+    pub(super) fn call(&mut self, number: usize) -> &mut Call<Req> {
+        &mut self.slabs[slab_of(number)].calls[number % SLOTS]
+    }
+
+    /// The same, of this slab, unless it has been settled: its number may have been given to another one since.
+    #[inline]
+    pub(super) fn find(&mut self, answers: &Arc<AnswerSlab<O, Resp, E>>, number: usize) -> Option<&mut Call<Req>> {
+        let slab = self.slabs.get_mut(slab_of(number)).filter(|slab| Arc::ptr_eq(&slab.answers, answers))?;
+        slab.calls.get_mut(number % SLOTS).filter(|call| !matches!(call.stage, Stage::Settled))
+    }
+
+    /// The caller is gone. Answers at which stage that was, and the waker, to be dropped outside the lock.
+    pub(super) fn cancel(&mut self, number: usize) -> (Stage<Req>, Option<Waker>) {
+        let entry = self.call(number);
+        let (stage, waker) = (mem::replace(&mut entry.stage, Stage::Gone), entry.waker.take());
+        self.forget_queued(&stage);
+        (stage, waker)
+    }
+
+    /// Nobody needs to know of these calls any more. Hands out their wakers.
+    pub(super) fn settle(&mut self, numbers: &[usize], wakers: &mut Vec<Waker>) {
+        let mut numbers = numbers.iter().copied().peekable();
+        while let Some(first) = numbers.next() {
+            let key = slab_of(first);
+            let slab = &mut self.slabs[key];
+            // Before any waker is taken: a token that still stands then is of a waker that is still to be woken.
+            slab.answers.completions.advance();
+            let mut next = Some(first);
+            while let Some(number) = next {
+                let entry = &mut slab.calls[number % SLOTS];
+                entry.stage = Stage::Settled;
+                wakers.extend(entry.waker.take());
+                slab.unsettled -= 1;
+                next = numbers.next_if(|number| slab_of(*number) == key);
+            }
+            if slab.unsettled == 0 && !slab.open {
+                self.give_up(key);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn give_up(&mut self, key: usize) {
+        let slab = self.slabs.remove(key);
+        if slab.taken < slab.calls.len() {
+            self.runs.retain(|run| run.key != key);
+        }
+    }
+
+    fn forget_queued(&mut self, stage: &Stage<Req>) {
+        if let Stage::Queued(call) = stage {
+            (self.queued, self.weight) = (self.queued - 1, self.weight - call.weight as u128);
+        }
+    }
+
+    /// Answers every call that waits, and no call arrives any more. Hands out at which stage each was, with its number.
+    pub(super) fn end(&mut self, answer: impl Fn() -> Answer<Resp, E>) -> Vec<(usize, Stage<Req>)> {
+        let mut ended = Vec::new();
+        self.open = None;
+        for (key, slab) in &mut self.slabs {
+            slab.open = false;
+            let mut slots = slab.answers.lock();
+            for (number, call) in (key * SLOTS..).zip(&mut slab.calls) {
+                // Who has left its slot already is about to cancel.
+                let waits = !matches!(call.stage, Stage::Gone | Stage::Settled);
+                if waits && slots.put(number, &mut answer()) {
+                    ended.push((number, mem::replace(&mut call.stage, Stage::Gone)));
+                }
+            }
+        }
+        ended.iter().for_each(|(_, stage)| self.forget_queued(stage));
+        ended
+    }
+
+    /// Gives up the slabs of which every call is settled, once no more can come.
+    pub(super) fn give_up_settled(&mut self) {
+        let settled = |(key, slab): (usize, &CallSlab<O, Req, Resp, E>)| (slab.unsettled == 0).then_some(key);
+        let settled: Vec<_> = self.slabs.iter().filter_map(settled).collect();
+        settled.into_iter().for_each(|key| self.give_up(key));
+    }
+}
+
+impl<O, Req, Resp, E> CallSlab<O, Req, Resp, E> {
+    #[inline]
+    fn arrive(&mut self, stage: Stage<Req>, waker: Option<Waker>) {
+        self.calls.push(Call { stage, waker });
+        self.unsettled += 1;
+        self.open = self.calls.len() < SLOTS;
+    }
+}

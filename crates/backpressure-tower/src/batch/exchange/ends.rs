@@ -1,0 +1,85 @@
+//! The state, for those who end it.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use backpressure_core::{DropReason, Moved};
+
+use super::calls::Stage;
+use super::state::{Effects, Phase, State, Totals};
+use crate::batch::error::BatchError;
+
+/// Requests of calls that were ended, to be dropped outside the lock.
+#[derive(Debug)]
+pub(crate) struct Ended<Req> {
+    _calls: Vec<(usize, Stage<Req>)>,
+}
+
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// The last handle goes: nothing follows.
+    pub(crate) fn abandon(&mut self) -> Effects {
+        if let Phase::Open = self.phase {
+            self.phase = Phase::Abandoned;
+        }
+        Effects { worker: self.worker.take(), ..Effects::default() }
+    }
+
+    /// Takes nothing more in, and wakes everyone who hoped for that. Nobody gets a permit: whoever comes is to be told.
+    pub(crate) fn close(&mut self) -> Effects {
+        if let Phase::Draining | Phase::Over(_) = self.phase {
+            return Effects::default();
+        }
+        self.close_shards();
+        self.phase = Phase::Draining;
+        self.permits.start_waiting();
+        self.permits.release(self.shards.collect_permits());
+        Effects { changed: self.recorder.drain(), worker: self.worker.take(), others: self.waiters.wakers() }
+    }
+
+    /// Answers every call that still waits: with this error of the inner service, or that the batcher has shut down.
+    pub(crate) fn end(&mut self, error: Option<Arc<E>>, reason: DropReason) -> (Effects, Option<Ended<Req>>) {
+        if self.is_over() {
+            return (Effects::default(), None);
+        }
+        let mut effects = self.close();
+        self.shards.forget();
+        let answer = || error.as_ref().map_or(BatchError::Closed, |error| BatchError::Unavailable(Arc::clone(error)));
+        let ended = self.calls.end(|| Err(answer()));
+        let sent = ended.iter().filter(|(_, stage)| matches!(stage, Stage::Sent)).count();
+        let queued = ended.len() - sent;
+        let mut settled = mem::take(&mut self.gone);
+        settled.extend(ended.iter().map(|(number, _)| number));
+        self.calls.settle(&settled, &mut effects.others);
+        self.calls.give_up_settled();
+        self.pending -= ended.len();
+        let vacated = self.vacate(queued, Moved::discarded(reason, queued));
+        effects.changed |= vacated.changed;
+        effects.others.extend(vacated.others);
+        self.reporter.lost(reason, sent);
+        *if error.is_some() { &mut self.totals.failed } else { &mut self.totals.abandoned } += ended.len() as u64;
+        self.phase = Phase::Over(error);
+        effects.worker = effects.worker.or_else(|| self.worker.take());
+        self.wake_drains(&mut effects.others);
+        (effects, Some(Ended { _calls: ended }))
+    }
+
+    pub(crate) const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Joins those who wait until nobody waits for an answer.
+    pub(crate) fn join_drain(&mut self) -> usize {
+        self.drains.insert(None)
+    }
+
+    /// Whether nobody waits for an answer. If somebody does, keeps the waker and hands back what it replaces.
+    pub(crate) fn is_drained(&mut self, key: usize, waker: Waker) -> (bool, Option<Waker>) {
+        let replaced = self.drains[key].replace(waker);
+        (self.pending == 0, replaced)
+    }
+
+    pub(crate) fn leave_drain(&mut self, key: usize) -> Option<Waker> {
+        self.drains.remove(key)
+    }
+}

@@ -1,0 +1,281 @@
+//! Where callers and the runner meet: all that is under the lock, and what spares taking it.
+//!
+//! The [state](state::State) is under one lock, and knows what is to become of each call. Beside it are the [permits] and the
+//! [slabs](slab) where answers wait, which take no lock of the state's, and the [shards] where calls are left while many threads
+//! contend for it. Whoever answers a call goes to its slot first and then to the state, and so does a caller that leaves.
+//!
+//! While nobody [runs](run::Run) the runner it is in the state. It is taken from there and put back under the lock that says who
+//! is to be woken.
+
+pub(super) mod calling;
+mod calls;
+mod contention;
+mod ends;
+mod permits;
+pub(super) mod run;
+pub(super) mod running;
+pub(super) mod shards;
+pub(super) mod slab;
+pub(super) mod state;
+pub(super) mod turns;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::thread;
+
+use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+
+use self::calling::Entered;
+use self::permits::Permits;
+use self::shards::{LastPush, Pushed, Shards};
+use self::slab::{Answer, AnswerSlab, WakerToken};
+use self::state::{Effects, State, wake_all};
+use self::turns::LoneCall;
+use crate::batch::error::BatchError;
+use crate::batch::plan::call::{Inspector, QueuedCall};
+use crate::batch::plan::settings::{Hooks, Linger, Settings};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
+
+/// What handles, calls and the worker share.
+pub(super) struct Exchange<Req, Resp, E> {
+    state: Mutex<State<Self, Req, Resp, E>>,
+    /// How many handles there are. One that is there keeps the count above zero, so that it can be copied without the lock.
+    handles: AtomicUsize,
+    pub(super) shards: Arc<Shards<Self, Req, Resp, E>>,
+    permits: Arc<Permits>,
+    pub(super) reporter: Reporter,
+    pub(super) gauge: Gauge,
+    inspector: Inspector<Req>,
+}
+
+/// The slab of a call, and whoever it belongs to.
+pub(super) type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
+
+/// A call that was made.
+pub(super) enum Called<Req, Resp, E> {
+    Answered(Answer<Resp, E>),
+    Waits(Waiting<Req, Resp, E>),
+}
+
+/// A call that waits for its answer.
+pub(super) struct Waiting<Req, Resp, E> {
+    pub(super) slab: Arc<SlabOf<Req, Resp, E>>,
+    pub(super) number: usize,
+    /// Of the waker that was stored last. `None` until the first poll of a call that was sent alone.
+    pub(super) token: Option<WakerToken>,
+    pub(super) poller: Poller,
+}
+
+/// Who polls the inner call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Poller {
+    Worker,
+    /// The caller, unless the worker has taken over meanwhile.
+    Caller,
+}
+
+impl<Req, Resp, E> Exchange<Req, Resp, E> {
+    pub(super) fn new(settings: &Settings, hooks: &Hooks<Req, Resp>) -> Self {
+        let is_timed = settings.linger != Linger::Never;
+        let permits = Arc::new(Permits::new(settings.buffer.capacity()));
+        // Where it matters when a call came, all of them come to the lock.
+        let shards = Arc::new(Shards::new(if is_timed { 0 } else { shard_count() }));
+        let state = State::new(&settings.buffer, Arc::clone(&permits), Arc::clone(&shards), is_timed);
+        Self {
+            handles: AtomicUsize::new(1),
+            shards,
+            permits,
+            reporter: state.reporter(),
+            gauge: state.gauge(),
+            state: Mutex::new(state),
+            inspector: hooks.inspector.clone(),
+        }
+    }
+
+    /// The state, which knows of every call made so far. No user code runs under this lock, so no panic can have left anything
+    /// half done.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
+        let mut state = lock(&self.state);
+        state.collect_shards();
+        state
+    }
+
+    /// The state, which may not know of the latest calls, for whoever does not depend on that.
+    #[inline]
+    pub(super) fn lock_uncollected(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
+        lock(&self.state)
+    }
+
+    /// The state, for a call: whether the lock was taken tells of contention.
+    #[inline]
+    fn lock_for_call(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
+        let (mut state, in_company) = lock_in_company(&self.state);
+        state.collect_shards();
+        if in_company {
+            state.note_contention();
+        }
+        state
+    }
+
+    /// Does something under the lock, and afterwards what is left to do.
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut State<Self, Req, Resp, E>) -> (Effects, R)) -> R {
+        let (effects, result) = change(&mut self.lock());
+        effects.apply(&self.reporter);
+        result
+    }
+
+    /// A handle is copied.
+    pub(super) fn attach(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A handle goes.
+    pub(super) fn detach(&self) {
+        // AcqRel: pairs with itself, so that the last one to go comes after all that the others did.
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.update(|state| (state.abandon(), ()));
+        }
+    }
+
+    /// Takes a permit, if there is one for whoever comes first.
+    #[inline]
+    pub(super) fn try_acquire(&self) -> bool {
+        self.shards.mine().is_some_and(|shard| self.shards.try_acquire(shard)) || self.permits.try_acquire(1)
+    }
+
+    /// Gives a permit back.
+    pub(super) fn release(&self) {
+        if self.permits.release(1) {
+            self.update(|state| (state.serve(Moved::NOTHING), ()));
+        }
+    }
+
+    /// Asks the user what is to be known of a request.
+    #[inline]
+    pub(super) fn inspect(&self, request: Req) -> QueuedCall<Req> {
+        self.inspector.inspect(request)
+    }
+
+    /// Makes a call with a reserved permit, for whoever has this waker.
+    pub(super) fn call(
+        self: &Arc<Self>,
+        call: QueuedCall<Req>,
+        waker: Waker,
+        last: &mut Option<LastPush>,
+    ) -> Called<Req, Resp, E> {
+        let Some(shard) = self.shards.mine().filter(|&shard| self.shards.is_open(shard, *last)) else {
+            return self.enter(call, waker);
+        };
+        match self.shards.push(shard, last, call, waker) {
+            Ok(Pushed { slab, number, token, is_last }) => {
+                if is_last {
+                    self.run_shard(shard, &slab, number);
+                }
+                Called::Waits(Waiting { slab, number, token: Some(token), poller: Poller::Worker })
+            }
+            Err((call, waker)) => self.enter(call, waker),
+        }
+    }
+
+    /// Makes a call at the lock.
+    #[inline]
+    fn enter(self: &Arc<Self>, call: QueuedCall<Req>, waker: Waker) -> Called<Req, Resp, E> {
+        let mut state = self.lock_for_call();
+        if let Some(error) = state.refusal() {
+            drop(state);
+            return self.refuse(error);
+        }
+        if let Some(lone) = state.enter_alone(self) {
+            drop(state);
+            return self.run_alone(lone, call, waker);
+        }
+        let Entered { slab, number, token, has_effects } = state.enter(call, waker, self);
+        if has_effects {
+            let effects = state.follow(self);
+            drop(state);
+            effects.apply(&self.reporter);
+        }
+        Called::Waits(Waiting { slab, number, token: Some(token), poller: Poller::Worker })
+    }
+
+    /// Makes no call, and gives the permit back.
+    #[cold]
+    fn refuse(&self, error: BatchError<E>) -> Called<Req, Resp, E> {
+        self.release();
+        self.reporter.rejected();
+        Called::Answered(Err(error))
+    }
+}
+
+/// The runner, run by callers.
+impl<Req, Resp, E> Exchange<Req, Resp, E> {
+    /// Sends a call that is alone.
+    fn run_alone(
+        &self,
+        mut lone: LoneCall<Self, Req, Resp, E>,
+        call: QueuedCall<Req>,
+        waker: Waker,
+    ) -> Called<Req, Resp, E> {
+        let (slab, number) = (Arc::clone(&lone.slab), lone.number);
+        let outcome = lone.runner.as_caller(|run| run.run_alone(number, &slab, call, &mut Context::from_waker(&waker)));
+        let mut waker = Some(waker);
+        let end = self.lock().end_alone(lone, outcome, &mut waker);
+        end.effects.apply(&self.reporter);
+        let poller = if end.is_in_flight { Poller::Caller } else { Poller::Worker };
+        match end.answer {
+            Some(answer) => Called::Answered(answer),
+            None => Called::Waits(Waiting { slab, number, token: None, poller }),
+        }
+    }
+
+    /// Sends the calls in a shard, of which this was the last. Callers are woken once the next may run it.
+    #[inline(never)]
+    fn run_shard(self: &Arc<Self>, shard: usize, slab: &Arc<SlabOf<Req, Resp, E>>, number: usize) {
+        let taken = self.lock_uncollected().take_for_shard(shard, slab, number, self);
+        let Some((mut runner, waker)) = taken else { return };
+        let mut wakers = Vec::new();
+        let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut wakers));
+        let mut state = self.lock_uncollected();
+        let unused = state.register(slab, number, waker);
+        let (effects, refused) = state.end_shard_run(runner, done, self);
+        drop(state);
+        drop((unused, refused));
+        effects.apply(&self.reporter);
+        wake_all(wakers.into_iter());
+    }
+
+    /// Answers every call that still waits.
+    pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
+        let _ended = self.update(|state| state.end(error, reason));
+    }
+}
+
+impl<Req, Resp, E> Waiting<Req, Resp, E> {
+    /// Goes on with a call that was sent alone, unless the worker has taken over.
+    pub(super) fn run_on(&mut self, cx: &mut Context<'_>) -> Option<Answer<Resp, E>> {
+        self.poller = Poller::Worker;
+        let exchange = &self.slab.owner;
+        let mut lone = exchange.lock().resume_alone(&self.slab, self.number)?;
+        let outcome = lone.runner.as_caller(|run| run.run_on(cx));
+        let end = exchange.lock().end_alone(lone, outcome, &mut None);
+        end.effects.apply(&exchange.reporter);
+        if end.is_in_flight {
+            self.poller = Poller::Caller;
+        }
+        end.answer
+    }
+}
+
+/// How many shards are of use: enough for threads to have one each as a rule, if they are few.
+fn shard_count() -> usize {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    if cfg!(backpressure_loom) { 1 } else { threads.saturating_mul(2).min(8) }
+}
+
+impl<Req, Resp, E> fmt::Debug for Exchange<Req, Resp, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("gauge", &self.gauge).finish_non_exhaustive()
+    }
+}

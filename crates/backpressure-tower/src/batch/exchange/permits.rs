@@ -1,0 +1,189 @@
+//! Permits for calls that wait for their batch, taken without the lock as long as nobody waits for one; and who does.
+
+use std::task::Waker;
+
+use slab::Slab;
+
+use crate::batch::plan::links::Line;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// How many permits are taken, and whether anybody waits, in one word: so whoever releases one either sees that somebody
+/// waits, or has released it before the first who waits looked for the last time.
+///
+/// Every change acquires and releases: it pairs with the other changes, so that who gets a permit sees all that was done
+/// before it was given back.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    /// Permits taken, times two; plus one if somebody waits.
+    word: AtomicUsize,
+    /// The word from which on nothing is left, if nobody waits.
+    full: usize,
+}
+
+const WAITED_FOR: usize = 1;
+const PERMIT: usize = 2;
+
+impl Permits {
+    /// So many permits, or half as many as can be counted.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { word: AtomicUsize::new(0), full: capacity.min(usize::MAX / PERMIT - 1) * PERMIT }
+    }
+
+    /// Takes permits, unless there are not as many, or somebody waits for them.
+    #[inline]
+    pub(crate) fn try_acquire(&self, permits: usize) -> bool {
+        let is_free = |word: usize| word & WAITED_FOR == 0 && (self.full - word) / PERMIT >= permits;
+        let taken = |word: usize| is_free(word).then(|| word + permits * PERMIT);
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
+    }
+
+    /// Takes a permit for the first who waits.
+    pub(super) fn try_acquire_waiting(&self) -> bool {
+        let taken = |word: usize| ((word & !WAITED_FOR) < self.full).then(|| word + PERMIT);
+        self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
+    }
+
+    /// Gives permits back. Answers whether somebody who waits is to be served.
+    #[inline]
+    pub(crate) fn release(&self, permits: usize) -> bool {
+        self.word.fetch_sub(permits * PERMIT, Ordering::AcqRel) & WAITED_FOR != 0
+    }
+
+    /// From now on somebody waits: nobody else gets a permit.
+    pub(super) fn start_waiting(&self) {
+        self.word.fetch_or(WAITED_FOR, Ordering::AcqRel);
+    }
+
+    /// From now on nobody does.
+    pub(super) fn stop_waiting(&self) {
+        self.word.fetch_and(!WAITED_FOR, Ordering::AcqRel);
+    }
+}
+
+/// Handles that wait for a permit, first come, first served.
+///
+/// Whoever joins keeps a key and is a member until it [leaves](Self::leave): first in line, then with a permit of its own.
+/// No waker is cloned, woken or dropped in here: they are handed out for that.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    members: Slab<Member>,
+    line: Line,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// `None` once woken.
+    waker: Option<Waker>,
+    has_permit: bool,
+}
+
+impl Waiters {
+    /// Whether nobody is in line.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.line.len() == 0
+    }
+
+    /// Joins at the end of the line.
+    pub(super) fn join(&mut self, waker: Waker) -> usize {
+        let key = self.members.insert(Member { waker: Some(waker), has_permit: false });
+        self.line.push(key);
+        key
+    }
+
+    /// Whether this member has been given a permit.
+    pub(super) fn has_permit(&self, key: usize) -> bool {
+        self.members[key].has_permit
+    }
+
+    /// Whether this waker would be the one to wake the member.
+    pub(super) fn has_waker(&self, key: usize, waker: &Waker) -> bool {
+        self.members[key].waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
+    }
+
+    /// Keeps the latest waker, and hands back the one it replaces.
+    pub(super) fn refresh(&mut self, key: usize, waker: Waker) -> Option<Waker> {
+        self.members[key].waker.replace(waker)
+    }
+
+    /// Gives a permit to the first in line, and hands out its waker.
+    pub(super) fn serve(&mut self) -> Option<Waker> {
+        let key = self.line.pop()?;
+        let member = &mut self.members[key];
+        member.has_permit = true;
+        member.waker.take()
+    }
+
+    /// Hands out the wakers of everyone in line, without serving them.
+    pub(super) fn wakers(&mut self) -> Vec<Waker> {
+        self.members.iter_mut().filter_map(|(_, member)| member.waker.take()).collect()
+    }
+
+    /// Ends a membership. Answers whether it had a permit, and its waker, to be dropped outside every lock.
+    pub(super) fn leave(&mut self, key: usize) -> (bool, Option<Waker>) {
+        let Member { waker, has_permit } = self.members.remove(key);
+        if !has_permit {
+            self.line.remove(key);
+        }
+        (has_permit, waker)
+    }
+}
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d3_no_more_are_taken_than_there_are() {
+        let permits = Permits::new(2);
+        assert!(permits.try_acquire(1) && permits.try_acquire(1));
+        assert!(!permits.try_acquire(1) && !permits.try_acquire_waiting());
+        assert!(!permits.release(2));
+        assert!(permits.try_acquire(1));
+    }
+
+    #[test]
+    fn o4_nobody_overtakes_those_who_wait() {
+        let permits = Permits::new(2);
+        assert!(permits.try_acquire(1));
+        permits.start_waiting();
+        assert!(!permits.try_acquire(1));
+        assert!(permits.try_acquire_waiting());
+        assert!(permits.release(1), "somebody is to be served");
+        permits.stop_waiting();
+        assert!(permits.try_acquire(1));
+    }
+
+    #[test]
+    fn d6_the_largest_capacity_does_not_overflow() {
+        let permits = Permits::new(usize::MAX);
+        permits.start_waiting();
+        assert!(permits.try_acquire_waiting() && permits.release(1));
+    }
+
+    #[test]
+    fn o4_the_first_to_come_is_the_first_served_whoever_leaves_in_between() {
+        for leaver in 0..4 {
+            let mut waiters = Waiters::default();
+            let keys: Vec<_> = (0..4).map(|_| waiters.join(Waker::noop().clone())).collect();
+            assert!(!waiters.leave(keys[leaver]).0);
+            for &key in keys.iter().filter(|&&key| key != keys[leaver]) {
+                assert!(!waiters.has_permit(key));
+                assert!(waiters.serve().is_some());
+                assert!(waiters.has_permit(key));
+            }
+            assert!(waiters.is_empty() && waiters.serve().is_none());
+        }
+    }
+
+    #[test]
+    fn x1_members_that_come_and_go_leave_nothing_behind() {
+        let mut waiters = Waiters::default();
+        for _ in 0..1_000 {
+            let (a, b) = (waiters.join(Waker::noop().clone()), waiters.join(Waker::noop().clone()));
+            waiters.serve();
+            assert!(waiters.leave(a).0);
+            assert!(!waiters.leave(b).0);
+        }
+        assert!(waiters.members.capacity() <= 4);
+    }
+}

@@ -1,0 +1,206 @@
+//! The state, for the runner: what has happened, which calls it takes, and what became of them.
+
+use std::cell::Cell;
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use backpressure_core::{DropReason, Moved};
+
+use super::calls::Stage;
+use super::slab::{Numbered, slab_of};
+use super::state::{Effects, State, Threshold, WhenAlone};
+use crate::batch::plan::call::QueuedCall;
+
+/// What the runner learns.
+#[derive(Debug)]
+pub(crate) struct Updates<O, Req, Resp, E> {
+    pub(crate) arrivals: Vec<(usize, QueuedCall<Req>)>,
+    /// Where the arrivals are to be answered.
+    pub(crate) slabs: Vec<Numbered<O, Resp, E>>,
+    /// When the first of the arrivals came, if that matters.
+    pub(crate) since: Option<Instant>,
+    /// Numbers that are free again: what the runner knows by them is to be forgotten before the arrivals are looked at.
+    pub(crate) gone: Vec<usize>,
+    /// Calls that were left in the inbox, and their weight.
+    pub(crate) queued: (usize, u128),
+    pub(crate) outlook: Outlook,
+    /// Whether nobody waits for anything.
+    pub(crate) is_idle: bool,
+    /// Whether the state has changed without anybody being told.
+    pub(crate) is_changed: bool,
+    /// Whether others came while a call was alone in flight. It stays until a batch has been dispatched.
+    pub(crate) others_came: bool,
+}
+
+/// What is to be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    MoreCalls,
+    /// Nothing follows.
+    Ending,
+    /// Nobody is left to be answered.
+    Over,
+}
+
+/// A batch straight from the inbox: calls, their requests, and where they are to be answered.
+#[derive(Debug)]
+pub(crate) struct InboxBatch<O, Req, Resp, E> {
+    pub(crate) calls: Vec<usize>,
+    pub(crate) requests: Vec<Req>,
+    pub(crate) slabs: Vec<Numbered<O, Resp, E>>,
+}
+
+impl<O, Req, Resp, E> Default for Updates<O, Req, Resp, E> {
+    fn default() -> Self {
+        Self {
+            arrivals: Vec::new(),
+            slabs: Vec::new(),
+            since: None,
+            gone: Vec::new(),
+            queued: (0, 0),
+            outlook: Outlook::MoreCalls,
+            is_idle: true,
+            is_changed: false,
+            others_came: false,
+        }
+    }
+}
+
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// What has happened since the last time. With `take`, calls are taken out of the inbox.
+    pub(crate) fn update(&mut self, updates: &mut Updates<O, Req, Resp, E>, take: bool) {
+        if take {
+            let (arrivals, slabs) = (&mut updates.arrivals, &mut updates.slabs);
+            self.calls.take(
+                || Stage::Held,
+                |_| true,
+                |slab, number, call| {
+                    note(slabs, slab, slab_of(number));
+                    arrivals.push((number, call));
+                },
+            );
+        }
+        updates.queued = (self.calls.queued(), self.calls.weight());
+        updates.since = self.since.take();
+        self.calls.settle(&self.gone, &mut Vec::new());
+        updates.gone.append(&mut self.gone);
+        updates.is_idle = self.pending == 0;
+        updates.outlook = match self.is_ending() {
+            false => Outlook::MoreCalls,
+            true if self.is_over() || updates.is_idle => Outlook::Over,
+            true => Outlook::Ending,
+        };
+        updates.others_came |= mem::take(&mut self.turns.others_came);
+        updates.is_changed = mem::take(&mut self.is_changed);
+    }
+
+    /// Dispatches a batch straight from the inbox: the first calls in it, as many as these bounds allow, but one if there is one.
+    pub(crate) fn dispatch_queued(
+        &mut self,
+        max_items: usize,
+        max_weight: Option<usize>,
+        batch: &mut InboxBatch<O, Req, Resp, E>,
+    ) -> Effects {
+        let InboxBatch { calls, requests, slabs } = batch;
+        let count = self.calls.queued().min(max_items);
+        calls.reserve_exact(count);
+        requests.reserve_exact(count);
+        let room = Cell::new((count, max_weight.map_or(u128::MAX, |max| max as u128)));
+        self.calls.take(
+            || Stage::Sent,
+            |call| {
+                let (items, weight) = room.get();
+                items > 0 && (items == count || call.weight as u128 <= weight)
+            },
+            |slab, number, call| {
+                let (items, weight) = room.get();
+                room.set((items - 1, weight.saturating_sub(call.weight as u128)));
+                note(slabs, slab, slab_of(number));
+                calls.push(number);
+                requests.push(call.request);
+            },
+        );
+        self.vacate(calls.len(), Moved::taken(calls.len()))
+    }
+
+    /// Dispatches a batch of calls that the runner holds. Those whose callers are gone stay: their positions are noted.
+    pub(crate) fn dispatch_held(&mut self, calls: &[usize], gone: &mut Vec<usize>) -> Effects {
+        let mut sent = 0;
+        for (position, &number) in calls.iter().enumerate() {
+            let stage = &mut self.calls.call(number).stage;
+            if let Stage::Held = stage {
+                *stage = Stage::Sent;
+                sent += 1;
+            } else {
+                gone.push(position);
+            }
+        }
+        self.vacate(sent, Moved::taken(sent))
+    }
+
+    /// Answers have come in and are in their slots: for calls that were sent or, with a reason, for calls that were not. So
+    /// many are errors. Whom to wake is added to `wakers`. Returns whether the state changed.
+    pub(crate) fn complete(
+        &mut self,
+        calls: &[usize],
+        failed: usize,
+        unsent: Option<DropReason>,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        self.calls.settle(calls, wakers);
+        let delivered = calls.len() - failed;
+        self.pending -= calls.len();
+        self.totals.answered += delivered as u64;
+        self.totals.failed += failed as u64;
+        let mut changed = false;
+        if let Some(reason) = unsent {
+            let vacated = self.vacate(calls.len(), Moved::discarded(reason, calls.len()));
+            changed = vacated.changed;
+            wakers.extend(vacated.others);
+        } else {
+            self.reporter.delivered(delivered);
+            if failed > 0 {
+                self.reporter.lost(DropReason::Failed, failed);
+            }
+        }
+        self.wake_drains(wakers);
+        changed
+    }
+
+    /// The worker goes to sleep until there is something new, unless there is already: then the waker stays where it is.
+    pub(crate) fn park(
+        &mut self,
+        threshold: Threshold,
+        alone: WhenAlone,
+        outlook: Outlook,
+        waker: &mut Option<Waker>,
+    ) -> bool {
+        // Before the last look: nobody leaves a call in a shard while the worker sleeps.
+        self.close_shards();
+        let is_ending = outlook != Outlook::MoreCalls;
+        let has_news = self.calls.queued() >= threshold.calls
+            || self.calls.weight() >= threshold.weight as u128
+            || !self.gone.is_empty()
+            || self.is_changed
+            || self.is_ending() != is_ending
+            || (is_ending && self.pending == 0)
+            || self.is_over();
+        if !has_news {
+            self.threshold = threshold;
+            self.contention.expected = self.contention.expected.saturating_sub(1);
+            self.turns.alone = alone;
+            mem::swap(&mut self.worker, waker);
+        }
+        !has_news
+    }
+}
+
+/// Notes the slab of a call, if it is another one than the last.
+#[inline]
+fn note<S>(slabs: &mut Vec<(usize, Arc<S>)>, slab: &Arc<S>, key: usize) {
+    if slabs.last().is_none_or(|(last, _)| *last != key) {
+        slabs.push((key, Arc::clone(slab)));
+    }
+}

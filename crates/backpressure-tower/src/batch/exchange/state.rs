@@ -1,0 +1,266 @@
+//! All that is under the lock of the exchange, and what is left to do after it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Reporter};
+use slab::Slab;
+
+use super::calls::Calls;
+use super::permits::{Permits, Waiters};
+use super::run::Runner;
+use super::shards::Shards;
+use crate::batch::clock;
+
+/// Every operation is one short critical section. Nothing in here runs anybody's code: wakers are woken and dropped, requests
+/// and answers dropped, watchers notified after it. [`Effects`] collects what is left to do.
+#[derive(Debug)]
+pub(crate) struct State<O, Req, Resp, E> {
+    pub(super) calls: Calls<O, Req, Resp, E>,
+    /// When the first call in the inbox came, if that matters.
+    pub(super) since: Option<Instant>,
+    pub(super) is_timed: bool,
+    /// Calls that the runner has taken and whose callers are gone.
+    pub(super) gone: Vec<usize>,
+    /// Calls whose callers wait for an answer.
+    pub(super) pending: usize,
+    pub(super) totals: Totals,
+    /// Calls that have not been dispatched. Each of them has a permit, as have those that are about to be made.
+    pub(super) queue: BoundedBuffer<()>,
+    pub(super) permits: Arc<Permits>,
+    pub(super) waiters: Waiters,
+    pub(super) shards: Arc<Shards<O, Req, Resp, E>>,
+    pub(super) recorder: Recorder,
+    pub(super) reporter: Reporter,
+    /// The worker, while it sleeps, and what it waits for.
+    pub(super) worker: Option<Waker>,
+    pub(super) threshold: Threshold,
+    pub(super) turns: Turns<O, Req, Resp, E>,
+    pub(super) contention: Contention,
+    /// Whether the state has changed, and nobody has been told.
+    pub(super) is_changed: bool,
+    pub(super) phase: Phase<E>,
+    pub(super) drains: Slab<Option<Waker>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase<E> {
+    Open,
+    /// The last handle has gone, so nothing follows.
+    Abandoned,
+    /// Takes nothing more in.
+    Draining,
+    /// Every call has its answer.
+    Over(Option<Arc<E>>),
+}
+
+/// How many calls were answered since the beginning, and how; and how many were given up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Totals {
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+    pub(crate) abandoned: u64,
+}
+
+/// From how many calls in the inbox on, or from how much weight, the worker wants to be woken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threshold {
+    pub(crate) calls: usize,
+    pub(crate) weight: usize,
+}
+
+impl Threshold {
+    pub(crate) const NEVER: Self = Self { calls: usize::MAX, weight: usize::MAX };
+    pub(crate) const ANY: Self = Self { calls: 1, weight: 1 };
+}
+
+/// Who runs the runner, where callers may.
+#[derive(Debug)]
+pub(super) struct Turns<O, Req, Resp, E> {
+    /// `None` while somebody runs it.
+    pub(super) runner: Option<Runner<O, Req, Resp, E>>,
+    /// What a call that comes alone while the worker sleeps is to do.
+    pub(super) alone: WhenAlone,
+    /// The call that was sent alone and is in flight. The inner service wakes its caller.
+    pub(super) in_flight: Option<usize>,
+    /// Whether the worker came while a caller ran it.
+    pub(super) is_awaited: bool,
+    /// Whether others came while a call was alone in flight, and the runner does not know yet.
+    pub(super) others_came: bool,
+    /// Calls since the worker last ran that were over before their callers could wait for anything.
+    pub(super) at_once: u32,
+    /// Whether a caller ran it for a shard since the worker last came.
+    pub(super) ran_shard: bool,
+    /// How often in a row the worker has stayed away because of that.
+    pub(super) stayed_away: u32,
+}
+
+/// What a call that comes alone while the worker sleeps is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenAlone {
+    WakeWorker,
+    Run,
+}
+
+/// Whether calls are to be left in shards.
+#[derive(Debug, Default)]
+pub(super) struct Contention {
+    /// Whether any shard may be open, or have calls.
+    pub(super) uses_shards: bool,
+    /// For how many more sleeps of the worker contention is to be expected.
+    pub(super) expected: u32,
+}
+
+/// What is left to do once the lock is released.
+#[derive(Debug, Default)]
+#[must_use = "wakes are lost if this is not applied"]
+pub(crate) struct Effects {
+    pub(super) changed: bool,
+    pub(super) worker: Option<Waker>,
+    pub(super) others: Vec<Waker>,
+}
+
+impl Effects {
+    /// Wakes and notifies. Never under the lock.
+    #[inline]
+    pub(crate) fn apply(self, reporter: &Reporter) {
+        if self.changed || self.worker.is_some() || !self.others.is_empty() {
+            self.apply_all(reporter);
+        }
+    }
+
+    #[inline(never)]
+    fn apply_all(self, reporter: &Reporter) {
+        if self.changed {
+            reporter.notify();
+        }
+        wake_all(self.worker.into_iter().chain(self.others));
+    }
+}
+
+/// Wakes all of them, even where one panics. The first panic goes on after that.
+pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
+    let mut panic = None;
+    for waker in wakers {
+        if let Err(first) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            panic.get_or_insert(first);
+        }
+    }
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
+}
+
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    pub(super) fn new(
+        config: &BackpressureConfig,
+        permits: Arc<Permits>,
+        shards: Arc<Shards<O, Req, Resp, E>>,
+        is_timed: bool,
+    ) -> Self {
+        let recorder = Recorder::new(config, clock::now, true);
+        Self {
+            calls: Calls::new(),
+            since: None,
+            is_timed,
+            gone: Vec::new(),
+            pending: 0,
+            totals: Totals::default(),
+            queue: BoundedBuffer::new(config),
+            permits,
+            waiters: Waiters::default(),
+            shards,
+            reporter: recorder.reporter(),
+            recorder,
+            worker: None,
+            threshold: Threshold::NEVER,
+            turns: Turns::default(),
+            contention: Contention::default(),
+            is_changed: false,
+            phase: Phase::Open,
+            drains: Slab::new(),
+        }
+    }
+
+    pub(super) fn gauge(&self) -> Gauge {
+        self.recorder.gauge()
+    }
+
+    pub(super) fn reporter(&self) -> Reporter {
+        self.reporter.clone()
+    }
+
+    /// How many calls are in the inbox, without those in shards.
+    #[cfg(test)]
+    pub(crate) fn queued(&self) -> usize {
+        self.calls.queued()
+    }
+
+    /// A call comes into the inbox.
+    #[inline]
+    pub(super) fn note_arrival(&mut self) {
+        if self.is_timed && self.since.is_none() {
+            self.since = Some(clock::now());
+        }
+    }
+
+    /// Whether nothing follows.
+    pub(super) fn is_ending(&self) -> bool {
+        !matches!(self.phase, Phase::Open)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over(_))
+    }
+
+    /// Publishes what is queued. Whether watchers are to be notified.
+    pub(super) fn publish(&mut self, moved: Moved) -> bool {
+        self.recorder.update(&self.queue, moved) | std::mem::take(&mut self.is_changed)
+    }
+
+    /// So many calls are in the queue no more, and give their permits back.
+    pub(super) fn vacate(&mut self, calls: usize, moved: Moved) -> Effects {
+        self.queue.pop_many(&mut Vec::new(), calls, usize::MAX);
+        if self.permits.release(calls) {
+            return self.serve(moved);
+        }
+        Effects { changed: self.publish(moved), ..Effects::default() }
+    }
+
+    /// Serves those who wait for a permit while there are any, and publishes what is queued.
+    pub(super) fn serve(&mut self, moved: Moved) -> Effects {
+        let mut others = Vec::new();
+        while !self.waiters.is_empty() && self.permits.try_acquire_waiting() {
+            others.extend(self.waiters.serve());
+        }
+        // Once nothing is taken in, permits are refused by this: whoever comes is to be told.
+        if self.waiters.is_empty() && !matches!(self.phase, Phase::Draining | Phase::Over(_)) {
+            self.permits.stop_waiting();
+        }
+        Effects { changed: self.publish(moved), worker: None, others }
+    }
+
+    /// Hands out the wakers of drains, if nobody waits for an answer.
+    pub(super) fn wake_drains(&mut self, wakers: &mut Vec<Waker>) {
+        if self.pending == 0 && !self.drains.is_empty() {
+            wakers.extend(self.drains.iter_mut().filter_map(|(_, waker)| waker.take()));
+        }
+    }
+}
+
+impl<O, Req, Resp, E> Default for Turns<O, Req, Resp, E> {
+    fn default() -> Self {
+        Self {
+            runner: None,
+            alone: WhenAlone::WakeWorker,
+            in_flight: None,
+            is_awaited: false,
+            others_came: false,
+            at_once: 0,
+            ran_shard: false,
+            stayed_away: 0,
+        }
+    }
+}

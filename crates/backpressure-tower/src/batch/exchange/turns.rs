@@ -1,0 +1,226 @@
+//! The state, for those who run the runner: the worker and, one at a time, callers.
+//!
+//! ```text
+//!                  a call comes alone                answered
+//!  worker asleep ─────────────────────▶ its caller runs ───────▶ worker asleep
+//!        ▲                                    │
+//!        │ nothing to do                      │ anybody else comes, drains or goes; the service is not ready
+//!        └────────── worker runs ◀────────────┘
+//! ```
+//!
+//! In contention, and while the worker is bound to come, whoever pushes the last call for which a shard has room runs it as well,
+//! for all the calls in that shard: so callers on one thread are answered there. The worker stays away as long as that goes on.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use backpressure_core::Moved;
+
+use super::calls::Stage;
+use super::run::{Alone, Runner};
+use super::slab::{Answer, AnswerSlab};
+use super::state::{Effects, State, WhenAlone};
+
+/// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
+/// caller that never waits would otherwise never see that it is not alone.
+const MAX_AT_ONCE: u32 = 16;
+
+/// After so many turns in a row that it left to callers the worker has its own: some calls may be in shards where nobody runs.
+const MAX_STAYED_AWAY: u32 = 4;
+
+/// What the worker is to do.
+#[derive(Debug)]
+pub(crate) enum Turn<O, Req, Resp, E> {
+    /// Run it. The waker is to be dropped outside the lock.
+    Run(Runner<O, Req, Resp, E>, Waker),
+    /// Come again after others have had their turn: callers run it.
+    Later(Waker),
+    /// Wait for a caller, and drop what the waker replaced.
+    Wait(Option<Waker>),
+    Over(Waker),
+}
+
+/// The runner, taken for a call that is alone, by its caller.
+#[derive(Debug)]
+pub(super) struct LoneCall<O, Req, Resp, E> {
+    pub(super) runner: Runner<O, Req, Resp, E>,
+    pub(super) number: usize,
+    pub(super) slab: Arc<AnswerSlab<O, Resp, E>>,
+}
+
+/// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
+#[derive(Debug)]
+pub(super) struct LoneEnd<O, Req, Resp, E> {
+    pub(super) effects: Effects,
+    pub(super) answer: Option<Answer<Resp, E>>,
+    pub(super) is_in_flight: bool,
+    _outcome: Option<Alone<Req, Resp, E>>,
+    _runner: Option<Runner<O, Req, Resp, E>>,
+}
+
+/// For the worker.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// The worker comes to run it.
+    pub(crate) fn take_turn(&mut self, waker: Waker) -> Turn<O, Req, Resp, E> {
+        if self.stays_away() {
+            return Turn::Later(waker);
+        }
+        let is_run = self.turns.in_flight.take().is_some() || self.turns.runner.is_none();
+        self.turns.others_came |= is_run && self.calls.queued() > 0;
+        self.turns.at_once = 0;
+        if let Some(runner) = self.turns.runner.take() {
+            return Turn::Run(runner, waker);
+        }
+        if self.is_over() {
+            return Turn::Over(waker);
+        }
+        self.turns.is_awaited = true;
+        self.turns.alone = WhenAlone::WakeWorker;
+        Turn::Wait(self.worker.replace(waker))
+    }
+
+    /// Whether the worker leaves its turn to the callers that run it.
+    fn stays_away(&mut self) -> bool {
+        let ran = mem::take(&mut self.turns.ran_shard) && self.turns.stayed_away < MAX_STAYED_AWAY;
+        let may_wait = ran && self.gone.is_empty() && !self.is_ending();
+        self.turns.stayed_away = if may_wait { self.turns.stayed_away + 1 } else { 0 };
+        may_wait
+    }
+
+    /// It is not run any more. If everything is over, it is handed out to be dropped.
+    pub(crate) fn put_back(&mut self, runner: Runner<O, Req, Resp, E>) -> Option<Runner<O, Req, Resp, E>> {
+        if self.is_over() { Some(runner) } else { self.turns.runner.replace(runner) }
+    }
+
+    /// Takes it out for good.
+    pub(crate) fn take_out(&mut self) -> Option<Runner<O, Req, Resp, E>> {
+        self.turns.runner.take()
+    }
+}
+
+/// For a caller that is alone.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// A call comes, and takes the runner, if it is the only one and the worker sleeps. Nothing else is queued, held or in flight
+    /// then. Only if there is no [refusal](Self::refusal).
+    #[inline]
+    pub(super) fn enter_alone(&mut self, owner: &Arc<O>) -> Option<LoneCall<O, Req, Resp, E>> {
+        let is_alone = self.turns.alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
+        let runner = self.turns.runner.take_if(|_| is_alone)?;
+        let (number, slab) = self.insert(Stage::Held, None, owner);
+        Some(LoneCall { runner, number, slab })
+    }
+
+    /// The caller whose call is alone in flight goes on.
+    pub(super) fn resume_alone(
+        &mut self,
+        slab: &Arc<AnswerSlab<O, Resp, E>>,
+        number: usize,
+    ) -> Option<LoneCall<O, Req, Resp, E>> {
+        self.turns.in_flight.take_if(|in_flight| *in_flight == number)?;
+        self.turns.runner.take().map(|runner| LoneCall { runner, number, slab: Arc::clone(slab) })
+    }
+
+    /// A caller has run it so far. Whatever came up meanwhile has woken the worker, which was here then, or has still to come.
+    pub(super) fn end_alone(
+        &mut self,
+        lone: LoneCall<O, Req, Resp, E>,
+        outcome: Alone<Req, Resp, E>,
+        waker: &mut Option<Waker>,
+    ) -> LoneEnd<O, Req, Resp, E> {
+        let LoneCall { runner, number, slab } = lone;
+        let (mut effects, mut answer, mut rest) = (Effects::default(), None, None);
+        let (mut in_flight, mut is_stuck) = (None, false);
+        match outcome {
+            // Everything is over: whoever ended it has answered the call.
+            _ if self.calls.find(&slab, number).is_none() => rest = Some(outcome),
+            Alone::Answered(got) => {
+                if self.dispatch_alone(number, &mut effects) {
+                    self.turns.at_once += 1;
+                }
+                let failed = usize::from(got.is_err());
+                effects.changed |= self.complete(&[number], failed, None, &mut effects.others);
+                answer = Some(got);
+            }
+            Alone::Unsent(got, reason) => {
+                self.turns.at_once += 1;
+                effects.changed |= self.complete(&[number], 1, Some(reason), &mut effects.others);
+                answer = Some(got);
+            }
+            Alone::InFlight => {
+                if self.dispatch_alone(number, &mut effects) {
+                    self.calls.call(number).waker = waker.take();
+                }
+                in_flight = Some(number);
+            }
+            Alone::NotReady(call) => {
+                self.note_arrival();
+                self.calls.requeue(number, call);
+                self.calls.call(number).waker = waker.take();
+                is_stuck = true;
+            }
+            Alone::Over => {}
+        }
+        if mem::take(&mut self.turns.is_awaited) || is_stuck || self.turns.at_once >= MAX_AT_ONCE {
+            in_flight = None;
+            effects.worker = self.worker.take();
+        }
+        self.turns.in_flight = in_flight;
+        let refused = self.put_back(runner);
+        LoneEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused }
+    }
+
+    /// A call that is alone was sent. Whether that is news.
+    fn dispatch_alone(&mut self, number: usize, effects: &mut Effects) -> bool {
+        let call = self.calls.call(number);
+        let is_new = matches!(call.stage, Stage::Held);
+        if is_new {
+            call.stage = Stage::Sent;
+            let vacated = self.vacate(1, Moved::taken(1));
+            effects.changed |= vacated.changed;
+            effects.others.extend(vacated.others);
+        }
+        is_new
+    }
+}
+
+/// For a caller that runs it for its shard.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    /// A call that has just been pushed, the last for which the shard had room, takes the runner and its own waker, if that is
+    /// there. If somebody else runs it, the shard is opened again.
+    ///
+    /// Only while the worker is bound to come, so that nobody depends on the caller.
+    pub(super) fn take_for_shard(
+        &mut self,
+        shard: usize,
+        slab: &Arc<AnswerSlab<O, Resp, E>>,
+        number: usize,
+        owner: &Arc<O>,
+    ) -> Option<(Runner<O, Req, Resp, E>, Waker)> {
+        let is_free = self.turns.runner.is_some() && self.turns.in_flight.is_none();
+        let runs = is_free && self.worker.is_none() && !self.is_ending();
+        if runs || self.shards.is_full(shard) {
+            self.collect_mine(shard);
+        }
+        if !runs {
+            self.open_shard(owner);
+            return None;
+        }
+        let waker = self.calls.find(slab, number)?.waker.take()?;
+        self.turns.runner.take().map(|runner| (runner, waker))
+    }
+
+    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on.
+    pub(super) fn end_shard_run(
+        &mut self,
+        runner: Runner<O, Req, Resp, E>,
+        done: bool,
+        owner: &Arc<O>,
+    ) -> (Effects, Option<Runner<O, Req, Resp, E>>) {
+        self.turns.ran_shard = done;
+        let worker = if mem::take(&mut self.turns.is_awaited) { self.worker.take() } else { None };
+        let refused = self.put_back(runner);
+        self.open_shard(owner);
+        (Effects { worker, ..Effects::default() }, refused)
+    }
+}

@@ -1,0 +1,239 @@
+//! Which calls are in which batch, once it has left its lane or the inbox.
+
+use std::time::Instant;
+
+use backpressure_core::FlushReason;
+use slab::Slab;
+
+use super::links::Line;
+
+/// Batches that are with the inner service, and parts of failed ones that [wait](Self::next) to go there again.
+///
+/// Calls are known by number, and so are batches: the numbers are small, as they are used as indices.
+#[derive(Debug)]
+pub(crate) struct Batches<Req> {
+    batches: Slab<Batch<Req>>,
+    waiting: Line,
+    /// By call: the batch and the position in it that the call has, or had. A stale one is found out by who is there.
+    positions: Vec<(usize, usize)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Batch<Req> {
+    /// [`GONE`] where the caller is gone.
+    calls: Vec<usize>,
+    /// By position: which request is meant, and so which answer, where equal ones are united.
+    places: Option<Vec<usize>>,
+    /// Callers that are still there.
+    live: usize,
+    pub(crate) requests: usize,
+    pub(crate) reason: FlushReason,
+    pub(crate) started: Instant,
+    /// The requests: of a batch that waits, to be sent; of one that was sent, copies if copies are kept.
+    pub(crate) copies: Vec<Req>,
+    waits: bool,
+}
+
+/// In place of a call whose caller is gone.
+const GONE: usize = usize::MAX;
+
+impl<Req> Batch<Req> {
+    /// A batch of these calls, for this many requests: one for each call or, with `places`, as these say.
+    pub(crate) fn new(
+        calls: Vec<usize>,
+        places: Option<Vec<usize>>,
+        requests: usize,
+        reason: FlushReason,
+        started: Instant,
+    ) -> Self {
+        let live = calls.len();
+        Self { calls, places, live, requests, reason, started, copies: Vec::new(), waits: false }
+    }
+
+    /// How many calls it had when it left.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Room for the calls of another one.
+    pub(crate) fn into_spare(mut self) -> Vec<usize> {
+        self.calls.clear();
+        self.calls
+    }
+
+    /// The calls whose callers are still there.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = usize> + '_ {
+        self.calls.iter().copied().filter(|&call| call != GONE)
+    }
+
+    /// The calls by request, where each has one; `None` where the caller is gone.
+    pub(crate) fn calls_in_order(&self) -> Option<impl Iterator<Item = Option<usize>> + '_> {
+        let order = self.calls.iter().map(|&call| (call != GONE).then_some(call));
+        self.places.is_none().then_some(order)
+    }
+
+    /// The calls whose callers are still there, and the request of each.
+    pub(crate) fn calls_and_places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let place = |position| self.places.as_ref().map_or(position, |places| places[position]);
+        let all = self.calls.iter().enumerate();
+        all.filter(|&(_, &call)| call != GONE).map(move |(position, &call)| (call, place(position)))
+    }
+
+    /// The part whose requests are `from..to`, without those that nobody waits for any more. `copies` gives the requests.
+    fn part(&self, from: usize, to: usize, copies: &mut impl Iterator<Item = Req>) -> Option<Self> {
+        let inside = |&(_, place): &(usize, usize)| (from..to).contains(&place);
+        let (calls, places): (Vec<_>, Vec<_>) = self.calls_and_places().filter(inside).unzip();
+        let mut numbers: Vec<Option<usize>> = vec![None; to - from];
+        places.iter().for_each(|place| numbers[place - from] = Some(0));
+        for (wanted, number) in numbers.iter_mut().flatten().zip(0..) {
+            *wanted = number;
+        }
+        let wanted = numbers.iter().zip(copies.by_ref().take(to - from)).filter(|(number, _)| number.is_some());
+        let copies: Vec<Req> = wanted.map(|(_, request)| request).collect();
+        let renumbered = || places.iter().map(|place| numbers[place - from].unwrap_or_default()).collect();
+        let places = self.places.as_ref().map(|_| renumbered());
+        let part = Self::new(calls, places, copies.len(), self.reason, self.started);
+        (part.live > 0).then_some(Self { copies, ..part })
+    }
+
+    /// Parts of `size` requests each, of a batch of which copies were kept.
+    pub(crate) fn parts(mut self, size: usize) -> impl Iterator<Item = Self> {
+        let mut copies = std::mem::take(&mut self.copies).into_iter();
+        let size = size.max(1);
+        let starts = (0..self.requests).step_by(size);
+        starts.filter_map(move |from| self.part(from, from.saturating_add(size).min(self.requests), &mut copies))
+    }
+}
+
+impl<Req> Batches<Req> {
+    pub(crate) fn new() -> Self {
+        Self { batches: Slab::new(), waiting: Line::default(), positions: Vec::new() }
+    }
+
+    /// Takes in a batch that goes to the inner service.
+    pub(crate) fn insert(&mut self, batch: Batch<Req>) -> usize {
+        let entry = self.batches.vacant_entry();
+        let key = entry.key();
+        for (position, &call) in batch.calls.iter().enumerate() {
+            if call >= self.positions.len() {
+                self.positions.resize(call + 1, (usize::MAX, usize::MAX));
+            }
+            self.positions[call] = (key, position);
+        }
+        entry.insert(batch);
+        key
+    }
+
+    /// Takes in a batch that waits to go to the inner service.
+    pub(crate) fn put_back(&mut self, batch: Batch<Req>) {
+        let key = self.insert(Batch { waits: true, ..batch });
+        self.waiting.push(key);
+    }
+
+    /// Whether a batch waits.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.waiting.len() > 0
+    }
+
+    /// Takes out the batch that has waited for the longest time, without the requests of callers that are gone.
+    pub(crate) fn next(&mut self) -> Option<Batch<Req>> {
+        let batch = self.batches.try_remove(self.waiting.pop()?)?;
+        let is_complete = batch.live == batch.calls.len();
+        if is_complete { Some(Batch { waits: false, ..batch }) } else { batch.parts(usize::MAX).next() }
+    }
+
+    /// A batch came back.
+    pub(crate) fn remove(&mut self, key: usize) -> Option<Batch<Req>> {
+        self.batches.try_remove(key)
+    }
+
+    /// A caller is gone. If it was the last of its batch, that is answered: whatever is done for it may stop.
+    pub(crate) fn cancel(&mut self, call: usize) -> Option<(usize, Batch<Req>)> {
+        let &(key, position) = self.positions.get(call)?;
+        let batch = self.batches.get_mut(key)?;
+        *batch.calls.get_mut(position).filter(|present| **present == call)? = GONE;
+        batch.live -= 1;
+        if batch.live > 0 {
+            return None;
+        }
+        if batch.waits {
+            self.waiting.remove(key);
+        }
+        self.batches.try_remove(key).map(|batch| (key, batch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(calls: &[usize], answers: &[usize]) -> Batch<char> {
+        let united = !answers.iter().copied().eq(0..answers.len());
+        let places = united.then(|| answers.to_vec());
+        let requests = answers.iter().max().map_or(0, |last| last + 1);
+        let copies = ('a'..).take(requests).collect();
+        Batch { copies, ..Batch::new(calls.to_vec(), places, requests, FlushReason::Full, Instant::now()) }
+    }
+
+    fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {
+        let (calls, answers) = batch.calls_and_places().unzip();
+        (calls, answers, batch.copies.iter().collect())
+    }
+
+    #[test]
+    fn x1_a_batch_is_over_when_its_last_caller_is_gone() {
+        let mut batches = Batches::new();
+        let key = batches.insert(batch(&[4, 7], &[0, 1]));
+        assert!(batches.cancel(5).is_none(), "never here");
+        assert!(batches.cancel(4).is_none());
+        assert!(batches.cancel(4).is_none(), "gone already");
+        assert_eq!(batches.cancel(7).map(|(key, _)| key), Some(key));
+        assert!(batches.batches.is_empty());
+    }
+
+    #[test]
+    fn a_stale_position_is_nobodys() {
+        let mut batches = Batches::new();
+        let key = batches.insert(batch(&[4, 7], &[0, 1]));
+        assert!(batches.remove(key).is_some());
+        assert_eq!(batches.insert(batch(&[9, 3], &[0, 1])), key, "the number is used again");
+        assert!(batches.cancel(4).is_none());
+        assert!(batches.cancel(9).is_none());
+        assert!(batches.cancel(3).is_some(), "both of its own callers are gone");
+    }
+
+    #[test]
+    fn parts_have_the_requests_of_their_members_and_no_others() {
+        let mut whole = batch(&[0, 1, 2, 3, 4], &[0, 1, 2, 1, 3]);
+        whole.calls[2] = GONE;
+        let parts: Vec<_> = whole.parts(2).map(|part| told(&part)).collect();
+        assert_eq!(parts, [(vec![0, 1, 3], vec![0, 1, 1], "ab".into()), (vec![4], vec![0], "d".into())]);
+    }
+
+    #[test]
+    fn a_part_that_nobody_waits_for_is_left_out() {
+        let mut whole = batch(&[0, 1, 2], &[0, 1, 2]);
+        whole.calls[1] = GONE;
+        let parts: Vec<_> = whole.parts(1).map(|part| told(&part)).collect();
+        assert_eq!(parts, [(vec![0], vec![0], "a".into()), (vec![2], vec![0], "c".into())]);
+    }
+
+    #[test]
+    fn x1_a_batch_that_waits_loses_the_requests_of_those_who_leave() {
+        let mut batches = Batches::new();
+        batches.put_back(batch(&[5, 6, 7], &[0, 1, 0]));
+        assert!(batches.cancel(6).is_none());
+        assert_eq!(batches.next().map(|batch| told(&batch)), Some((vec![5, 7], vec![0, 0], "a".into())));
+    }
+
+    #[test]
+    fn o1_what_is_put_back_goes_in_order_and_can_still_be_left() {
+        let mut batches = Batches::new();
+        batch(&[0, 1, 2], &[0, 1, 2]).parts(1).for_each(|part| batches.put_back(part));
+        assert!(batches.cancel(1).is_some());
+        let next = |batches: &mut Batches<char>| batches.next().map(|batch| batch.copies);
+        assert_eq!(next(&mut batches), Some(vec!['a']));
+        assert_eq!(next(&mut batches), Some(vec!['c']));
+        assert!(!batches.has_waiting() && batches.batches.is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! Which calls are to travel together, and from when on.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use backpressure_core::FlushReason;
+use slab::Slab;
+
+use super::call::QueuedCall;
+use super::links::{Links, List};
+use super::schedule::Schedule;
+
+/// Calls that wait for a batch, in lanes: the calls of a lane travel together, first come, first served.
+///
+/// A lane is *due* once it is full, or old enough, or quiet; due lanes take turns. What a batch holds is decided when it is
+/// [taken](Self::take), not when its lane falls due: whoever comes while the inner service is busy may still join, and a
+/// lane stays due even if a caller that made it full is gone.
+///
+/// Calls are known by number. The numbers are small, as they are used as indices.
+#[derive(Debug)]
+pub(crate) struct Lanes<Req> {
+    /// Most calls in a batch, at least 1, and most weight.
+    max_items: usize,
+    max_weight: Option<usize>,
+    /// By call.
+    waiting: Vec<Option<Waiting<Req>>>,
+    links: Links,
+    lanes: Slab<Lane>,
+    schedule: Schedule,
+    deadlines: BTreeSet<(Instant, usize)>,
+    /// The latest time seen: it only grows, whatever the clock does.
+    now: Option<Instant>,
+}
+
+/// When a lane is due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most calls in a batch; at least 1.
+    pub(crate) max_items: usize,
+    /// Most weight in a batch.
+    pub(crate) max_weight: Option<usize>,
+    /// Longest wait of the first call of a lane. Zero: every lane is due.
+    pub(crate) linger: Duration,
+    /// Longest gap between arrivals.
+    pub(crate) quiet: Option<Duration>,
+    /// Most lanes that are not due.
+    pub(crate) max_lanes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<Req> {
+    call: QueuedCall<Req>,
+    since: Instant,
+    lane: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    calls: List,
+    /// Wide enough for the sum of any weights.
+    weight: u128,
+}
+
+/// A batch that has left its lane.
+#[derive(Debug)]
+pub(crate) struct LaneBatch<Req> {
+    /// At least one; each has the request of the same position.
+    pub(crate) calls: Vec<usize>,
+    pub(crate) requests: Vec<Req>,
+    pub(crate) reason: FlushReason,
+    /// The lane, if nobody is left in it: its number is free.
+    pub(crate) emptied: Option<usize>,
+}
+
+impl<Req> Lanes<Req> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            max_items: limits.max_items,
+            max_weight: limits.max_weight,
+            waiting: Vec::new(),
+            links: Links::default(),
+            lanes: Slab::new(),
+            schedule: Schedule::new(limits.linger, limits.quiet, limits.max_lanes),
+            deadlines: BTreeSet::new(),
+            now: None,
+        }
+    }
+
+    /// Adapts the limits; a lane that is due stays so.
+    pub(crate) fn set_limits(&mut self, max_items: usize, linger: Duration) {
+        self.max_items = max_items;
+        self.schedule.set_linger(linger);
+    }
+
+    /// A call arrives in this lane, or in a new one, which is answered. `since` is when it came, `now` is now.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        lane: Option<usize>,
+        number: usize,
+        call: QueuedCall<Req>,
+        since: Instant,
+        now: Instant,
+    ) -> usize {
+        let now = self.pass(now);
+        let lane = lane.unwrap_or_else(|| {
+            let lane = self.lanes.insert(Lane::default());
+            self.schedule.open(lane, since);
+            lane
+        });
+        if number >= self.waiting.len() {
+            self.waiting.resize_with(number + 1, || None);
+        }
+        if let Some(deadline) = call.deadline {
+            self.deadlines.insert((deadline, number));
+        }
+        let entry = &mut self.lanes[lane];
+        entry.weight += call.weight as u128;
+        self.links.push(&mut entry.calls, number);
+        self.waiting[number] = Some(Waiting { call, since, lane });
+        self.schedule.arrived(lane, now, self.fullness(&self.lanes[lane]));
+        lane
+    }
+
+    /// A call leaves, if it is here. Answers its request, and the lane, if nobody is left in that: its number is free.
+    pub(crate) fn remove(&mut self, number: usize) -> Option<(Req, Option<usize>)> {
+        let waiting = self.waiting.get_mut(number)?.take()?;
+        self.unlink(number, &waiting);
+        let emptied = (self.lanes[waiting.lane].calls.len() == 0).then(|| self.close(waiting.lane));
+        Some((waiting.call.request, emptied))
+    }
+
+    /// A call whose deadline has passed by now.
+    pub(crate) fn expired(&self, now: Instant) -> Option<usize> {
+        self.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|&(_, call)| call)
+    }
+
+    /// Looks at the clock: lanes may fall due.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        let now = self.pass(now);
+        self.schedule.advance(now);
+    }
+
+    /// From now on every lane is due, because nothing follows.
+    pub(crate) fn end(&mut self) {
+        self.schedule.end();
+    }
+
+    /// The oldest lane is due, if none is yet, because somebody has nothing else to do.
+    pub(crate) fn flush_oldest(&mut self) {
+        self.schedule.flush_oldest();
+    }
+
+    /// Whether the batch that leaves next is as large as a batch may be; `None` if no lane is due.
+    pub(crate) fn next_is_full(&self) -> Option<bool> {
+        let lane = &self.lanes[self.schedule.next_due()?];
+        Some(self.fullness(lane).is_some())
+    }
+
+    /// Takes the batch of the lane whose turn it is.
+    pub(crate) fn take(&mut self) -> Option<LaneBatch<Req>> {
+        let (lane, due) = self.schedule.take()?;
+        let reason = self.fullness(&self.lanes[lane]).unwrap_or(due);
+        let count = self.lanes[lane].calls.len().min(self.max_items);
+        let (mut calls, mut requests) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut weight, max_weight) = (0usize, self.max_weight);
+        while calls.len() < count {
+            let Some(number) = self.lanes[lane].calls.first() else { break };
+            let fits = |waiting: &mut Waiting<Req>| {
+                let together = weight.checked_add(waiting.call.weight);
+                calls.is_empty() || max_weight.is_none_or(|max| together.is_some_and(|weight| weight <= max))
+            };
+            let Some(waiting) = self.waiting[number].take_if(fits) else { break };
+            self.unlink(number, &waiting);
+            weight = weight.saturating_add(waiting.call.weight);
+            calls.push(number);
+            requests.push(waiting.call.request);
+        }
+        let first = self.lanes[lane].calls.first().and_then(|call| self.waiting[call].as_ref());
+        let emptied = match first {
+            Some(first) => {
+                self.schedule.put_back(lane, first.since, self.fullness(&self.lanes[lane]));
+                None
+            }
+            None => Some(self.close(lane)),
+        };
+        Some(LaneBatch { calls, requests, reason, emptied })
+    }
+
+    /// When to [advance](Self::advance) or to look for [expired](Self::expired) calls next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let expiry = self.deadlines.first().map(|&(deadline, _)| deadline);
+        [self.schedule.poll_timeout(), expiry].into_iter().flatten().min()
+    }
+
+    /// How many more calls, and how much more weight, the only lane takes until it is full; 1 without any lane.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        let Some((_, lane)) = self.lanes.iter().next() else { return (1, 1) };
+        let weight = usize::try_from(lane.weight).unwrap_or(usize::MAX);
+        let left = |max: usize, have: usize| max.saturating_sub(have).max(1);
+        (left(self.max_items, lane.calls.len()), left(self.max_weight.unwrap_or(usize::MAX), weight))
+    }
+
+    /// Takes a call that waits no more out of its lane.
+    fn unlink(&mut self, number: usize, waiting: &Waiting<Req>) {
+        if let Some(deadline) = waiting.call.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        let lane = &mut self.lanes[waiting.lane];
+        lane.weight -= waiting.call.weight as u128;
+        self.links.remove(&mut lane.calls, number);
+    }
+
+    fn close(&mut self, lane: usize) -> usize {
+        self.schedule.close(lane);
+        self.lanes.remove(lane);
+        lane
+    }
+
+    fn fullness(&self, lane: &Lane) -> Option<FlushReason> {
+        fullness(lane.calls.len(), lane.weight, self.max_items, self.max_weight)
+    }
+
+    fn pass(&mut self, now: Instant) -> Instant {
+        *self.now.insert(self.now.map_or(now, |before| before.max(now)))
+    }
+}
+
+/// By what so many calls of this weight fill a batch, if they do.
+pub(crate) fn fullness(calls: usize, weight: u128, max_items: usize, max_weight: Option<usize>) -> Option<FlushReason> {
+    if calls >= max_items {
+        Some(FlushReason::Full)
+    } else if max_weight.is_some_and(|max| weight >= max as u128) {
+        Some(FlushReason::Weight)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

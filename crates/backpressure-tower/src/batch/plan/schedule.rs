@@ -1,0 +1,183 @@
+//! Which lane may go next, and when the others may: by age, by quiet, or because somebody says so.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use backpressure_core::FlushReason;
+
+use super::links::Line;
+
+/// Lanes by number, each of them [new](Standing::New), waiting, or due. Due lanes take turns in the order in which they fell
+/// due.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    linger: Duration,
+    /// Longest gap between arrivals.
+    quiet: Option<Duration>,
+    /// Most lanes that wait.
+    max_waiting: usize,
+    /// By lane.
+    times: Vec<Times>,
+    due: Line,
+    /// Lanes that wait, by the time of their first calls.
+    by_age: BTreeSet<(Instant, usize)>,
+    /// The same by the time of their last calls, if that matters.
+    by_arrival: BTreeSet<(Instant, usize)>,
+    ending: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// When its first call came, and when its last one did.
+    since: Instant,
+    arrived: Instant,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// In no list.
+    New,
+    Waiting,
+    Due(FlushReason),
+}
+
+impl Schedule {
+    pub(super) fn new(linger: Duration, quiet: Option<Duration>, max_waiting: usize) -> Self {
+        let (times, due) = (Vec::new(), Line::default());
+        let (by_age, by_arrival) = (BTreeSet::new(), BTreeSet::new());
+        Self { linger, quiet, max_waiting, times, due, by_age, by_arrival, ending: false }
+    }
+
+    /// Adapts the linger; a lane that is due stays so.
+    pub(super) fn set_linger(&mut self, linger: Duration) {
+        self.linger = linger;
+    }
+
+    /// There is a lane of this number from now on.
+    pub(super) fn open(&mut self, lane: usize, since: Instant) {
+        let times = Times { since, arrived: since, standing: Standing::New };
+        if lane >= self.times.len() {
+            self.times.resize(lane + 1, times);
+        }
+        self.times[lane] = times;
+    }
+
+    /// The number is free.
+    pub(super) fn close(&mut self, lane: usize) {
+        match self.times[lane].standing {
+            Standing::New => {}
+            Standing::Waiting => self.delist(lane),
+            Standing::Due(_) => self.due.remove(lane),
+        }
+        self.times[lane].standing = Standing::New;
+    }
+
+    /// A call has come into this lane, which is `full` now if there is a reason.
+    pub(super) fn arrived(&mut self, lane: usize, now: Instant, full: Option<FlushReason>) {
+        self.delist_arrival(lane);
+        self.times[lane].arrived = now;
+        if !matches!(self.times[lane].standing, Standing::Due(_)) {
+            self.place(lane, full);
+        }
+    }
+
+    /// Some calls of a lane that was [taken](Self::take) have stayed; the first of them came then.
+    pub(super) fn put_back(&mut self, lane: usize, since: Instant, full: Option<FlushReason>) {
+        self.times[lane].since = since;
+        self.place(lane, full);
+    }
+
+    /// Looks at the clock: lanes may fall due.
+    pub(super) fn advance(&mut self, now: Instant) {
+        while let Some(&(_, lane)) = self.by_age.first().filter(|(since, _)| is_past(*since, self.linger, now)) {
+            self.fall_due(lane, FlushReason::Linger);
+        }
+        let Some(quiet) = self.quiet else { return };
+        while let Some(&(_, lane)) = self.by_arrival.first().filter(|(arrived, _)| is_past(*arrived, quiet, now)) {
+            self.fall_due(lane, FlushReason::Quiet);
+        }
+    }
+
+    /// From now on every lane is due, because nothing follows.
+    pub(super) fn end(&mut self) {
+        self.ending = true;
+        while let Some(&(_, lane)) = self.by_age.first() {
+            self.fall_due(lane, FlushReason::End);
+        }
+    }
+
+    /// The oldest lane is due, if none is yet, because somebody has nothing else to do.
+    pub(super) fn flush_oldest(&mut self) {
+        if let (None, Some(&(_, lane))) = (self.due.first(), self.by_age.first()) {
+            self.fall_due(lane, FlushReason::Flush);
+        }
+    }
+
+    /// The lane whose turn it is.
+    pub(super) fn next_due(&self) -> Option<usize> {
+        self.due.first()
+    }
+
+    /// The same, and why it is due. It is in no list from then on.
+    pub(super) fn take(&mut self) -> Option<(usize, FlushReason)> {
+        let lane = self.due.pop()?;
+        match std::mem::replace(&mut self.times[lane].standing, Standing::New) {
+            Standing::Due(reason) => Some((lane, reason)),
+            Standing::New | Standing::Waiting => None,
+        }
+    }
+
+    /// When to [look at the clock](Self::advance) next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let linger = self.by_age.first().and_then(|(since, _)| since.checked_add(self.linger));
+        let quiet = self.by_arrival.first().and_then(|(arrived, _)| arrived.checked_add(self.quiet?));
+        [linger, quiet].into_iter().flatten().min()
+    }
+
+    /// Finds a lane that is not due its place: due, if it is full or if all are, or else among those that wait.
+    fn place(&mut self, lane: usize, full: Option<FlushReason>) {
+        let Times { since, arrived, standing } = self.times[lane];
+        if let Some(reason) = full {
+            self.fall_due(lane, reason);
+        } else if self.ending {
+            self.fall_due(lane, FlushReason::End);
+        } else if self.linger.is_zero() {
+            self.fall_due(lane, FlushReason::Linger);
+        } else {
+            if self.quiet.is_some() {
+                self.by_arrival.insert((arrived, lane));
+            }
+            if standing == Standing::New {
+                self.times[lane].standing = Standing::Waiting;
+                self.by_age.insert((since, lane));
+                if let Some(&(_, oldest)) = self.by_age.first().filter(|_| self.by_age.len() > self.max_waiting) {
+                    self.fall_due(oldest, FlushReason::Flush);
+                }
+            }
+        }
+    }
+
+    fn fall_due(&mut self, lane: usize, reason: FlushReason) {
+        if self.times[lane].standing == Standing::Waiting {
+            self.delist(lane);
+        }
+        self.times[lane].standing = Standing::Due(reason);
+        self.due.push(lane);
+    }
+
+    fn delist(&mut self, lane: usize) {
+        self.by_age.remove(&(self.times[lane].since, lane));
+        self.delist_arrival(lane);
+    }
+
+    fn delist_arrival(&mut self, lane: usize) {
+        if self.quiet.is_some() {
+            self.by_arrival.remove(&(self.times[lane].arrived, lane));
+        }
+    }
+}
+
+fn is_past(start: Instant, wait: Duration, now: Instant) -> bool {
+    start.checked_add(wait).is_some_and(|end| end <= now)
+}

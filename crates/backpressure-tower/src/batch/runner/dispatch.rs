@@ -1,0 +1,162 @@
+//! How a batch is sent.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use backpressure_core::{DropReason, FlushReason};
+use tower_service::Service;
+
+use super::engine::{Engine, Joining, Step};
+use super::inner::guarded;
+use super::intake::Gather;
+use crate::batch::answers::Answers;
+use crate::batch::error::BatchError;
+use crate::batch::exchange::run::RunAs;
+use crate::batch::exchange::running::{InboxBatch, Outlook};
+use crate::batch::plan::batches::Batch;
+use crate::batch::plan::lanes::{LaneBatch, fullness};
+
+/// Calls that go together, their requests, and why now.
+type Taken<Req> = (Vec<usize>, Vec<Req>, FlushReason);
+
+impl<S, Req, Resp> Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    /// Sends one batch, if one may go.
+    pub(super) fn dispatch(&mut self, now: Instant, run_as: RunAs, cx: &mut Context<'_>) -> Step {
+        let is_full = match self.next_is_full(now) {
+            _ if self.batches.has_waiting() => true,
+            Some(is_full) => is_full,
+            None => {
+                if self.joining == Joining::Done {
+                    self.joining = Joining::Wanted;
+                }
+                self.inner.release();
+                return Step::Idle;
+            }
+        };
+        if self.in_flight.len() >= self.tuning.concurrency() {
+            return Step::Busy;
+        }
+        let may_join = !is_full && self.joining == Joining::Wanted && self.is_eager();
+        if may_join && run_as == RunAs::Worker {
+            self.joining = Joining::Done;
+            return Step::Yield;
+        }
+        match self.inner.poll_ready(cx) {
+            Ok(Poll::Pending) => return Step::Busy,
+            Ok(Poll::Ready(Err(error))) => {
+                self.exchange.end(Some(Arc::new(error)), DropReason::Failed);
+                return Step::Over;
+            }
+            // A service that panicked fails the next batch.
+            Ok(Poll::Ready(Ok(()))) | Err(_) => {}
+        }
+        if let Some((batch, requests)) = self.next_batch(now) {
+            self.send(batch, requests, now);
+        }
+        self.deliver(None, run_as);
+        Step::Again
+    }
+
+    /// Calls the inner service, and polls what it gives once: an answer that comes at once is noted.
+    pub(super) fn send(&mut self, batch: Batch<Req>, requests: Vec<Req>, now: Instant) {
+        let key = self.batches.insert(batch);
+        let Some(future) = self.inner.call(requests) else {
+            if let Some(batch) = self.batches.remove(key) {
+                self.fail(batch, BatchError::Panicked);
+            }
+            return;
+        };
+        self.in_flight.push(key, future);
+        self.tuning.dispatched(now, self.in_flight.len());
+        // Polled here, before anybody registers to be woken: one that is ready at once needs no waker stored.
+        if let Some(outcome) = self.in_flight.poll(key) {
+            self.complete(key, outcome);
+        }
+    }
+
+    /// Whether the batch that may go is as large as can be; `None` if none may.
+    fn next_is_full(&mut self, now: Instant) -> Option<bool> {
+        if self.intake.gather == Gather::Inbox {
+            let (calls, weight) = self.updates.queued;
+            return (calls > 0).then(|| self.fullness(calls, weight).is_some());
+        }
+        self.intake.lanes.advance(now);
+        if self.is_eager() {
+            self.intake.lanes.flush_oldest();
+        }
+        self.intake.lanes.next_is_full()
+    }
+
+    pub(super) fn fullness(&self, calls: usize, weight: u128) -> Option<FlushReason> {
+        fullness(calls, weight, self.tuning.max_items, self.max_weight)
+    }
+
+    /// The batch that goes now, without the requests of callers that are gone.
+    fn next_batch(&mut self, now: Instant) -> Option<(Batch<Req>, Vec<Req>)> {
+        let (mut batch, requests) = match self.batches.next() {
+            Some(mut batch) => {
+                let requests = mem::take(&mut batch.copies);
+                (batch, requests)
+            }
+            None => self.new_batch(now)?,
+        };
+        if let (Some((_, copy)), true) = (self.fallback, requests.len() > 1) {
+            batch.copies = guarded(|| copy(&requests)).unwrap_or_default();
+        }
+        Some((batch, requests))
+    }
+
+    fn new_batch(&mut self, now: Instant) -> Option<(Batch<Req>, Vec<Req>)> {
+        if self.joining == Joining::Done {
+            self.joining = Joining::Wanted;
+        }
+        let taken = if self.intake.gather == Gather::Inbox { self.take_from_inbox() } else { self.take_from_lanes() };
+        let (calls, requests, reason) = taken.filter(|(calls, ..)| !calls.is_empty())?;
+        let is_lone = calls.len() == 1 && !mem::take(&mut self.updates.others_came);
+        self.joining = if is_lone { Joining::Unlikely } else { Joining::Wanted };
+        let (requests, places) = match self.dedup {
+            None => (requests, None),
+            Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
+                Ok(united) => united,
+                Err(_) => {
+                    calls.into_iter().for_each(|number| self.outbox.push(number, Err(BatchError::Panicked)));
+                    return None;
+                }
+            },
+        };
+        Some((Batch::new(calls, places, requests.len(), reason, now), requests))
+    }
+
+    fn take_from_inbox(&mut self) -> Option<Taken<Req>> {
+        let usual = if self.updates.outlook == Outlook::Ending { FlushReason::End } else { FlushReason::Linger };
+        let reason = self.fullness(self.updates.queued.0, self.updates.queued.1).unwrap_or(usual);
+        let (calls, slabs) = (mem::take(&mut self.spare), mem::take(&mut self.updates.slabs));
+        let mut batch = InboxBatch { calls, requests: Vec::new(), slabs };
+        let max_items = self.tuning.max_items;
+        let effects = self.exchange.lock_uncollected().dispatch_queued(max_items, self.max_weight, &mut batch);
+        effects.apply(&self.exchange.reporter);
+        let InboxBatch { calls, requests, slabs } = batch;
+        self.updates.queued.0 = self.updates.queued.0.saturating_sub(calls.len());
+        self.updates.slabs = slabs;
+        self.outbox.learn(self.updates.slabs.drain(..));
+        Some((calls, requests, reason))
+    }
+
+    fn take_from_lanes(&mut self) -> Option<Taken<Req>> {
+        let LaneBatch { mut calls, mut requests, reason, .. } = self.intake.take()?;
+        let mut gone = Vec::new();
+        let effects = self.exchange.lock_uncollected().dispatch_held(&calls, &mut gone);
+        effects.apply(&self.exchange.reporter);
+        for position in gone.into_iter().rev() {
+            calls.remove(position);
+            requests.remove(position);
+        }
+        Some((calls, requests, reason))
+    }
+}

@@ -1,0 +1,141 @@
+//! The engine: the inner service, and everything that is known of the calls that are on their way to it and back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use backpressure_core::DropReason;
+use tower_service::Service;
+
+use super::in_flight::InFlight;
+use super::inner::Inner;
+use super::intake::Intake;
+use super::outbox::Outbox;
+use crate::batch::clock::{self, Timer};
+use crate::batch::exchange::Exchange;
+use crate::batch::exchange::run::RunAs;
+use crate::batch::exchange::running::Updates;
+use crate::batch::plan::batches::Batches;
+use crate::batch::plan::dedup::Dedup;
+use crate::batch::plan::lanes::Limits;
+use crate::batch::plan::settings::{CopyAll, Fallback, Hooks, Linger, Settings};
+use crate::batch::plan::tuning::Tuning;
+
+pub(super) type UpdatesOf<Req, Resp, E> = Updates<Exchange<Req, Resp, E>, Req, Resp, E>;
+
+pub(super) struct Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+{
+    pub(super) exchange: Arc<Exchange<Req, Resp, S::Error>>,
+    pub(super) inner: Inner<S>,
+    pub(super) in_flight: InFlight<S::Future>,
+    pub(super) intake: Intake<Req>,
+    pub(super) batches: Batches<Req>,
+    pub(super) outbox: Outbox<Req, Resp, S::Error>,
+    pub(super) tuning: Tuning,
+    pub(super) max_weight: Option<usize>,
+    pub(super) linger: Linger,
+    pub(super) joining: Joining,
+    pub(super) dedup: Option<Dedup<Req, Resp>>,
+    pub(super) fallback: Option<(Fallback, CopyAll<Req>)>,
+    /// Whether a request may expire while it waits.
+    pub(super) has_deadlines: bool,
+    pub(super) timer: Timer,
+    pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
+    /// Room for the calls of a batch.
+    pub(super) spare: Vec<usize>,
+}
+
+/// Whether others are given the time to join the batch that goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joining {
+    /// One trip through the scheduler.
+    Wanted,
+    /// They have had it.
+    Done,
+    /// None: the last batch was of one call.
+    Unlikely,
+}
+
+/// What a step came to.
+pub(super) enum Step {
+    Again,
+    /// Others first.
+    Yield,
+    /// No batch is due.
+    Idle,
+    /// The inner service cannot take another batch.
+    Busy,
+    Over,
+}
+
+impl<S, Req, Resp> Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+{
+    pub(super) fn new(
+        exchange: Arc<Exchange<Req, Resp, S::Error>>,
+        service: S,
+        settings: &Settings,
+        hooks: &Hooks<Req, Resp>,
+    ) -> Self {
+        let tuning = Tuning::new(settings, hooks, clock::now());
+        let limits = Limits {
+            max_items: tuning.max_items,
+            max_weight: settings.batch.max_weight(),
+            linger: tuning.linger,
+            quiet: settings.batch.quiet().filter(|_| settings.linger != Linger::Never),
+            max_lanes: settings.max_keys,
+        };
+        exchange.reporter.paced(limits.linger, limits.max_items);
+        Self {
+            exchange,
+            inner: Inner::new(service),
+            in_flight: InFlight::new(),
+            intake: Intake::new(limits, settings.linger, hooks),
+            batches: Batches::new(),
+            outbox: Outbox::new(),
+            tuning,
+            max_weight: limits.max_weight,
+            linger: settings.linger,
+            joining: Joining::Wanted,
+            dedup: hooks.dedup,
+            fallback: hooks.fallback,
+            has_deadlines: hooks.inspector.deadline.is_some(),
+            timer: Timer::default(),
+            updates: Updates::default(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not.
+    pub(super) fn deliver(&mut self, unsent: Option<DropReason>, run_as: RunAs) {
+        self.outbox.deliver(&self.exchange, unsent);
+        // A caller wakes the others after it has put the engine back.
+        if run_as == RunAs::Worker {
+            self.outbox.wake();
+        }
+    }
+
+    /// Whether a batch leaves without waiting for more calls.
+    pub(super) fn is_eager(&self) -> bool {
+        match self.linger {
+            Linger::Never => true,
+            Linger::WhileBusy => self.in_flight.len() == 0,
+            Linger::Always => false,
+        }
+    }
+}
+
+/// Nobody is answered any more.
+impl<S: Service<Vec<Req>>, Req, Resp> Drop for Engine<S, Req, Resp> {
+    fn drop(&mut self) {
+        self.exchange.end(None, DropReason::Closed);
+    }
+}
+
+impl<S: Service<Vec<Req>>, Req, Resp> fmt::Debug for Engine<S, Req, Resp> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! The inner service, and whether it may be called.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+/// What a panic left.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+/// Calls into the user's code.
+pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(call))
+}
+
+/// It is asked for readiness only when a batch is there to be sent, so that nobody holds what it has to give without need.
+pub(super) struct Inner<S> {
+    service: S,
+    readiness: Readiness,
+    pristine: Option<Pristine<S>>,
+}
+
+/// What the service was asked for since it was last called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Idle,
+    /// It may hold, or stand in line for, what others need.
+    Asked,
+    Ready,
+}
+
+/// A service that was never asked for anything, and how it is copied.
+struct Pristine<S> {
+    service: S,
+    copy: fn(&S) -> S,
+}
+
+impl<S> Inner<S> {
+    pub(super) const fn new(service: S) -> Self {
+        Self { service, readiness: Readiness::Idle, pristine: None }
+    }
+
+    /// From now on [`release`](Self::release) has an effect.
+    pub(super) fn enable_release(&mut self)
+    where
+        S: Clone,
+    {
+        self.pristine = Some(Pristine { service: self.service.clone(), copy: S::clone });
+    }
+
+    /// Lets go of a readiness that nobody is left to use: the service is replaced by a fresh clone.
+    pub(super) fn release(&mut self) {
+        if let (Readiness::Asked | Readiness::Ready, Some(Pristine { service, copy })) =
+            (self.readiness, &self.pristine)
+        {
+            if let Ok(fresh) = guarded(|| copy(service)) {
+                (self.service, self.readiness) = (fresh, Readiness::Idle);
+            }
+        }
+    }
+
+    /// Whether it has been asked for a readiness that has not been used.
+    pub(super) fn is_asked(&self) -> bool {
+        self.readiness != Readiness::Idle
+    }
+
+    /// Asks for readiness, unless it is ready. After a panic it is not, and is asked again for the next batch.
+    pub(super) fn poll_ready<Req>(&mut self, cx: &mut Context<'_>) -> Result<Poll<Result<(), S::Error>>, Panic>
+    where
+        S: Service<Req>,
+    {
+        if self.readiness == Readiness::Ready {
+            return Ok(Poll::Ready(Ok(())));
+        }
+        self.readiness = Readiness::Asked;
+        let ready = guarded(|| self.service.poll_ready(cx));
+        if let Ok(Poll::Ready(Ok(()))) = ready {
+            self.readiness = Readiness::Ready;
+        }
+        ready
+    }
+
+    /// Calls it, once per readiness. Nothing if it is not ready, or panics.
+    pub(super) fn call<Req>(&mut self, request: Req) -> Option<S::Future>
+    where
+        S: Service<Req>,
+    {
+        let is_ready = mem::replace(&mut self.readiness, Readiness::Idle) == Readiness::Ready;
+        is_ready.then(|| guarded(|| self.service.call(request)).ok()).flatten()
+    }
+}

@@ -1,0 +1,94 @@
+//! Answers that have not been handed out, and where they are to go.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use backpressure_core::DropReason;
+
+use crate::batch::exchange::slab::{Answer, Numbered, slab_of};
+use crate::batch::exchange::state::wake_all;
+use crate::batch::exchange::{Exchange, SlabOf};
+
+pub(super) struct Outbox<Req, Resp, E> {
+    /// Slabs by number, as far as they have been learned.
+    slabs: Vec<Option<Arc<SlabOf<Req, Resp, E>>>>,
+    answers: Vec<(usize, Answer<Resp, E>)>,
+    /// Calls that got theirs, of those.
+    answered: Vec<usize>,
+    /// Whom to wake.
+    wakers: Vec<Waker>,
+}
+
+impl<Req, Resp, E> Outbox<Req, Resp, E> {
+    pub(super) const fn new() -> Self {
+        Self { slabs: Vec::new(), answers: Vec::new(), answered: Vec::new(), wakers: Vec::new() }
+    }
+
+    /// These slabs have their numbers from now on.
+    pub(super) fn learn(&mut self, slabs: impl Iterator<Item = Numbered<Exchange<Req, Resp, E>, Resp, E>>) {
+        for (number, slab) in slabs {
+            if number >= self.slabs.len() {
+                self.slabs.resize(number + 1, None);
+            }
+            self.slabs[number] = Some(slab);
+        }
+    }
+
+    /// No slab has a number any more.
+    pub(super) fn forget_slabs(&mut self) {
+        self.slabs.clear();
+    }
+
+    pub(super) fn push(&mut self, number: usize, answer: Answer<Resp, E>) {
+        self.answers.push((number, answer));
+    }
+
+    /// Takes back all that has not been handed out.
+    pub(super) fn clear(&mut self) {
+        self.answers.clear();
+    }
+
+    /// Takes the only answer, for whoever hands it out itself.
+    pub(super) fn pop(&mut self) -> Option<Answer<Resp, E>> {
+        self.answers.pop().map(|(_, answer)| answer)
+    }
+
+    /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not. Whom to wake is for
+    /// [`wake`](Self::wake) or [`take_wakers`](Self::take_wakers) then.
+    pub(super) fn deliver(&mut self, exchange: &Exchange<Req, Resp, E>, unsent: Option<DropReason>) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let (mut failed, mut open) = (0, None);
+        for (number, answer) in &mut self.answers {
+            let key = slab_of(*number);
+            if open.as_ref().is_none_or(|(locked, _)| *locked != key) {
+                // First the one, then the other: nobody holds the locks of two slabs.
+                drop(open);
+                open = self.slabs.get(key).and_then(Option::as_deref).map(|slab| (key, slab.lock()));
+            }
+            let is_error = answer.is_err();
+            if open.as_mut().is_some_and(|(_, slots)| slots.put(*number, answer)) {
+                self.answered.push(*number);
+                failed += usize::from(is_error);
+            }
+        }
+        drop(open);
+        let changed = exchange.lock_uncollected().complete(&self.answered, failed, unsent, &mut self.wakers);
+        if changed {
+            exchange.reporter.notify();
+        }
+        self.answered.clear();
+        self.answers.clear();
+    }
+
+    /// Wakes those who have been answered.
+    pub(super) fn wake(&mut self) {
+        wake_all(self.wakers.drain(..));
+    }
+
+    /// Hands out the wakers of those who have been answered.
+    pub(super) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.append(&mut self.wakers);
+    }
+}

@@ -1,0 +1,215 @@
+//! How an engine is run: by its worker, by a caller that is alone, or by one that does so for its shard.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use backpressure_core::{DropReason, FlushReason};
+use tower_service::Service;
+
+use super::engine::{Engine, Joining, Step};
+use super::intake::Gather;
+use crate::batch::answers::Answers;
+use crate::batch::clock;
+use crate::batch::error::BatchError;
+use crate::batch::exchange::run::{Alone, Run, RunAs};
+use crate::batch::exchange::running::Outlook;
+use crate::batch::exchange::slab::slab_of;
+use crate::batch::exchange::state::{Threshold, WhenAlone};
+use crate::batch::exchange::{Exchange, SlabOf};
+use crate::batch::plan::batches::Batch;
+use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::settings::Linger;
+
+/// Steps in one poll. After them other tasks have their turn.
+const MAX_STEPS: usize = 64;
+
+impl<S, Req, Resp> Run<Exchange<Req, Resp, S::Error>, Req, Resp, S::Error> for Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..MAX_STEPS {
+            let is_idle = match self.step(RunAs::Worker, cx) {
+                Step::Again => continue,
+                Step::Yield => break,
+                Step::Over => return Poll::Ready(()),
+                Step::Idle => true,
+                Step::Busy => false,
+            };
+            if self.park(is_idle, cx) {
+                self.in_flight.register(cx);
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn run_alone(
+        &mut self,
+        number: usize,
+        slab: &Arc<SlabOf<Req, Resp, S::Error>>,
+        call: QueuedCall<Req>,
+        cx: &mut Context<'_>,
+    ) -> Alone<Req, Resp, S::Error> {
+        let now = clock::now();
+        if call.is_expired(now) {
+            return Alone::Unsent(Err(BatchError::DeadlineExceeded), DropReason::Expired);
+        }
+        match self.inner.poll_ready(cx) {
+            Ok(Poll::Pending) => return Alone::NotReady(call),
+            Ok(Poll::Ready(Err(error))) => {
+                self.exchange.end(Some(Arc::new(error)), DropReason::Failed);
+                return Alone::Over;
+            }
+            Ok(Poll::Ready(Ok(()))) | Err(_) => {}
+        }
+        let usual = if self.linger == Linger::Never { FlushReason::Linger } else { FlushReason::Flush };
+        let reason = self.fullness(1, call.weight as u128).unwrap_or(usual);
+        let mut calls = mem::take(&mut self.spare);
+        calls.push(number);
+        self.send(Batch::new(calls, None, 1, reason, now), vec![call.request], now);
+        let outcome = self.outcome_alone(cx);
+        if let Alone::InFlight = outcome {
+            self.outbox.learn([(slab_of(number), Arc::clone(slab))].into_iter());
+        }
+        outcome
+    }
+
+    fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
+        if let Some((batch, outcome)) = self.in_flight.poll_next() {
+            self.complete(batch, outcome);
+        }
+        self.outcome_alone(cx)
+    }
+
+    fn run_shard(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool {
+        let is_done = self.intake.gather == Gather::Inbox && self.run_inbox(cx);
+        self.outbox.take_wakers(wakers);
+        is_done
+    }
+}
+
+impl<S, Req, Resp> Engine<S, Req, Resp>
+where
+    S: Service<Vec<Req>>,
+    S::Response: Answers<Resp, S::Error>,
+{
+    /// What became of the only call there is.
+    fn outcome_alone(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
+        match self.outbox.pop() {
+            Some(answer) => {
+                self.in_flight.unregister();
+                Alone::Answered(answer)
+            }
+            None => {
+                self.in_flight.register(cx);
+                Alone::InFlight
+            }
+        }
+    }
+
+    /// Sends all that is in the inbox. False if something is left to do.
+    fn run_inbox(&mut self, cx: &mut Context<'_>) -> bool {
+        for _ in 0..MAX_STEPS {
+            let is_empty = match self.step(RunAs::Shard, cx) {
+                Step::Again => self.updates.queued.0 == 0 && self.in_flight.len() == 0 && !self.inner.is_asked(),
+                Step::Idle if self.in_flight.len() == 0 => true,
+                Step::Idle | Step::Busy | Step::Yield | Step::Over => return false,
+            };
+            if is_empty && !self.batches.has_waiting() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn step(&mut self, run_as: RunAs, cx: &mut Context<'_>) -> Step {
+        let now = clock::now();
+        if !self.update(now, run_as) {
+            return Step::Over;
+        }
+        if let Some((batch, outcome)) = self.in_flight.poll_next() {
+            self.complete(batch, outcome);
+            self.deliver(None, run_as);
+            return Step::Again;
+        }
+        while let Some(number) = self.intake.remove_expired(now) {
+            self.outbox.push(number, Err(BatchError::DeadlineExceeded));
+        }
+        self.deliver(Some(DropReason::Expired), run_as);
+        self.dispatch(now, run_as, cx)
+    }
+
+    /// Learns of calls that came and callers that went. False if everything is over.
+    fn update(&mut self, now: Instant, run_as: RunAs) -> bool {
+        let mut state = self.exchange.lock_uncollected();
+        if run_as == RunAs::Worker {
+            state.collect_shards_as_worker(&self.exchange);
+        }
+        state.update(&mut self.updates, self.intake.gather != Gather::Inbox);
+        drop(state);
+        if mem::take(&mut self.updates.is_changed) {
+            self.exchange.reporter.notify();
+        }
+        if self.updates.outlook == Outlook::Over {
+            return false;
+        }
+        // Before the arrivals, which may have numbers that are free since.
+        while let Some(number) = self.updates.gone.pop() {
+            if self.intake.remove(number) {
+                continue;
+            }
+            if let Some((batch, _)) = self.batches.cancel(number) {
+                if self.in_flight.abort(batch) {
+                    self.tuning.returned(now, None, self.in_flight.len());
+                }
+            }
+        }
+        if self.updates.is_idle {
+            self.outbox.forget_slabs();
+        }
+        self.outbox.learn(self.updates.slabs.drain(..));
+        let since = self.updates.since.unwrap_or(now);
+        for (number, call) in self.updates.arrivals.drain(..) {
+            if !self.intake.push(number, call, since, now) {
+                self.outbox.push(number, Err(BatchError::Panicked));
+            }
+        }
+        if self.updates.outlook == Outlook::Ending {
+            self.intake.lanes.end();
+        }
+        self.deliver(Some(DropReason::Failed), run_as);
+        true
+    }
+
+    /// Waits for something to happen. False if it has happened already.
+    fn park(&mut self, is_idle: bool, cx: &mut Context<'_>) -> bool {
+        let threshold = match (is_idle, self.intake.gather) {
+            (true, Gather::LanesAtOnce) => Threshold::ANY,
+            (true, Gather::Inbox | Gather::Lanes) => {
+                let (calls, weight) = self.intake.lanes.room();
+                Threshold { calls, weight }
+            }
+            (false, _) if self.has_deadlines => Threshold::ANY,
+            (false, _) => Threshold::NEVER,
+        };
+        let is_lone = self.joining == Joining::Unlikely && self.in_flight.len() == 0 && self.is_eager();
+        let alone = if is_idle && is_lone { WhenAlone::Run } else { WhenAlone::WakeWorker };
+        let mut waker = Some(cx.waker().clone());
+        let parked = self.exchange.lock().park(threshold, alone, self.updates.outlook, &mut waker);
+        drop(waker);
+        if !parked {
+            return false;
+        }
+        match self.intake.lanes.poll_timeout() {
+            None => self.timer.disarm(),
+            Some(deadline) if self.timer.poll(deadline, cx).is_ready() => return false,
+            Some(_) => {}
+        }
+        true
+    }
+}
