@@ -236,7 +236,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
         };
         let settings =
             Settings { batch, buffer, concurrency: self.concurrency, linger, max_keys: self.max_keys, pacer, sizer };
-        Ok(BatchLayer { settings, hooks: self.hooks })
+        Ok(BatchLayer { settings, hooks: Arc::new(self.hooks) })
     }
 }
 

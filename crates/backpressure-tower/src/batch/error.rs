@@ -8,6 +8,7 @@ use std::sync::Arc;
 ///
 /// The inner service fails once for all the callers of a batch, so they share its error. `E` need be neither `Clone` nor an
 /// [`Error`]: tower's `BoxError` will do.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BatchError<E> {
     /// The inner service failed this request and answered for the others of its batch.
@@ -59,23 +60,6 @@ impl<E> Clone for BatchError<E> {
             Self::Unavailable(error) => Self::Unavailable(Arc::clone(error)),
             Self::NotReady => Self::NotReady,
             Self::Closed => Self::Closed,
-        }
-    }
-}
-
-impl<E: fmt::Debug> fmt::Debug for BatchError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(error) => f.debug_tuple("Request").field(error).finish(),
-            Self::Batch(error) => f.debug_tuple("Batch").field(error).finish(),
-            Self::Panicked => f.write_str("Panicked"),
-            Self::WrongLength { expected, got } => {
-                f.debug_struct("WrongLength").field("expected", expected).field("got", got).finish()
-            }
-            Self::DeadlineExceeded => f.write_str("DeadlineExceeded"),
-            Self::Unavailable(error) => f.debug_tuple("Unavailable").field(error).finish(),
-            Self::NotReady => f.write_str("NotReady"),
-            Self::Closed => f.write_str("Closed"),
         }
     }
 }

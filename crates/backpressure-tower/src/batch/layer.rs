@@ -1,6 +1,7 @@
 //! The layer.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::plan::settings::{Hooks, Settings};
 
@@ -53,12 +54,12 @@ use super::plan::settings::{Hooks, Settings};
 /// ```
 pub struct BatchLayer<Req, Resp> {
     pub(super) settings: Settings,
-    pub(super) hooks: Hooks<Req, Resp>,
+    pub(super) hooks: Arc<Hooks<Req, Resp>>,
 }
 
 impl<Req, Resp> Clone for BatchLayer<Req, Resp> {
     fn clone(&self) -> Self {
-        Self { settings: self.settings.clone(), hooks: self.hooks.clone() }
+        Self { settings: self.settings.clone(), hooks: Arc::clone(&self.hooks) }
     }
 }
 

@@ -69,8 +69,8 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
         S: Service<Vec<Req>, Error = E>,
         S::Response: Answers<Resp, E>,
     {
-        let exchange = Arc::new(Exchange::new(&layer.settings, &layer.hooks));
-        let worker = BatchWorker::new(Arc::clone(&exchange), inner, &layer.settings, &layer.hooks);
+        let exchange = Arc::new(Exchange::new(&layer.settings, Arc::clone(&layer.hooks)));
+        let worker = BatchWorker::new(Arc::clone(&exchange), inner, &layer.settings, Arc::clone(&layer.hooks));
         (Self { exchange, permit: Permit::None, since: None, last: None }, worker)
     }
 

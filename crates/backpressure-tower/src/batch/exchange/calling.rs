@@ -12,7 +12,6 @@ use crate::batch::error::BatchError;
 use crate::batch::plan::call::QueuedCall;
 
 /// How an attempt to get a permit went.
-#[derive(Debug)]
 pub(crate) enum Reserved<E> {
     Ready,
     /// Try again with a waker.
@@ -26,7 +25,6 @@ pub(crate) enum Reserved<E> {
 }
 
 /// A call that was made.
-#[derive(Debug)]
 pub(crate) struct Entered<O, Resp, E> {
     pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
     pub(crate) number: usize,
@@ -37,7 +35,6 @@ pub(crate) struct Entered<O, Resp, E> {
 }
 
 /// How an attempt to wait for an answer went.
-#[derive(Debug)]
 pub(crate) enum Awaited {
     /// This waker will be woken. What it replaces is to be dropped outside the lock.
     Stored { token: WakerToken, _replaced: Option<Waker> },
@@ -48,7 +45,6 @@ pub(crate) enum Awaited {
 }
 
 /// What was of a call that nobody waits for, to be dropped outside the lock.
-#[derive(Debug)]
 pub(crate) struct Leftover<Req> {
     _stage: Stage<Req>,
     _waker: Option<Waker>,

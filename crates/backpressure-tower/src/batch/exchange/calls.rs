@@ -11,7 +11,6 @@ use super::slab::{Answer, AnswerSlab, Numbered, SLOTS, slab_of};
 use crate::batch::plan::call::QueuedCall;
 
 /// Calls from their arrival until they are [settled](Self::settle). Those that nobody has taken yet are the inbox.
-#[derive(Debug)]
 pub(crate) struct Calls<O, Req, Resp, E> {
     slabs: Slab<CallSlab<O, Req, Resp, E>>,
     /// The slab of the next call.
@@ -31,7 +30,6 @@ struct Run {
 }
 
 /// What is under the lock of an [`AnswerSlab`]'s calls.
-#[derive(Debug)]
 struct CallSlab<O, Req, Resp, E> {
     answers: Arc<AnswerSlab<O, Resp, E>>,
     calls: Vec<Call<Req>>,
@@ -42,14 +40,12 @@ struct CallSlab<O, Req, Resp, E> {
     open: bool,
 }
 
-#[derive(Debug)]
 pub(crate) struct Call<Req> {
     pub(super) stage: Stage<Req>,
     pub(super) waker: Option<Waker>,
 }
 
 /// How far a call has come. The permit is its own until it is sent, and the number until it is settled.
-#[derive(Debug)]
 pub(super) enum Stage<Req> {
     /// In the inbox.
     Queued(QueuedCall<Req>),

@@ -11,7 +11,6 @@ use super::state::{Effects, Phase, State, Totals};
 use crate::batch::error::BatchError;
 
 /// Requests of calls that were ended, to be dropped outside the lock.
-#[derive(Debug)]
 pub(crate) struct Ended<Req> {
     _calls: Vec<(usize, Stage<Req>)>,
 }

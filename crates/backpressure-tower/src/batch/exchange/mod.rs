@@ -19,7 +19,6 @@ pub(super) mod slab;
 pub(super) mod state;
 pub(super) mod turns;
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
@@ -33,7 +32,7 @@ use self::slab::{Answer, AnswerSlab, WakerToken};
 use self::state::{Effects, State, wake_all};
 use self::turns::LoneCall;
 use crate::batch::error::BatchError;
-use crate::batch::plan::call::{Inspector, QueuedCall};
+use crate::batch::plan::call::QueuedCall;
 use crate::batch::plan::settings::{Hooks, Linger, Settings};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
 
@@ -46,7 +45,7 @@ pub(super) struct Exchange<Req, Resp, E> {
     permits: Arc<Permits>,
     pub(super) reporter: Reporter,
     pub(super) gauge: Gauge,
-    inspector: Inspector<Req>,
+    hooks: Arc<Hooks<Req, Resp>>,
 }
 
 /// The slab of a call, and whoever it belongs to.
@@ -76,7 +75,7 @@ pub(super) enum Poller {
 }
 
 impl<Req, Resp, E> Exchange<Req, Resp, E> {
-    pub(super) fn new(settings: &Settings, hooks: &Hooks<Req, Resp>) -> Self {
+    pub(super) fn new(settings: &Settings, hooks: Arc<Hooks<Req, Resp>>) -> Self {
         let is_timed = settings.linger != Linger::Never;
         let permits = Arc::new(Permits::new(settings.buffer.capacity()));
         // Where it matters when a call came, all of them come to the lock.
@@ -89,7 +88,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             reporter: state.reporter(),
             gauge: state.gauge(),
             state: Mutex::new(state),
-            inspector: hooks.inspector.clone(),
+            hooks,
         }
     }
 
@@ -155,7 +154,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// Asks the user what is to be known of a request.
     #[inline]
     pub(super) fn inspect(&self, request: Req) -> QueuedCall<Req> {
-        self.inspector.inspect(request)
+        self.hooks.inspector.inspect(request)
     }
 
     /// Makes a call with a reserved permit, for whoever has this waker.
@@ -272,10 +271,4 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
 fn shard_count() -> usize {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     if cfg!(backpressure_loom) { 1 } else { threads.saturating_mul(2).min(8) }
-}
-
-impl<Req, Resp, E> fmt::Debug for Exchange<Req, Resp, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("gauge", &self.gauge).finish_non_exhaustive()
-    }
 }

@@ -12,7 +12,6 @@ use crate::sync::{AtomicUsize, Ordering};
 ///
 /// Every change acquires and releases: it pairs with the other changes, so that who gets a permit sees all that was done
 /// before it was given back.
-#[derive(Debug)]
 pub(crate) struct Permits {
     /// Permits taken, times two; plus one if somebody waits.
     word: AtomicUsize,
@@ -64,13 +63,12 @@ impl Permits {
 ///
 /// Whoever joins keeps a key and is a member until it [leaves](Self::leave): first in line, then with a permit of its own.
 /// No waker is cloned, woken or dropped in here: they are handed out for that.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Waiters {
     members: Slab<Member>,
     line: Line,
 }
 
-#[derive(Debug)]
 struct Member {
     /// `None` once woken.
     waker: Option<Waker>,

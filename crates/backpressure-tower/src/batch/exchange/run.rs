@@ -1,6 +1,5 @@
 //! How the exchange starts a runner, without knowing what it is; and whose turn it is to run it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -42,7 +41,6 @@ pub(crate) enum RunAs {
 }
 
 /// What became of a call that was sent alone.
-#[derive(Debug)]
 pub(crate) enum Alone<Req, Resp, E> {
     Answered(Answer<Resp, E>),
     /// It was not sent.
@@ -74,11 +72,5 @@ impl<O, Req, Resp, E> Runner<O, Req, Resp, E> {
     pub(super) fn as_caller<R>(&mut self, act: impl FnOnce(&mut dyn Run<O, Req, Resp, E>) -> R) -> R {
         let _runtime = self.runtime.as_ref().map(Handle::enter);
         act(&mut *self.run)
-    }
-}
-
-impl<O, Req, Resp, E> fmt::Debug for Runner<O, Req, Resp, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Runner")
     }
 }

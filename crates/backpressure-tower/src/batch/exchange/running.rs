@@ -14,7 +14,6 @@ use super::state::{Effects, State, Threshold, WhenAlone};
 use crate::batch::plan::call::QueuedCall;
 
 /// What the runner learns.
-#[derive(Debug)]
 pub(crate) struct Updates<O, Req, Resp, E> {
     pub(crate) arrivals: Vec<(usize, QueuedCall<Req>)>,
     /// Where the arrivals are to be answered.
@@ -45,7 +44,6 @@ pub(crate) enum Outlook {
 }
 
 /// A batch straight from the inbox: calls, their requests, and where they are to be answered.
-#[derive(Debug)]
 pub(crate) struct InboxBatch<O, Req, Resp, E> {
     pub(crate) calls: Vec<usize>,
     pub(crate) requests: Vec<Req>,

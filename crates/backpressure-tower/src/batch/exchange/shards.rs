@@ -15,7 +15,6 @@ use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock};
 /// A shard is opened for a number of calls when its thread found the lock taken, and while the worker is bound to come.
 /// Whoever takes the lock of the exchange collects what is in the shards first, so that counts as having come before. Before the
 /// worker goes to sleep it closes them.
-#[derive(Debug)]
 pub(crate) struct Shards<O, Req, Resp, E> {
     shards: Box<[PaddedShard<O, Req, Resp, E>]>,
 }
@@ -23,7 +22,6 @@ pub(crate) struct Shards<O, Req, Resp, E> {
 type PaddedShard<O, Req, Resp, E> = Padded<Shard<O, Req, Resp, E>>;
 
 /// The counts are written under the lock of the queue, and read without it.
-#[derive(Debug)]
 struct Shard<O, Req, Resp, E> {
     /// How many calls are in the queue.
     queued: AtomicUsize,
@@ -36,7 +34,6 @@ struct Shard<O, Req, Resp, E> {
     queue: Mutex<ShardQueue<O, Req, Resp, E>>,
 }
 
-#[derive(Debug)]
 struct ShardQueue<O, Req, Resp, E> {
     /// The slab of the calls that are pushed, its number, and how many calls it has, with those that were collected.
     slab: Option<Arc<AnswerSlab<O, Resp, E>>>,
@@ -58,7 +55,6 @@ pub(crate) struct LastPush {
 }
 
 /// A call that was pushed.
-#[derive(Debug)]
 pub(crate) struct Pushed<O, Resp, E> {
     pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
     pub(crate) number: usize,

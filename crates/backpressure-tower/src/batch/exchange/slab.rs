@@ -1,6 +1,5 @@
 //! Where answers wait for their callers, and how a caller knows without the lock that its waker stands.
 
-use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -90,7 +89,6 @@ impl<Resp, E> Slots<'_, Resp, E> {
 
 /// Counts the times that answers came in for a slab. Written under the lock of the exchange, before any waker is taken out to
 /// be woken.
-#[derive(Debug)]
 pub(crate) struct Completions {
     count: AtomicU64,
 }
@@ -137,12 +135,6 @@ impl Completions {
 impl WakerId {
     pub(crate) fn of(waker: &Waker) -> Self {
         Self(waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
-    }
-}
-
-impl<O, Resp, E> fmt::Debug for AnswerSlab<O, Resp, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerSlab").finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,6 @@ use crate::batch::clock;
 
 /// Every operation is one short critical section. Nothing in here runs anybody's code: wakers are woken and dropped, requests
 /// and answers dropped, watchers notified after it. [`Effects`] collects what is left to do.
-#[derive(Debug)]
 pub(crate) struct State<O, Req, Resp, E> {
     pub(super) calls: Calls<O, Req, Resp, E>,
     /// When the first call in the inbox came, if that matters.
@@ -45,7 +44,6 @@ pub(crate) struct State<O, Req, Resp, E> {
     pub(super) drains: Slab<Option<Waker>>,
 }
 
-#[derive(Debug)]
 pub(super) enum Phase<E> {
     Open,
     /// The last handle has gone, so nothing follows.
@@ -77,7 +75,6 @@ impl Threshold {
 }
 
 /// Who runs the runner, where callers may.
-#[derive(Debug)]
 pub(super) struct Turns<O, Req, Resp, E> {
     /// `None` while somebody runs it.
     pub(super) runner: Option<Runner<O, Req, Resp, E>>,
@@ -105,7 +102,7 @@ pub(crate) enum WhenAlone {
 }
 
 /// Whether calls are to be left in shards.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Contention {
     /// Whether any shard may be open, or have calls.
     pub(super) uses_shards: bool,
@@ -114,7 +111,7 @@ pub(super) struct Contention {
 }
 
 /// What is left to do once the lock is released.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "wakes are lost if this is not applied"]
 pub(crate) struct Effects {
     pub(super) changed: bool,

@@ -30,7 +30,6 @@ const MAX_AT_ONCE: u32 = 16;
 const MAX_STAYED_AWAY: u32 = 4;
 
 /// What the worker is to do.
-#[derive(Debug)]
 pub(crate) enum Turn<O, Req, Resp, E> {
     /// Run it. The waker is to be dropped outside the lock.
     Run(Runner<O, Req, Resp, E>, Waker),
@@ -42,7 +41,6 @@ pub(crate) enum Turn<O, Req, Resp, E> {
 }
 
 /// The runner, taken for a call that is alone, by its caller.
-#[derive(Debug)]
 pub(super) struct LoneCall<O, Req, Resp, E> {
     pub(super) runner: Runner<O, Req, Resp, E>,
     pub(super) number: usize,
@@ -50,7 +48,6 @@ pub(super) struct LoneCall<O, Req, Resp, E> {
 }
 
 /// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
-#[derive(Debug)]
 pub(super) struct LoneEnd<O, Req, Resp, E> {
     pub(super) effects: Effects,
     pub(super) answer: Option<Answer<Resp, E>>,

@@ -10,7 +10,6 @@ use super::links::Line;
 /// Batches that are with the inner service, and parts of failed ones that [wait](Self::next) to go there again.
 ///
 /// Calls are known by number, and so are batches: the numbers are small, as they are used as indices.
-#[derive(Debug)]
 pub(crate) struct Batches<Req> {
     batches: Slab<Batch<Req>>,
     waiting: Line,
@@ -18,7 +17,6 @@ pub(crate) struct Batches<Req> {
     positions: Vec<(usize, usize)>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Batch<Req> {
     /// [`GONE`] where the caller is gone.
     calls: Vec<usize>,

@@ -1,6 +1,5 @@
 //! A request on its way to a batch, and what is known of it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,6 @@ use std::time::{Duration, Instant};
 pub(crate) type Of<Req, T> = Arc<dyn Fn(&Req) -> T + Send + Sync>;
 
 /// A call that waits for its batch.
-#[derive(Debug)]
 pub(crate) struct QueuedCall<Req> {
     pub(crate) request: Req,
     pub(crate) weight: usize,
@@ -39,18 +37,6 @@ impl<Req> Inspector<Req> {
         let deadline = self.deadline.as_ref().and_then(|deadline| deadline(&request));
         let deadline = deadline.map(|deadline| deadline.checked_sub(self.least_time).unwrap_or(deadline));
         QueuedCall { request, weight, deadline }
-    }
-}
-
-impl<Req> Clone for Inspector<Req> {
-    fn clone(&self) -> Self {
-        Self { weigh: self.weigh.clone(), deadline: self.deadline.clone(), least_time: self.least_time }
-    }
-}
-
-impl<Req> fmt::Debug for Inspector<Req> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inspector").field("least_time", &self.least_time).finish_non_exhaustive()
     }
 }
 

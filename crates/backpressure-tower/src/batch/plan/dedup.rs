@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt;
 use std::hash::Hash;
 
 /// The different requests and, for every request, which of them it is; nothing if no two are equal.
 type United<Req> = (Vec<Req>, Option<Vec<usize>>);
 
-/// How requests are united, and how an answer is shared out among those who asked for it.
+/// How requests are united, and how an answer is copied for those who asked for the same.
 pub(crate) struct Dedup<Req, Resp> {
     pub(crate) unite: fn(Vec<Req>) -> United<Req>,
     pub(crate) copy: fn(&Resp) -> Resp,
@@ -16,20 +15,6 @@ pub(crate) struct Dedup<Req, Resp> {
 
 impl<Req: Hash + Eq, Resp: Clone> Dedup<Req, Resp> {
     pub(crate) const NEW: Self = Self { unite, copy: Resp::clone };
-}
-
-impl<Req, Resp> Clone for Dedup<Req, Resp> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Req, Resp> Copy for Dedup<Req, Resp> {}
-
-impl<Req, Resp> fmt::Debug for Dedup<Req, Resp> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Dedup")
-    }
 }
 
 fn unite<Req: Hash + Eq>(mut requests: Vec<Req>) -> United<Req> {

@@ -17,7 +17,6 @@ use super::schedule::Schedule;
 /// lane stays due even if a caller that made it full is gone.
 ///
 /// Calls are known by number. The numbers are small, as they are used as indices.
-#[derive(Debug)]
 pub(crate) struct Lanes<Req> {
     /// Most calls in a batch, at least 1, and most weight.
     max_items: usize,
@@ -47,14 +46,13 @@ pub(crate) struct Limits {
     pub(crate) max_lanes: usize,
 }
 
-#[derive(Debug)]
 struct Waiting<Req> {
     call: QueuedCall<Req>,
     since: Instant,
     lane: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Lane {
     calls: List,
     /// Wide enough for the sum of any weights.
@@ -62,7 +60,6 @@ struct Lane {
 }
 
 /// A batch that has left its lane.
-#[derive(Debug)]
 pub(crate) struct LaneBatch<Req> {
     /// At least one; each has the request of the same position.
     pub(crate) calls: Vec<usize>,

@@ -3,7 +3,7 @@
 const NONE: usize = usize::MAX;
 
 /// The links of any number of [lists](List) that have no member in common.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Links {
     /// What stands before and after a member.
     around: Vec<(usize, usize)>,
@@ -18,7 +18,7 @@ pub(crate) struct List {
 }
 
 /// One list with links of its own.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Line {
     links: Links,
     list: List,

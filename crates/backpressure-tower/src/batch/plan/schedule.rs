@@ -9,7 +9,6 @@ use super::links::Line;
 
 /// Lanes by number, each of them [new](Standing::New), waiting, or due. Due lanes take turns in the order in which they fell
 /// due.
-#[derive(Debug)]
 pub(super) struct Schedule {
     linger: Duration,
     /// Longest gap between arrivals.

@@ -58,15 +58,3 @@ pub(crate) struct Hooks<Req, Resp> {
     pub(crate) fallback: Option<(Fallback, CopyAll<Req>)>,
     pub(crate) limit: Option<MakeLimit>,
 }
-
-impl<Req, Resp> Clone for Hooks<Req, Resp> {
-    fn clone(&self) -> Self {
-        Self {
-            inspector: self.inspector.clone(),
-            sorting: self.sorting.clone(),
-            dedup: self.dedup,
-            fallback: self.fallback,
-            limit: self.limit.clone(),
-        }
-    }
-}

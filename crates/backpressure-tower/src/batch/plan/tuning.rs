@@ -1,6 +1,5 @@
 //! How many batches may be with the inner service, how large they are, and how long they wait: given, or learned from each.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::{Limit, Sampler};
@@ -8,7 +7,6 @@ use backpressure_core::{BatchSizer, FlushPacer};
 
 use super::settings::{Hooks, Settings};
 
-#[derive(Debug)]
 pub(crate) struct Tuning {
     concurrency: Concurrency,
     pacer: Option<FlushPacer>,
@@ -73,14 +71,5 @@ impl Tuning {
             self.linger = pacer.interval();
         }
         self.pacer.is_some() || self.sizer.is_some()
-    }
-}
-
-impl fmt::Debug for Concurrency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(limit) => f.debug_tuple("Fixed").field(limit).finish(),
-            Self::Adaptive(limit, _) => f.debug_tuple("Adaptive").field(&limit.limit()).finish(),
-        }
     }
 }

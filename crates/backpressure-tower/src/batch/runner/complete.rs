@@ -47,7 +47,7 @@ where
 
     /// Sends a failed batch again in parts, or fails everyone in it.
     pub(super) fn fail(&mut self, batch: Batch<Req>, error: BatchError<S::Error>) {
-        if let (Some((fallback, _)), true) = (self.fallback, batch.copies.len() > 1) {
+        if let (Some((fallback, _)), true) = (self.hooks.fallback, batch.copies.len() > 1) {
             let size = match fallback {
                 Fallback::OneByOne => 1,
                 Fallback::Bisect => batch.requests.div_ceil(2),
@@ -76,7 +76,7 @@ where
             }
             return Ok(());
         }
-        let Some(dedup) = self.dedup else { return Ok(()) };
+        let Some(dedup) = &self.hooks.dedup else { return Ok(()) };
         let mut uses = vec![0usize; expected];
         batch.calls_and_places().for_each(|(_, place)| uses[place] += 1);
         let mut answers: Vec<Option<Answer<Resp, S::Error>>> = answers.map(typed).map(Some).collect();

@@ -1,6 +1,5 @@
 //! The engine: the inner service, and everything that is known of the calls that are on their way to it and back.
 
-use std::fmt;
 use std::sync::Arc;
 
 use backpressure_core::DropReason;
@@ -15,9 +14,8 @@ use crate::batch::exchange::Exchange;
 use crate::batch::exchange::run::RunAs;
 use crate::batch::exchange::running::Updates;
 use crate::batch::plan::batches::Batches;
-use crate::batch::plan::dedup::Dedup;
 use crate::batch::plan::lanes::Limits;
-use crate::batch::plan::settings::{CopyAll, Fallback, Hooks, Linger, Settings};
+use crate::batch::plan::settings::{Hooks, Linger, Settings};
 use crate::batch::plan::tuning::Tuning;
 
 pub(super) type UpdatesOf<Req, Resp, E> = Updates<Exchange<Req, Resp, E>, Req, Resp, E>;
@@ -36,10 +34,7 @@ where
     pub(super) max_weight: Option<usize>,
     pub(super) linger: Linger,
     pub(super) joining: Joining,
-    pub(super) dedup: Option<Dedup<Req, Resp>>,
-    pub(super) fallback: Option<(Fallback, CopyAll<Req>)>,
-    /// Whether a request may expire while it waits.
-    pub(super) has_deadlines: bool,
+    pub(super) hooks: Arc<Hooks<Req, Resp>>,
     pub(super) timer: Timer,
     pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
     /// Room for the calls of a batch.
@@ -77,9 +72,9 @@ where
         exchange: Arc<Exchange<Req, Resp, S::Error>>,
         service: S,
         settings: &Settings,
-        hooks: &Hooks<Req, Resp>,
+        hooks: Arc<Hooks<Req, Resp>>,
     ) -> Self {
-        let tuning = Tuning::new(settings, hooks, clock::now());
+        let tuning = Tuning::new(settings, &hooks, clock::now());
         let limits = Limits {
             max_items: tuning.max_items,
             max_weight: settings.batch.max_weight(),
@@ -92,17 +87,15 @@ where
             exchange,
             inner: Inner::new(service),
             in_flight: InFlight::new(),
-            intake: Intake::new(limits, settings.linger, hooks),
+            intake: Intake::new(limits, settings.linger, &hooks),
             batches: Batches::new(),
             outbox: Outbox::new(),
             tuning,
             max_weight: limits.max_weight,
             linger: settings.linger,
             joining: Joining::Wanted,
-            dedup: hooks.dedup,
-            fallback: hooks.fallback,
-            has_deadlines: hooks.inspector.deadline.is_some(),
             timer: Timer::default(),
+            hooks,
             updates: Updates::default(),
             spare: Vec::new(),
         }
@@ -131,11 +124,5 @@ where
 impl<S: Service<Vec<Req>>, Req, Resp> Drop for Engine<S, Req, Resp> {
     fn drop(&mut self) {
         self.exchange.end(None, DropReason::Closed);
-    }
-}
-
-impl<S: Service<Vec<Req>>, Req, Resp> fmt::Debug for Engine<S, Req, Resp> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
     }
 }

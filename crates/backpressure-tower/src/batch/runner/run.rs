@@ -194,7 +194,7 @@ where
                 let (calls, weight) = self.intake.lanes.room();
                 Threshold { calls, weight }
             }
-            (false, _) if self.has_deadlines => Threshold::ANY,
+            (false, _) if self.hooks.inspector.deadline.is_some() => Threshold::ANY,
             (false, _) => Threshold::NEVER,
         };
         let is_lone = self.joining == Joining::Unlikely && self.in_flight.len() == 0 && self.is_eager();

@@ -43,7 +43,7 @@ where
         exchange: Arc<Exchange<Req, Resp, S::Error>>,
         service: S,
         settings: &Settings,
-        hooks: &Hooks<Req, Resp>,
+        hooks: Arc<Hooks<Req, Resp>>,
     ) -> Self {
         let engine = Box::new(Engine::new(Arc::clone(&exchange), service, settings, hooks));
         Self { exchange, engine: Some(engine) }
