@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::error::BatchError;
-use super::exchange::calling::Awaited;
 use super::exchange::slab::Answer;
 use super::exchange::{Called, Poller, Waiting};
 
@@ -41,22 +40,19 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
             if let Some(answer) = self.run_on(cx) {
                 return Poll::Ready(answer);
             }
-        } else if self.token.is_some_and(|token| self.slab.completions.stands(token, cx.waker())) {
+        } else if self.token.is_some_and(|token| self.call.stands(token, cx.waker())) {
             return Poll::Pending;
         }
-        let mut waker = None;
         loop {
-            if let Some(answer) = self.slab.take(self.number) {
+            if let Some(answer) = self.call.take() {
                 return Poll::Ready(answer);
             }
-            let awaited = self.slab.owner.lock().wait(&self.slab, self.number, cx.waker(), waker.take());
-            match awaited {
-                Awaited::Stored { token, .. } => {
-                    self.token = Some(token);
-                    return Poll::Pending;
-                }
-                Awaited::NeedsWaker => waker = Some(cx.waker().clone()),
-                Awaited::Answered { .. } => {}
+            let waker = cx.waker().clone();
+            let (token, dropped) = self.call.slab.owner.lock().wait(&self.call, waker);
+            drop(dropped);
+            if token.is_some() {
+                self.token = token;
+                return Poll::Pending;
             }
         }
     }
@@ -84,10 +80,9 @@ impl<Req, Resp, E> Unpin for BatchFuture<Req, Resp, E> {}
 impl<Req, Resp, E> Drop for BatchFuture<Req, Resp, E> {
     fn drop(&mut self) {
         let Stage::Waiting(waiting) = &self.stage else { return };
-        if waiting.slab.leave(waiting.number).is_some() {
-            return;
+        if waiting.call.leave().is_none() {
+            let _leftover = waiting.call.slab.owner.update(|state| state.cancel(waiting.call.number));
         }
-        let _leftover = waiting.slab.owner.update(|state| state.cancel(waiting.number));
     }
 }
 

@@ -143,32 +143,30 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
     type Future = BatchFuture<Req, Resp, E>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let mut waker = None;
-        loop {
-            let key = match &self.permit {
-                Permit::Reserved(_) => return Poll::Ready(Ok(())),
-                Permit::Waiting(key) => Some(*key),
-                Permit::None if self.exchange.try_acquire() => {
-                    self.permit = Permit::Reserved(cx.waker().clone());
-                    return Poll::Ready(Ok(()));
-                }
-                Permit::None => None,
-            };
-            let reserved = self.exchange.lock().reserve(key, waker.take(), cx.waker());
-            match reserved {
-                Reserved::Ready => {
-                    self.set(Permit::Reserved(cx.waker().clone()));
-                    return Poll::Ready(Ok(()));
-                }
-                Reserved::NeedsWaker => waker = Some(cx.waker().clone()),
-                Reserved::Waiting { key, .. } => {
-                    self.set(Permit::Waiting(key));
-                    return Poll::Pending;
-                }
-                Reserved::Refused(error) => {
-                    self.give_up();
-                    return Poll::Ready(Err(error));
-                }
+        let key = match &self.permit {
+            Permit::Reserved(_) => return Poll::Ready(Ok(())),
+            Permit::Waiting(key) => Some(*key),
+            Permit::None if self.exchange.try_acquire() => {
+                self.permit = Permit::Reserved(cx.waker().clone());
+                return Poll::Ready(Ok(()));
+            }
+            Permit::None => None,
+        };
+        let waker = cx.waker().clone();
+        let (reserved, dropped) = self.exchange.lock().reserve(key, waker);
+        drop(dropped);
+        match reserved {
+            Reserved::Ready => {
+                self.set(Permit::Reserved(cx.waker().clone()));
+                Poll::Ready(Ok(()))
+            }
+            Reserved::Waiting(key) => {
+                self.set(Permit::Waiting(key));
+                Poll::Pending
+            }
+            Reserved::Refused(error) => {
+                self.give_up();
+                Poll::Ready(Err(error))
             }
         }
     }

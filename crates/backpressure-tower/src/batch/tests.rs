@@ -284,7 +284,7 @@ fn a_full_page_is_not_replaced_before_its_calls_are_fetched() {
     for n in 0..SLOTS {
         let call = QueuedCall { request: n, weight: 1, deadline: None };
         let left = shards.push(0, &mut None, call, Waker::noop().clone());
-        assert!(matches!(left, Ok(left) if left.number == 7 * SLOTS + n));
+        assert!(matches!(left, Ok(left) if left.call.number == 7 * SLOTS + n));
     }
     shards.open(0, SLOTS, || slab(8), |_| false);
     assert!(!shards.is_open(0, None));

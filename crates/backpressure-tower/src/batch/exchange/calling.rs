@@ -6,7 +6,7 @@ use std::task::Waker;
 use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
-use super::slab::{AnswerSlab, WakerId, WakerToken};
+use super::slab::{CallRef, WakerId, WakerToken};
 use super::state::{Effects, Phase, State, Threshold};
 use crate::batch::error::BatchError;
 use crate::batch::plan::call::QueuedCall;
@@ -14,41 +14,22 @@ use crate::batch::plan::call::QueuedCall;
 /// How an attempt to get a permit went.
 pub(crate) enum Reserved<E> {
     Ready,
-    /// Try again with a waker.
-    NeedsWaker,
-    /// In line under this key, and what is to be dropped outside the lock.
-    Waiting {
-        key: usize,
-        _replaced: Option<Waker>,
-    },
+    /// In line under this key.
+    Waiting(usize),
     Refused(BatchError<E>),
 }
 
 /// A call that was made.
 pub(crate) struct Entered<O, Resp, E> {
-    pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
-    pub(crate) number: usize,
+    pub(crate) call: CallRef<O, Resp, E>,
     /// Of the waker.
     pub(crate) token: WakerToken,
     /// Whether something [follows](State::follow) from it.
     pub(crate) has_effects: bool,
 }
 
-/// How an attempt to wait for an answer went.
-pub(crate) enum Awaited {
-    /// This waker will be woken. What it replaces is to be dropped outside the lock.
-    Stored { token: WakerToken, _replaced: Option<Waker> },
-    /// Try again with a waker.
-    NeedsWaker,
-    /// The answer has come meanwhile. The waker is to be dropped outside the lock.
-    Answered { _unused: Option<Waker> },
-}
-
 /// What was of a call that nobody waits for, to be dropped outside the lock.
-pub(crate) struct Leftover<Req> {
-    _stage: Stage<Req>,
-    _waker: Option<Waker>,
-}
+pub(crate) type Leftover<Req> = (Stage<Req>, Option<Waker>);
 
 /// For handles.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
@@ -61,34 +42,30 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         }
     }
 
-    /// Reserves a permit, at once or as one of those who wait. `key` is that of an earlier attempt.
-    pub(crate) fn reserve(&mut self, key: Option<usize>, waker: Option<Waker>, current: &Waker) -> Reserved<E> {
+    /// Reserves a permit, at once or as one of those who wait. `key` is that of an earlier attempt. Hands out a
+    /// waker to be dropped outside the lock.
+    pub(crate) fn reserve(&mut self, key: Option<usize>, waker: Waker) -> (Reserved<E>, Option<Waker>) {
         if let Some(refusal) = self.refusal() {
-            return Reserved::Refused(refusal);
+            return (Reserved::Refused(refusal), Some(waker));
         }
-        match (key, waker) {
-            (Some(key), _) if self.waiters.has_permit(key) => {
-                self.waiters.leave(key);
-                Reserved::Ready
-            }
-            (Some(key), None) if self.waiters.has_waker(key, current) => Reserved::Waiting { key, _replaced: None },
-            (Some(key), Some(waker)) => Reserved::Waiting { key, _replaced: self.waiters.refresh(key, waker) },
-            (None, Some(waker)) => self.wait_for_permit(waker),
-            (_, None) => Reserved::NeedsWaker,
+        match key {
+            Some(key) if self.waiters.has_permit(key) => (Reserved::Ready, self.waiters.leave(key).1.or(Some(waker))),
+            Some(key) => (Reserved::Waiting(key), self.waiters.refresh(key, waker)),
+            None => self.wait_for_permit(waker),
         }
     }
 
-    fn wait_for_permit(&mut self, waker: Waker) -> Reserved<E> {
+    fn wait_for_permit(&mut self, waker: Waker) -> (Reserved<E>, Option<Waker>) {
         // First the sign, then the last look: whoever releases a permit in between sees the sign.
         self.permits.start_waiting();
         if self.waiters.is_empty() {
             self.permits.release(self.shards.collect_permits());
             if self.permits.try_acquire_waiting() {
                 self.permits.stop_waiting();
-                return Reserved::Ready;
+                return (Reserved::Ready, Some(waker));
             }
         }
-        Reserved::Waiting { key: self.waiters.join(waker), _replaced: None }
+        (Reserved::Waiting(self.waiters.join(waker)), None)
     }
 
     /// A handle waits no more. A permit already given goes to the next.
@@ -103,20 +80,15 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     pub(crate) fn enter(&mut self, call: QueuedCall<Req>, waker: Waker, owner: &Arc<O>) -> Entered<O, Resp, E> {
         let id = WakerId::of(&waker);
         self.note_arrival();
-        let (number, slab) = self.insert(Stage::Queued(call), Some(waker), owner);
-        let token = slab.completions.token(id);
+        let call = self.insert(Stage::Queued(call), Some(waker), owner);
+        let token = call.token(id);
         let has_effects = self.is_changed | self.wants_worker() | self.expects_contention();
-        Entered { slab, number, token, has_effects }
+        Entered { call, token, has_effects }
     }
 
     /// A call comes, at this stage.
     #[inline]
-    pub(super) fn insert(
-        &mut self,
-        stage: Stage<Req>,
-        waker: Option<Waker>,
-        owner: &Arc<O>,
-    ) -> (usize, Arc<AnswerSlab<O, Resp, E>>) {
+    pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
         let pushed = self.queue.push(());
         debug_assert!(pushed.is_ok(), "a permit is reserved");
         self.pending += 1;
@@ -147,36 +119,12 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 
 /// For callers.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
-    /// Waits for an answer that has not come, with the latest waker.
+    /// Waits for an answer with the latest waker, unless it has come. Hands out a waker to be dropped outside the lock.
     #[inline]
-    pub(crate) fn wait(
-        &mut self,
-        slab: &Arc<AnswerSlab<O, Resp, E>>,
-        number: usize,
-        current: &Waker,
-        latest: Option<Waker>,
-    ) -> Awaited {
-        let Some(entry) = self.calls.find(slab, number) else { return Awaited::Answered { _unused: latest } };
-        let stands = entry.waker.as_ref().is_some_and(|stored| stored.will_wake(current));
-        let replaced = match (stands, latest) {
-            (true, unused) => unused,
-            (false, Some(latest)) => entry.waker.replace(latest),
-            (false, None) => return Awaited::NeedsWaker,
-        };
-        Awaited::Stored { token: slab.completions.token(WakerId::of(current)), _replaced: replaced }
-    }
-
-    /// Keeps the waker of a call, unless the answer has come: then hands it back.
-    pub(super) fn register(
-        &mut self,
-        slab: &Arc<AnswerSlab<O, Resp, E>>,
-        number: usize,
-        waker: Waker,
-    ) -> Option<Waker> {
-        match self.calls.find(slab, number) {
-            Some(entry) => entry.waker.replace(waker),
-            None => Some(waker),
-        }
+    pub(crate) fn wait(&mut self, call: &CallRef<O, Resp, E>, waker: Waker) -> (Option<WakerToken>, Option<Waker>) {
+        let Some(entry) = self.calls.find(call) else { return (None, Some(waker)) };
+        let token = call.token(WakerId::of(&waker));
+        (Some(token), entry.waker.replace(waker))
     }
 
     /// The caller is gone, before the answer has come.
@@ -201,6 +149,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             effects.worker = self.worker.take();
         }
         self.wake_drains(&mut effects.others);
-        (effects, Leftover { _stage: stage, _waker: waker })
+        (effects, (stage, waker))
     }
 }

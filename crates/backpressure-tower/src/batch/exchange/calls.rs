@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
-use super::slab::{Answer, AnswerSlab, Numbered, SLOTS, slab_of};
+use super::slab::{Answer, AnswerSlab, CallRef, Numbered, SLOTS, slab_of};
 use crate::batch::plan::call::QueuedCall;
 
 /// Calls from their arrival until they are [settled](Self::settle). Those that nobody has taken yet are the inbox.
@@ -46,7 +46,7 @@ pub(crate) struct Call<Req> {
 }
 
 /// How far a call has come. The permit is its own until it is sent, and the number until it is settled.
-pub(super) enum Stage<Req> {
+pub(crate) enum Stage<Req> {
     /// In the inbox.
     Queued(QueuedCall<Req>),
     /// The runner has the request.
@@ -77,12 +77,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
 
     /// A call arrives at this stage.
     #[inline]
-    pub(super) fn insert(
-        &mut self,
-        stage: Stage<Req>,
-        waker: Option<Waker>,
-        owner: &Arc<O>,
-    ) -> (usize, Arc<AnswerSlab<O, Resp, E>>) {
+    pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
         if let Stage::Queued(call) = &stage {
             (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
         }
@@ -97,7 +92,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
             Some(run) if run.key == key => run.end = end,
             _ => self.runs.push_back(Run { key, end }),
         }
-        (key * SLOTS + end - 1, Arc::clone(&slab.answers))
+        CallRef { slab: Arc::clone(&slab.answers), number: key * SLOTS + end - 1 }
     }
 
     /// Calls arrive in the inbox that have slots in this slab already, the next ones.
@@ -163,11 +158,11 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         &mut self.slabs[slab_of(number)].calls[number % SLOTS]
     }
 
-    /// The same, of this slab, unless it has been settled: its number may have been given to another one since.
+    /// The same, unless it has been settled: its number may have been given to another one since.
     #[inline]
-    pub(super) fn find(&mut self, answers: &Arc<AnswerSlab<O, Resp, E>>, number: usize) -> Option<&mut Call<Req>> {
-        let slab = self.slabs.get_mut(slab_of(number)).filter(|slab| Arc::ptr_eq(&slab.answers, answers))?;
-        slab.calls.get_mut(number % SLOTS).filter(|call| !matches!(call.stage, Stage::Settled))
+    pub(super) fn find(&mut self, call: &CallRef<O, Resp, E>) -> Option<&mut Call<Req>> {
+        let slab = self.slabs.get_mut(slab_of(call.number)).filter(|slab| Arc::ptr_eq(&slab.answers, &call.slab))?;
+        slab.calls.get_mut(call.number % SLOTS).filter(|call| !matches!(call.stage, Stage::Settled))
     }
 
     /// The caller is gone. Answers at which stage that was, and the waker, to be dropped outside the lock.

@@ -10,11 +10,6 @@ use super::calls::Stage;
 use super::state::{Effects, Phase, State, Totals};
 use crate::batch::error::BatchError;
 
-/// Requests of calls that were ended, to be dropped outside the lock.
-pub(crate) struct Ended<Req> {
-    _calls: Vec<(usize, Stage<Req>)>,
-}
-
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// The last handle goes: nothing follows.
     pub(crate) fn abandon(&mut self) -> Effects {
@@ -36,10 +31,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         Effects { changed: self.recorder.drain(), worker: self.worker.take(), others: self.waiters.wakers() }
     }
 
-    /// Answers every call that still waits: with this error of the inner service, or that the batcher has shut down.
-    pub(crate) fn end(&mut self, error: Option<Arc<E>>, reason: DropReason) -> (Effects, Option<Ended<Req>>) {
+    /// Answers every call that still waits: with this error of the inner service, or that the batcher has shut down. Hands out
+    /// what is to be dropped outside the lock.
+    pub(crate) fn end(&mut self, error: Option<Arc<E>>, reason: DropReason) -> (Effects, Vec<(usize, Stage<Req>)>) {
         if self.is_over() {
-            return (Effects::default(), None);
+            return (Effects::default(), Vec::new());
         }
         let mut effects = self.close();
         self.shards.forget();
@@ -60,7 +56,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.phase = Phase::Over(error);
         effects.worker = effects.worker.or_else(|| self.worker.take());
         self.wake_drains(&mut effects.others);
-        (effects, Some(Ended { _calls: ended }))
+        (effects, ended)
     }
 
     pub(crate) const fn totals(&self) -> Totals {

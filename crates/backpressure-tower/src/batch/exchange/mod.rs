@@ -27,10 +27,10 @@ use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
 use self::calling::Entered;
 use self::permits::Permits;
+use self::run::Runner;
 use self::shards::{LastPush, Pushed, Shards};
-use self::slab::{Answer, AnswerSlab, WakerToken};
-use self::state::{Effects, State, wake_all};
-use self::turns::LoneCall;
+use self::slab::{Answer, CallRef, WakerToken};
+use self::state::{Effects, State};
 use crate::batch::error::BatchError;
 use crate::batch::plan::call::QueuedCall;
 use crate::batch::plan::settings::{Hooks, Linger, Settings};
@@ -48,8 +48,10 @@ pub(super) struct Exchange<Req, Resp, E> {
     hooks: Arc<Hooks<Req, Resp>>,
 }
 
-/// The slab of a call, and whoever it belongs to.
-pub(super) type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
+/// A call, and whoever it belongs to.
+pub(super) type CallOf<Req, Resp, E> = CallRef<Exchange<Req, Resp, E>, Resp, E>;
+
+type RunnerOf<Req, Resp, E> = Runner<Exchange<Req, Resp, E>, Req, Resp, E>;
 
 /// A call that was made.
 pub(super) enum Called<Req, Resp, E> {
@@ -59,8 +61,7 @@ pub(super) enum Called<Req, Resp, E> {
 
 /// A call that waits for its answer.
 pub(super) struct Waiting<Req, Resp, E> {
-    pub(super) slab: Arc<SlabOf<Req, Resp, E>>,
-    pub(super) number: usize,
+    pub(super) call: CallOf<Req, Resp, E>,
     /// Of the waker that was stored last. `None` until the first poll of a call that was sent alone.
     pub(super) token: Option<WakerToken>,
     pub(super) poller: Poller,
@@ -168,11 +169,11 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             return self.enter(call, waker);
         };
         match self.shards.push(shard, last, call, waker) {
-            Ok(Pushed { slab, number, token, is_last }) => {
+            Ok(Pushed { call, token, is_last }) => {
                 if is_last {
-                    self.run_shard(shard, &slab, number);
+                    self.run_shard(shard, &call);
                 }
-                Called::Waits(Waiting { slab, number, token: Some(token), poller: Poller::Worker })
+                Called::Waits(Waiting { call, token: Some(token), poller: Poller::Worker })
             }
             Err((call, waker)) => self.enter(call, waker),
         }
@@ -186,17 +187,17 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             drop(state);
             return self.refuse(error);
         }
-        if let Some(lone) = state.enter_alone(self) {
+        if let Some((runner, lone)) = state.enter_alone(self) {
             drop(state);
-            return self.run_alone(lone, call, waker);
+            return self.run_alone(runner, lone, call, waker);
         }
-        let Entered { slab, number, token, has_effects } = state.enter(call, waker, self);
+        let Entered { call, token, has_effects } = state.enter(call, waker, self);
         if has_effects {
             let effects = state.follow(self);
             drop(state);
             effects.apply(&self.reporter);
         }
-        Called::Waits(Waiting { slab, number, token: Some(token), poller: Poller::Worker })
+        Called::Waits(Waiting { call, token: Some(token), poller: Poller::Worker })
     }
 
     /// Makes no call, and gives the permit back.
@@ -213,36 +214,33 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// Sends a call that is alone.
     fn run_alone(
         &self,
-        mut lone: LoneCall<Self, Req, Resp, E>,
-        call: QueuedCall<Req>,
+        mut runner: RunnerOf<Req, Resp, E>,
+        call: CallOf<Req, Resp, E>,
+        queued: QueuedCall<Req>,
         waker: Waker,
     ) -> Called<Req, Resp, E> {
-        let (slab, number) = (Arc::clone(&lone.slab), lone.number);
-        let outcome = lone.runner.as_caller(|run| run.run_alone(number, &slab, call, &mut Context::from_waker(&waker)));
+        let outcome = runner.as_caller(|run| run.run_alone(&call, queued, &mut Context::from_waker(&waker)));
         let mut waker = Some(waker);
-        let end = self.lock().end_alone(lone, outcome, &mut waker);
+        let end = self.lock().end_alone(&call, runner, outcome, &mut waker);
         end.effects.apply(&self.reporter);
         let poller = if end.is_in_flight { Poller::Caller } else { Poller::Worker };
         match end.answer {
             Some(answer) => Called::Answered(answer),
-            None => Called::Waits(Waiting { slab, number, token: None, poller }),
+            None => Called::Waits(Waiting { call, token: None, poller }),
         }
     }
 
     /// Sends the calls in a shard, of which this was the last. Callers are woken once the next may run it.
     #[inline(never)]
-    fn run_shard(self: &Arc<Self>, shard: usize, slab: &Arc<SlabOf<Req, Resp, E>>, number: usize) {
-        let taken = self.lock_uncollected().take_for_shard(shard, slab, number, self);
+    fn run_shard(self: &Arc<Self>, shard: usize, call: &CallOf<Req, Resp, E>) {
+        let taken = self.lock_uncollected().take_for_shard(shard, call, self);
         let Some((mut runner, waker)) = taken else { return };
         let mut wakers = Vec::new();
         let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut wakers));
-        let mut state = self.lock_uncollected();
-        let unused = state.register(slab, number, waker);
-        let (effects, refused) = state.end_shard_run(runner, done, self);
-        drop(state);
-        drop((unused, refused));
+        let (mut effects, dropped) = self.lock_uncollected().end_shard_run(call, runner, waker, done, self);
+        drop(dropped);
+        effects.others.append(&mut wakers);
         effects.apply(&self.reporter);
-        wake_all(wakers.into_iter());
     }
 
     /// Answers every call that still waits.
@@ -255,10 +253,10 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
     /// Goes on with a call that was sent alone, unless the worker has taken over.
     pub(super) fn run_on(&mut self, cx: &mut Context<'_>) -> Option<Answer<Resp, E>> {
         self.poller = Poller::Worker;
-        let exchange = &self.slab.owner;
-        let mut lone = exchange.lock().resume_alone(&self.slab, self.number)?;
-        let outcome = lone.runner.as_caller(|run| run.run_on(cx));
-        let end = exchange.lock().end_alone(lone, outcome, &mut None);
+        let exchange = &self.call.slab.owner;
+        let mut runner = exchange.lock().resume_alone(self.call.number)?;
+        let outcome = runner.as_caller(|run| run.run_on(cx));
+        let end = exchange.lock().end_alone(&self.call, runner, outcome, &mut None);
         end.effects.apply(&exchange.reporter);
         if end.is_in_flight {
             self.poller = Poller::Caller;

@@ -93,11 +93,6 @@ impl Waiters {
         self.members[key].has_permit
     }
 
-    /// Whether this waker would be the one to wake the member.
-    pub(super) fn has_waker(&self, key: usize, waker: &Waker) -> bool {
-        self.members[key].waker.as_ref().is_some_and(|stored| stored.will_wake(waker))
-    }
-
     /// Keeps the latest waker, and hands back the one it replaces.
     pub(super) fn refresh(&mut self, key: usize, waker: Waker) -> Option<Waker> {
         self.members[key].waker.replace(waker)

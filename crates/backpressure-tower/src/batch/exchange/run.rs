@@ -1,12 +1,11 @@
 //! How the exchange starts a runner, without knowing what it is; and whose turn it is to run it.
 
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use backpressure_core::DropReason;
 use tokio::runtime::Handle;
 
-use super::slab::{Answer, AnswerSlab};
+use super::slab::{Answer, CallRef};
 use crate::batch::plan::call::QueuedCall;
 
 /// What sends batches to the inner service and answers calls. One task at a time runs it.
@@ -18,9 +17,8 @@ pub(crate) trait Run<O, Req, Resp, E> {
     /// held or in flight.
     fn run_alone(
         &mut self,
-        number: usize,
-        slab: &Arc<AnswerSlab<O, Resp, E>>,
-        call: QueuedCall<Req>,
+        call: &CallRef<O, Resp, E>,
+        queued: QueuedCall<Req>,
         cx: &mut Context<'_>,
     ) -> Alone<Req, Resp, E>;
 

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use backpressure_core::thread_number;
 
-use super::slab::{AnswerSlab, Numbered, SLOTS, WakerId, WakerToken};
+use super::slab::{AnswerSlab, CallRef, Numbered, SLOTS, WakerId, WakerToken};
 use crate::batch::plan::call::QueuedCall;
 use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock};
 
@@ -56,8 +56,7 @@ pub(crate) struct LastPush {
 
 /// A call that was pushed.
 pub(crate) struct Pushed<O, Resp, E> {
-    pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
-    pub(crate) number: usize,
+    pub(crate) call: CallRef<O, Resp, E>,
     pub(crate) token: WakerToken,
     /// Whether no more can be pushed.
     pub(crate) is_last: bool,
@@ -116,15 +115,15 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
         let mut queue = lock(&shard.queue);
         let Some(room) = shard.room.load(Ordering::Relaxed).checked_sub(1) else { return Err((call, waker)) };
         let Some(slab) = queue.slab.clone() else { return Err((call, waker)) };
-        let call_number = queue.key * SLOTS + queue.used;
-        let token = slab.completions.token(WakerId::of(&waker));
+        let pushed = CallRef { slab, number: queue.key * SLOTS + queue.used };
+        let token = pushed.token(WakerId::of(&waker));
         queue.used += 1;
         queue.calls.push((call, waker));
         // Release, and in this order: whoever sees that there is no room, in `collect`, sees that something is queued.
         shard.queued.store(queue.calls.len(), Ordering::Release);
         shard.room.store(room, Ordering::Release);
         *last = Some(LastPush { shard: number, collected: shard.collected.load(Ordering::Relaxed) });
-        Ok(Pushed { slab, number: call_number, token, is_last: room == 0 })
+        Ok(Pushed { call: pushed, token, is_last: room == 0 })
     }
 
     /// Whether the slab of a shard has no room.

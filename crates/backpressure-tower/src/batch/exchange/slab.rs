@@ -15,6 +15,12 @@ pub(crate) type Answer<Resp, E> = Result<Resp, BatchError<E>>;
 /// A slab, and the number it has as long as it has calls without an answer.
 pub(crate) type Numbered<O, Resp, E> = (usize, Arc<AnswerSlab<O, Resp, E>>);
 
+/// A call, by its slot. The number is its own until it is settled.
+pub(crate) struct CallRef<O, Resp, E> {
+    pub(crate) slab: Arc<AnswerSlab<O, Resp, E>>,
+    pub(crate) number: usize,
+}
+
 /// The number of a call's slab.
 pub(crate) const fn slab_of(call: usize) -> usize {
     call / SLOTS
@@ -46,18 +52,32 @@ impl<O, Resp, E> AnswerSlab<O, Resp, E> {
     pub(crate) fn lock(&self) -> Slots<'_, Resp, E> {
         Slots(lock(&self.slots))
     }
+}
 
+impl<O, Resp, E> CallRef<O, Resp, E> {
     /// The answer, once.
     #[inline]
-    pub(crate) fn take(&self, call: usize) -> Option<Answer<Resp, E>> {
-        let mut slots = lock(&self.slots);
-        let slot = &mut slots[call % SLOTS];
+    pub(crate) fn take(&self) -> Option<Answer<Resp, E>> {
+        let mut slots = lock(&self.slab.slots);
+        let slot = &mut slots[self.number % SLOTS];
         if let Slot::Waiting = slot { None } else { std::mem::replace(slot, Slot::Left).answer() }
     }
 
     /// The caller goes, with the answer if there is one.
-    pub(crate) fn leave(&self, call: usize) -> Option<Answer<Resp, E>> {
-        std::mem::replace(&mut lock(&self.slots)[call % SLOTS], Slot::Left).answer()
+    pub(crate) fn leave(&self) -> Option<Answer<Resp, E>> {
+        std::mem::replace(&mut lock(&self.slab.slots)[self.number % SLOTS], Slot::Left).answer()
+    }
+
+    /// That this waker has been stored. Only under the lock that it was stored under.
+    #[inline]
+    pub(crate) fn token(&self, waker: WakerId) -> WakerToken {
+        WakerToken { completions: self.slab.completions.count(), waker }
+    }
+
+    /// Whether this waker is the one that was stored, and will be woken.
+    #[inline]
+    pub(crate) fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
+        self.slab.completions.stands(token, waker)
     }
 }
 
@@ -115,18 +135,15 @@ impl Completions {
     /// Answers come in. Only under the lock of the exchange, so load and store are one step.
     pub(crate) fn advance(&self) {
         // Release: pairs with the load in `stands`; who sees the new count sees the answer that was put before.
-        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Release);
+        self.count.store(self.count() + 1, Ordering::Release);
     }
 
-    /// That this waker has been stored. Only under the lock that it was stored under.
-    #[inline]
-    pub(crate) fn token(&self, waker: WakerId) -> WakerToken {
-        WakerToken { completions: self.count.load(Ordering::Relaxed), waker }
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether this waker is the one that was stored, and will be woken.
     #[inline]
-    pub(crate) fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
+    fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
         // Acquire: pairs with the store in `advance`.
         token.waker == WakerId::of(waker) && self.count.load(Ordering::Acquire) == token.completions
     }
@@ -154,7 +171,7 @@ mod tests {
     fn w1_a_token_stands_for_the_waker_that_was_stored_and_until_answers_come_in() {
         let (completions, stored, other) =
             (Completions::new(), Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
-        let token = completions.token(WakerId::of(&stored));
+        let token = WakerToken { completions: completions.count(), waker: WakerId::of(&stored) };
         assert!(completions.stands(token, &stored) && completions.stands(token, &stored.clone()));
         assert!(!completions.stands(token, &other));
         completions.advance();

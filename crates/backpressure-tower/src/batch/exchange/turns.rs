@@ -19,7 +19,7 @@ use backpressure_core::Moved;
 
 use super::calls::Stage;
 use super::run::{Alone, Runner};
-use super::slab::{Answer, AnswerSlab};
+use super::slab::{Answer, CallRef};
 use super::state::{Effects, State, WhenAlone};
 
 /// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
@@ -38,13 +38,6 @@ pub(crate) enum Turn<O, Req, Resp, E> {
     /// Wait for a caller, and drop what the waker replaced.
     Wait(Option<Waker>),
     Over(Waker),
-}
-
-/// The runner, taken for a call that is alone, by its caller.
-pub(super) struct LoneCall<O, Req, Resp, E> {
-    pub(super) runner: Runner<O, Req, Resp, E>,
-    pub(super) number: usize,
-    pub(super) slab: Arc<AnswerSlab<O, Resp, E>>,
 }
 
 /// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
@@ -101,40 +94,34 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// A call comes, and takes the runner, if it is the only one and the worker sleeps. Nothing else is queued, held or in flight
     /// then. Only if there is no [refusal](Self::refusal).
     #[inline]
-    pub(super) fn enter_alone(&mut self, owner: &Arc<O>) -> Option<LoneCall<O, Req, Resp, E>> {
+    pub(super) fn enter_alone(&mut self, owner: &Arc<O>) -> Option<(Runner<O, Req, Resp, E>, CallRef<O, Resp, E>)> {
         let is_alone = self.turns.alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
         let runner = self.turns.runner.take_if(|_| is_alone)?;
-        let (number, slab) = self.insert(Stage::Held, None, owner);
-        Some(LoneCall { runner, number, slab })
+        Some((runner, self.insert(Stage::Held, None, owner)))
     }
 
     /// The caller whose call is alone in flight goes on.
-    pub(super) fn resume_alone(
-        &mut self,
-        slab: &Arc<AnswerSlab<O, Resp, E>>,
-        number: usize,
-    ) -> Option<LoneCall<O, Req, Resp, E>> {
+    pub(super) fn resume_alone(&mut self, number: usize) -> Option<Runner<O, Req, Resp, E>> {
         self.turns.in_flight.take_if(|in_flight| *in_flight == number)?;
-        self.turns.runner.take().map(|runner| LoneCall { runner, number, slab: Arc::clone(slab) })
+        self.turns.runner.take()
     }
 
     /// A caller has run it so far. Whatever came up meanwhile has woken the worker, which was here then, or has still to come.
     pub(super) fn end_alone(
         &mut self,
-        lone: LoneCall<O, Req, Resp, E>,
+        call: &CallRef<O, Resp, E>,
+        runner: Runner<O, Req, Resp, E>,
         outcome: Alone<Req, Resp, E>,
         waker: &mut Option<Waker>,
     ) -> LoneEnd<O, Req, Resp, E> {
-        let LoneCall { runner, number, slab } = lone;
         let (mut effects, mut answer, mut rest) = (Effects::default(), None, None);
         let (mut in_flight, mut is_stuck) = (None, false);
+        let number = call.number;
         match outcome {
             // Everything is over: whoever ended it has answered the call.
-            _ if self.calls.find(&slab, number).is_none() => rest = Some(outcome),
+            _ if self.calls.find(call).is_none() => rest = Some(outcome),
             Alone::Answered(got) => {
-                if self.dispatch_alone(number, &mut effects) {
-                    self.turns.at_once += 1;
-                }
+                self.turns.at_once += u32::from(self.dispatch_alone(number, &mut effects));
                 let failed = usize::from(got.is_err());
                 effects.changed |= self.complete(&[number], failed, None, &mut effects.others);
                 answer = Some(got);
@@ -150,9 +137,9 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 }
                 in_flight = Some(number);
             }
-            Alone::NotReady(call) => {
+            Alone::NotReady(queued) => {
                 self.note_arrival();
-                self.calls.requeue(number, call);
+                self.calls.requeue(number, queued);
                 self.calls.call(number).waker = waker.take();
                 is_stuck = true;
             }
@@ -190,8 +177,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     pub(super) fn take_for_shard(
         &mut self,
         shard: usize,
-        slab: &Arc<AnswerSlab<O, Resp, E>>,
-        number: usize,
+        call: &CallRef<O, Resp, E>,
         owner: &Arc<O>,
     ) -> Option<(Runner<O, Req, Resp, E>, Waker)> {
         let is_free = self.turns.runner.is_some() && self.turns.in_flight.is_none();
@@ -203,21 +189,25 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             self.open_shard(owner);
             return None;
         }
-        let waker = self.calls.find(slab, number)?.waker.take()?;
+        let waker = self.calls.find(call)?.waker.take()?;
         self.turns.runner.take().map(|runner| (runner, waker))
     }
 
-    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on.
+    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on. Hands out what is to be
+    /// dropped outside the lock.
     pub(super) fn end_shard_run(
         &mut self,
+        call: &CallRef<O, Resp, E>,
         runner: Runner<O, Req, Resp, E>,
+        waker: Waker,
         done: bool,
         owner: &Arc<O>,
-    ) -> (Effects, Option<Runner<O, Req, Resp, E>>) {
+    ) -> (Effects, (Option<Runner<O, Req, Resp, E>>, Option<Waker>)) {
+        let (_, unused) = self.wait(call, waker);
         self.turns.ran_shard = done;
         let worker = if mem::take(&mut self.turns.is_awaited) { self.worker.take() } else { None };
         let refused = self.put_back(runner);
         self.open_shard(owner);
-        (Effects { worker, ..Effects::default() }, refused)
+        (Effects { worker, ..Effects::default() }, (refused, unused))
     }
 }

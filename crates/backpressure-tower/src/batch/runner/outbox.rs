@@ -5,13 +5,13 @@ use std::task::Waker;
 
 use backpressure_core::DropReason;
 
-use crate::batch::exchange::slab::{Answer, Numbered, slab_of};
+use crate::batch::exchange::Exchange;
+use crate::batch::exchange::slab::{Answer, AnswerSlab, Numbered, slab_of};
 use crate::batch::exchange::state::wake_all;
-use crate::batch::exchange::{Exchange, SlabOf};
 
 pub(super) struct Outbox<Req, Resp, E> {
     /// Slabs by number, as far as they have been learned.
-    slabs: Vec<Option<Arc<SlabOf<Req, Resp, E>>>>,
+    slabs: Vec<Option<Arc<AnswerSlab<Exchange<Req, Resp, E>, Resp, E>>>>,
     answers: Vec<(usize, Answer<Resp, E>)>,
     /// Calls that got theirs, of those.
     answered: Vec<usize>,

@@ -17,7 +17,7 @@ use crate::batch::exchange::run::{Alone, Run, RunAs};
 use crate::batch::exchange::running::Outlook;
 use crate::batch::exchange::slab::slab_of;
 use crate::batch::exchange::state::{Threshold, WhenAlone};
-use crate::batch::exchange::{Exchange, SlabOf};
+use crate::batch::exchange::{CallOf, Exchange};
 use crate::batch::plan::batches::Batch;
 use crate::batch::plan::call::QueuedCall;
 use crate::batch::plan::settings::Linger;
@@ -50,17 +50,16 @@ where
 
     fn run_alone(
         &mut self,
-        number: usize,
-        slab: &Arc<SlabOf<Req, Resp, S::Error>>,
-        call: QueuedCall<Req>,
+        call: &CallOf<Req, Resp, S::Error>,
+        queued: QueuedCall<Req>,
         cx: &mut Context<'_>,
     ) -> Alone<Req, Resp, S::Error> {
         let now = clock::now();
-        if call.is_expired(now) {
+        if queued.is_expired(now) {
             return Alone::Unsent(Err(BatchError::DeadlineExceeded), DropReason::Expired);
         }
         match self.inner.poll_ready(cx) {
-            Ok(Poll::Pending) => return Alone::NotReady(call),
+            Ok(Poll::Pending) => return Alone::NotReady(queued),
             Ok(Poll::Ready(Err(error))) => {
                 self.exchange.end(Some(Arc::new(error)), DropReason::Failed);
                 return Alone::Over;
@@ -68,13 +67,13 @@ where
             Ok(Poll::Ready(Ok(()))) | Err(_) => {}
         }
         let usual = if self.linger == Linger::Never { FlushReason::Linger } else { FlushReason::Flush };
-        let reason = self.fullness(1, call.weight as u128).unwrap_or(usual);
+        let reason = self.fullness(1, queued.weight as u128).unwrap_or(usual);
         let mut calls = mem::take(&mut self.spare);
-        calls.push(number);
-        self.send(Batch::new(calls, None, 1, reason, now), vec![call.request], now);
+        calls.push(call.number);
+        self.send(Batch::new(calls, None, 1, reason, now), vec![queued.request], now);
         let outcome = self.outcome_alone(cx);
         if let Alone::InFlight = outcome {
-            self.outbox.learn([(slab_of(number), Arc::clone(slab))].into_iter());
+            self.outbox.learn([(slab_of(call.number), Arc::clone(&call.slab))].into_iter());
         }
         outcome
     }
