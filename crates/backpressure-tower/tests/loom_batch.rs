@@ -58,7 +58,7 @@ fn pair(capacity: usize) -> (Batch<u32, u32, Infallible>, BatchWorker<Double, u3
     Batch::pair(Double { slowly: false }, &layer)
 }
 
-/// A batcher whose next caller leads.
+/// A batcher whose next caller calls the inner service itself.
 fn led(slowly: bool) -> (Batch<u32, u32, Infallible>, BatchWorker<Double, u32, u32>) {
     let layer = BatchLayer::builder().capacity(4).max_items(2).build().expect("a sound layer");
     let (mut batch, worker) = Batch::pair(Double { slowly }, &layer);
@@ -73,7 +73,7 @@ fn led(slowly: bool) -> (Batch<u32, u32, Infallible>, BatchWorker<Double, u32, u
     (batch, worker)
 }
 
-/// Makes a call, which leads, and polls it once.
+/// Makes a call, which calls the inner service itself, and polls it once.
 fn lead(batch: &mut Batch<u32, u32, Infallible>) -> BatchFuture<u32, u32, Infallible> {
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(batch.poll_ready(cx).is_ready());
@@ -202,7 +202,7 @@ fn w4_a_drain_meets_one_who_is_about_to_wait_for_a_place() {
 }
 
 #[test]
-fn a_caller_that_leads_meets_one_that_comes_and_the_worker() {
+fn a_caller_that_runs_meets_one_that_comes_and_the_worker() {
     for slowly in [false, true] {
         model(move || {
             let (mut batch, worker) = led(slowly);
@@ -218,7 +218,7 @@ fn a_caller_that_leads_meets_one_that_comes_and_the_worker() {
 }
 
 #[test]
-fn s6_a_caller_that_leads_and_is_not_polled_any_more_meets_one_that_comes() {
+fn s6_a_caller_that_runs_and_is_not_polled_any_more_meets_one_that_comes() {
     model(|| {
         let (mut batch, worker) = led(true);
         let mut other = batch.clone();
@@ -232,7 +232,7 @@ fn s6_a_caller_that_leads_and_is_not_polled_any_more_meets_one_that_comes() {
 }
 
 #[test]
-fn x1_a_caller_that_leads_and_goes_meets_one_that_comes() {
+fn x1_a_caller_that_runs_and_goes_meets_one_that_comes() {
     model(|| {
         let (mut batch, worker) = led(true);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
@@ -247,7 +247,7 @@ fn x1_a_caller_that_leads_and_goes_meets_one_that_comes() {
 }
 
 #[test]
-fn t1_a_caller_that_leads_meets_a_drain() {
+fn t1_a_caller_that_runs_meets_a_drain() {
     model(|| {
         let (mut batch, worker) = led(true);
         let worker = thread::spawn(move || block_on(worker));
@@ -263,7 +263,7 @@ fn t1_a_caller_that_leads_meets_a_drain() {
 }
 
 #[test]
-fn t6_a_caller_that_leads_meets_the_end_of_the_worker() {
+fn t6_a_caller_that_runs_meets_the_end_of_the_worker() {
     model(|| {
         let (mut batch, worker) = led(true);
         let end = thread::spawn(move || drop(worker));
@@ -280,11 +280,11 @@ fn start(batch: &mut Batch<u32, u32, Infallible>, request: u32) -> Option<BatchF
     matches!(ready, Poll::Ready(Ok(()))).then(|| batch.call(request))
 }
 
-/// Whoever meets another one at the desk leaves its next calls at the door. With this capacity there is room for one.
+/// Whoever finds the lock taken leaves its next calls in the shard of its thread. With this capacity there is room for one.
 #[test]
-fn w2_callers_in_a_crowd_are_all_answered() {
+fn w2_callers_in_contention_are_all_answered() {
     model(|| {
-        let (mut batch, worker) = pair(6);
+        let (mut batch, worker) = pair(8);
         let mut other = batch.clone();
         let worker = thread::spawn(move || block_on(worker));
         let second = thread::spawn(move || {
@@ -299,9 +299,9 @@ fn w2_callers_in_a_crowd_are_all_answered() {
     });
 }
 
-/// A page has two calls here, so whoever leaves the second one at the door leads.
+/// A slab has two calls here, so whoever leaves the second one in its shard runs the runner.
 #[test]
-fn w2_a_caller_that_leads_for_a_door_meets_one_that_comes() {
+fn w2_a_caller_that_runs_for_its_shard_meets_one_that_comes() {
     for slowly in [false, true] {
         model(move || {
             let layer = BatchLayer::builder().capacity(16).max_items(2).build().expect("a sound layer");
@@ -323,7 +323,7 @@ fn w2_a_caller_that_leads_for_a_door_meets_one_that_comes() {
 
 /// Nobody else would wake the one that waits.
 #[test]
-fn w2_a_caller_that_leads_for_a_door_wakes_one_that_waits() {
+fn w2_a_caller_that_runs_for_its_shard_wakes_one_that_waits() {
     model(|| {
         let layer = BatchLayer::builder().capacity(16).max_items(2).build().expect("a sound layer");
         let (mut batch, worker) = Batch::pair(Double { slowly: false }, &layer);
@@ -339,9 +339,9 @@ fn w2_a_caller_that_leads_for_a_door_wakes_one_that_waits() {
 }
 
 #[test]
-fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
+fn x1_a_caller_that_goes_from_a_shard_leaves_nothing_behind() {
     model(|| {
-        let (mut batch, worker) = pair(6);
+        let (mut batch, worker) = pair(8);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
         let worker = thread::spawn(move || block_on(worker));
         let second = thread::spawn(move || {
@@ -358,7 +358,7 @@ fn x1_a_caller_that_goes_from_the_door_leaves_nothing_behind() {
 }
 
 #[test]
-fn t1_a_drain_meets_callers_at_the_door() {
+fn t1_a_drain_meets_callers_in_a_shard() {
     model(|| {
         let (mut batch, worker) = pair(16);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
@@ -373,5 +373,24 @@ fn t1_a_drain_meets_callers_at_the_door() {
         second.join().expect("answers, or the news that there are none");
         worker.join().expect("a worker that ends");
         assert!(gauge.snapshot().counts.balances());
+    });
+}
+
+/// Each thread has a shard, and calls may be in both when the worker goes to sleep.
+#[test]
+fn w6_calls_in_several_shards_are_all_answered() {
+    model(|| {
+        let (mut batch, worker) = pair(16);
+        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let second = thread::spawn(move || {
+            let calls = [1, 2].map(|request| start(&mut other, request).expect("a place"));
+            calls.map(|call| block_on(call).expect("an answer"))
+        });
+        let calls = [3, 4].map(|request| start(&mut batch, request).expect("a place"));
+        drop(batch);
+        block_on(worker);
+        assert_eq!(calls.map(|call| block_on(call).expect("an answer")), [6, 8]);
+        assert_eq!(second.join().expect("answers"), [2, 4]);
+        assert_over(&gauge, 4);
     });
 }

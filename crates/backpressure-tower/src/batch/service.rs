@@ -79,6 +79,8 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
     ///
     /// While several threads call at once and the worker has been woken, up to 64 calls a thread may not be counted yet, as
     /// long as the state does not depend on them. Once the worker has had its turn, they are.
+    ///
+    /// A call whose caller calls the inner service itself counts as waiting until the inner future has been polled once.
     pub fn gauge(&self) -> Gauge {
         self.exchange.gauge.clone()
     }

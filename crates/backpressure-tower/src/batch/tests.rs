@@ -33,7 +33,7 @@ impl Wake for Wakes {
     }
 }
 
-/// A batcher whose worker sleeps and that expects a crowd. Its first call wakes the worker and opens the door.
+/// A batcher whose worker sleeps and that expects contention. Its first call wakes the worker and opens the shard.
 fn contended(capacity: usize) -> (Handle, Worker) {
     let layer = BatchLayer::builder().capacity(capacity).max_items(capacity).build().expect("a sound layer");
     let echo: Echo = |batch| ready(Ok(batch));
@@ -43,7 +43,7 @@ fn contended(capacity: usize) -> (Handle, Worker) {
     (handle, worker)
 }
 
-/// The same, with callers that lead.
+/// The same, with callers that run the runner.
 fn contended_and_led<F>(capacity: usize, inner: fn(Vec<usize>) -> F) -> (Handle, Led<F>)
 where
     F: Future<Output = Result<Vec<usize>, Infallible>> + Send + 'static,
@@ -56,7 +56,7 @@ where
     (handle, worker)
 }
 
-/// Calls until somebody has led, if somebody does.
+/// Calls until a caller has run, if one does.
 fn call_until_led(handle: &mut Handle) -> Vec<Call> {
     let (gauge, mut calls) = (handle.gauge(), Vec::new());
     let before = gauge.snapshot().counts.delivered;
@@ -83,7 +83,7 @@ fn call_as(handle: &mut Handle, request: usize, waker: &Waker) -> Call {
     handle.call(request)
 }
 
-/// Calls that the desk has seen, without looking outside.
+/// Calls that have been collected so far.
 fn collected(handle: &Handle) -> usize {
     handle.exchange.lock_uncollected().queued()
 }
@@ -95,7 +95,7 @@ fn run(worker: &mut Worker) {
 }
 
 #[test]
-fn w2_a_call_left_at_the_door_is_answered_without_another_wake() {
+fn w2_a_call_left_in_a_shard_is_answered_without_another_wake() {
     let (mut handle, mut worker) = contended(256);
     let wakes = Arc::new(Wakes::default());
     assert!(poll(&mut worker, &Arc::clone(&wakes).into()).is_pending());
@@ -110,7 +110,7 @@ fn w2_a_call_left_at_the_door_is_answered_without_another_wake() {
 }
 
 #[test]
-fn w6_a_worker_that_goes_to_sleep_looks_outside_first_and_shuts_the_doors() {
+fn w6_a_worker_that_goes_to_sleep_collects_the_shards_first_and_closes_them() {
     let (mut handle, mut worker) = contended(256);
     drop(call(&mut handle, 0));
     let mut left = call(&mut handle, 1);
@@ -118,13 +118,13 @@ fn w6_a_worker_that_goes_to_sleep_looks_outside_first_and_shuts_the_doors() {
     run(&mut worker);
     assert!(matches!(poll(&mut left, Waker::noop()), Poll::Ready(Ok(1))));
     let mut next = call(&mut handle, 2);
-    assert_eq!(collected(&handle), 1, "the door is shut: it wakes the worker");
+    assert_eq!(collected(&handle), 1, "the shard is closed: it wakes the worker");
     run(&mut worker);
     assert!(matches!(poll(&mut next, Waker::noop()), Poll::Ready(Ok(2))));
 }
 
 #[test]
-fn x1_a_call_that_is_dropped_at_the_door_is_not_executed_and_frees_its_place() {
+fn x1_a_call_that_is_dropped_in_a_shard_is_not_executed_and_frees_its_place() {
     let (mut handle, mut worker) = contended(256);
     let token = Arc::new(Wakes::default());
     let first = call(&mut handle, 0);
@@ -138,13 +138,13 @@ fn x1_a_call_that_is_dropped_at_the_door_is_not_executed_and_frees_its_place() {
 }
 
 #[test]
-fn w1_a_caller_at_the_door_is_woken_as_the_task_that_polled_last() {
+fn w1_a_caller_in_a_shard_is_woken_as_the_task_that_polled_last() {
     let (mut handle, mut worker) = contended(256);
     let _first = call(&mut handle, 0);
     let (old, new) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
     let mut left = call_as(&mut handle, 1, &Arc::clone(&old).into());
     assert!(poll(&mut left, &Arc::clone(&old).into()).is_pending());
-    assert_eq!(collected(&handle), 1, "its waker stands, so the desk was not asked");
+    assert_eq!(collected(&handle), 1, "its waker stands, so the lock was not taken");
     assert!(poll(&mut left, &Arc::clone(&new).into()).is_pending());
     run(&mut worker);
     assert_eq!((old.0.load(Ordering::SeqCst), new.0.load(Ordering::SeqCst)), (0, 1));
@@ -167,7 +167,7 @@ fn h1_the_state_is_right_wherever_the_calls_are() {
     }
 }
 
-/// Does something on a thread that has the next door.
+/// Does something on a thread that has the next shard.
 fn elsewhere<R: Send>(handle: &mut Handle, mut act: impl FnMut(&mut Handle) -> R + Send) -> R {
     let shards = &handle.exchange.shards;
     let next = shards.mine().map(|mine| (mine + 1) % shards.len());
@@ -185,7 +185,7 @@ fn is_ready(handle: &mut Handle) -> bool {
 }
 
 #[test]
-fn d3_places_that_lie_at_the_doors_are_there_for_everyone() {
+fn d3_permits_of_the_shards_are_there_for_everyone() {
     let (handle, mut worker) = contended(256);
     let mut handles = vec![handle.clone(); 256];
     let first = call(&mut handles[0], 0);
@@ -200,13 +200,13 @@ fn d3_places_that_lie_at_the_doors_are_there_for_everyone() {
 }
 
 #[test]
-fn w2_a_change_that_is_found_outside_keeps_the_worker_awake_until_it_is_told() {
+fn w2_a_change_that_is_found_in_a_shard_keeps_the_worker_awake_until_it_is_told() {
     let (mut handle, _worker) = contended(100);
     let (mut other, gauge) = (handle.clone(), handle.gauge());
     let mut calls = vec![call(&mut handle, 0)];
     calls.extend(elsewhere(&mut other, |other| (1..49).map(|request| call(other, request)).collect::<Vec<_>>()));
     calls.extend((49..60).map(|request| call(&mut handle, request)));
-    assert_eq!(gauge.state(), State::Normal, "nobody has looked outside");
+    assert_eq!(gauge.state(), State::Normal, "nobody has collected them");
     let mut state = handle.exchange.lock_uncollected();
     assert!(!state.park(Threshold::NEVER, WhenAlone::WakeWorker, Outlook::MoreCalls, &mut Some(Waker::noop().clone())));
     assert_eq!(gauge.state(), State::Elevated);
@@ -216,7 +216,7 @@ fn w2_a_change_that_is_found_outside_keeps_the_worker_awake_until_it_is_told() {
 }
 
 #[test]
-fn m1_nothing_is_left_outside_while_the_worker_sleeps() {
+fn m1_nothing_is_left_in_a_shard_while_the_worker_sleeps() {
     let layer = BatchLayer::builder().build().expect("a sound layer");
     let inner = service_fn(|_: Vec<usize>| std::future::pending::<Result<Vec<usize>, Infallible>>());
     let (mut handle, mut worker) = Batch::pair(inner, &layer);
@@ -231,7 +231,7 @@ fn m1_nothing_is_left_outside_while_the_worker_sleeps() {
 }
 
 #[test]
-fn t1_a_drain_answers_what_lies_outside_and_lets_nobody_in() {
+fn t1_a_drain_answers_what_is_in_the_shards_and_lets_nobody_in() {
     let (mut handle, mut worker) = contended(256);
     let mut ready = handle.clone();
     assert!(is_ready(&mut ready));
@@ -247,7 +247,7 @@ fn t1_a_drain_answers_what_lies_outside_and_lets_nobody_in() {
 }
 
 #[test]
-fn t6_calls_left_at_the_door_do_not_keep_a_dead_batcher_alive() {
+fn t6_calls_left_in_a_shard_do_not_keep_a_dead_batcher_alive() {
     let (mut handle, worker) = contended(256);
     let mut calls: Vec<Call> = (0..3).map(|request| call(&mut handle, request)).collect();
     let shared = Arc::downgrade(&handle.exchange);
@@ -264,7 +264,7 @@ fn o1_a_handle_that_moves_to_another_thread_does_not_overtake_itself() {
     let mut calls = vec![call(&mut here, 0), elsewhere(&mut there, |there| call(there, 100))];
     calls.push(call(&mut here, 1));
     calls.push(elsewhere(&mut there, |there| call(there, 101)));
-    assert_eq!(collected(&here), 2, "both doors are open");
+    assert_eq!(collected(&here), 2, "both shards are open");
     calls.push(elsewhere(&mut here, |here| call(here, 2)));
     calls.push(call(&mut there, 102));
     let mut updates = Updates::default();
@@ -276,7 +276,7 @@ fn o1_a_handle_that_moves_to_another_thread_does_not_overtake_itself() {
 }
 
 #[test]
-fn a_full_page_is_not_replaced_before_its_calls_are_fetched() {
+fn a_full_slab_is_not_replaced_before_its_calls_are_fetched() {
     let (handle, _worker) = contended(256);
     let shards: Shards<_, _, usize, Infallible> = Shards::new(1);
     let slab = |key| (key, Arc::new(AnswerSlab::new(Arc::clone(&handle.exchange))));
@@ -297,7 +297,7 @@ fn a_full_page_is_not_replaced_before_its_calls_are_fetched() {
 }
 
 #[test]
-fn w2_whoever_leaves_the_last_call_at_a_door_leads_for_all_of_them() {
+fn w2_whoever_leaves_the_last_call_in_a_shard_runs_for_all_of_them() {
     let (mut handle, mut worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     for _ in 0..3 {
         let mut calls = call_until_led(&mut handle);
@@ -306,7 +306,7 @@ fn w2_whoever_leaves_the_last_call_at_a_door_leads_for_all_of_them() {
     let mut last = call(&mut handle, 7);
     let wakes = Arc::new(Wakes::default());
     assert!(poll(&mut worker, &Arc::clone(&wakes).into()).is_pending());
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "it comes again: somebody has led");
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1, "it comes again: a caller has run");
     assert!(poll(&mut last, Waker::noop()).is_pending());
     run(&mut worker);
     assert!(matches!(poll(&mut last, Waker::noop()), Poll::Ready(Ok(7))));
@@ -315,7 +315,7 @@ fn w2_whoever_leaves_the_last_call_at_a_door_leads_for_all_of_them() {
 }
 
 #[test]
-fn w3_a_caller_that_leads_is_not_woken_for_its_own_answer() {
+fn w3_a_caller_that_runs_for_its_shard_is_not_woken_for_its_own_answer() {
     let (mut handle, _worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     let mut calls = Vec::new();
     let tokens: Vec<_> = (0..=SLOTS).map(|_| Arc::new(Wakes::default())).collect();
@@ -330,7 +330,7 @@ fn w3_a_caller_that_leads_is_not_woken_for_its_own_answer() {
 }
 
 #[test]
-fn s6_a_call_at_a_door_where_nobody_leads_is_answered_whoever_leads_elsewhere() {
+fn s6_a_call_in_a_shard_where_nobody_runs_is_answered_whoever_runs_elsewhere() {
     let (mut handle, mut worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     let mut led = call_until_led(&mut handle);
     let (mut other, token) = (handle.clone(), Arc::new(Wakes::default()));
@@ -347,7 +347,7 @@ fn s6_a_call_at_a_door_where_nobody_leads_is_answered_whoever_leads_elsewhere() 
 }
 
 #[test]
-fn a_door_is_opened_again_while_somebody_else_leads() {
+fn a_shard_is_opened_again_while_somebody_else_runs() {
     let (mut handle, mut worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     let _first = call(&mut handle, 0);
     let runner = handle.exchange.lock_uncollected().take_out().expect("an engine");
@@ -355,7 +355,7 @@ fn a_door_is_opened_again_while_somebody_else_leads() {
     assert!(handle.exchange.lock_uncollected().put_back(runner).is_none());
     assert!(collected(&handle) > SLOTS && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
     calls.extend(call_until_led(&mut handle));
-    assert!(all_are_answered(&mut calls), "the next that leads answers everyone who came before");
+    assert!(all_are_answered(&mut calls), "the next that runs answers everyone who came before");
     run(&mut worker);
 }
 
@@ -378,7 +378,7 @@ fn s6_the_worker_takes_over_what_is_not_answered_at_once() {
 }
 
 #[test]
-fn s8_a_panic_in_the_batch_of_one_who_leads_fails_that_batch_only() {
+fn s8_a_panic_in_the_batch_of_one_who_runs_fails_that_batch_only() {
     let (mut handle, _worker) = contended_and_led(1024, |batch| {
         assert!(batch.iter().all(|n| *n != 3), "as told");
         ready(Ok(batch))
@@ -391,7 +391,7 @@ fn s8_a_panic_in_the_batch_of_one_who_leads_fails_that_batch_only() {
 }
 
 #[test]
-fn t6_the_end_meets_one_who_would_lead() {
+fn t6_the_end_meets_one_who_would_run() {
     let (mut handle, worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     let mut calls = vec![call(&mut handle, 0), call(&mut handle, 1)];
     let mut ready = vec![handle.clone(); SLOTS];

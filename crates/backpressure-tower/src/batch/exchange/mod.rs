@@ -26,6 +26,7 @@ use std::thread;
 use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
 use self::calling::Entered;
+use self::calls::Stage;
 use self::permits::Permits;
 use self::run::Runner;
 use self::shards::{LastPush, Pushed, Shards};
@@ -187,7 +188,8 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             drop(state);
             return self.refuse(error);
         }
-        if let Some((runner, lone)) = state.enter_alone(self) {
+        if let Some(runner) = state.take_alone() {
+            let lone = state.insert(Stage::Held, None, self);
             drop(state);
             return self.run_alone(runner, lone, call, waker);
         }
@@ -237,10 +239,9 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         let Some((mut runner, waker)) = taken else { return };
         let mut wakers = Vec::new();
         let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut wakers));
-        let (mut effects, dropped) = self.lock_uncollected().end_shard_run(call, runner, waker, done, self);
-        drop(dropped);
-        effects.others.append(&mut wakers);
-        effects.apply(&self.reporter);
+        let mut end = self.lock_uncollected().end_shard_run(call, runner, waker, done, self);
+        end.effects.others.append(&mut wakers);
+        end.effects.apply(&self.reporter);
     }
 
     /// Answers every call that still waits.
@@ -268,5 +269,5 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
 /// How many shards are of use: enough for threads to have one each as a rule, if they are few.
 fn shard_count() -> usize {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    if cfg!(backpressure_loom) { 1 } else { threads.saturating_mul(2).min(8) }
+    if cfg!(backpressure_loom) { 2 } else { threads.saturating_mul(2).min(8) }
 }

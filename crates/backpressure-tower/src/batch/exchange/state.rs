@@ -261,3 +261,29 @@ impl<O, Req, Resp, E> Default for Turns<O, Req, Resp, E> {
         }
     }
 }
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Fragile(AtomicUsize, bool);
+
+    impl Wake for Fragile {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            assert!(!self.1, "as told");
+        }
+    }
+
+    #[test]
+    fn w4_all_are_woken_even_where_one_panics_and_the_panic_goes_on() {
+        let tasks = [false, true, false, true].map(|panics| Arc::new(Fragile(AtomicUsize::new(0), panics)));
+        let wakers = tasks.iter().map(|task| Arc::clone(task).into());
+        assert!(catch_unwind(AssertUnwindSafe(|| wake_all(wakers))).is_err());
+        assert!(tasks.iter().all(|task| task.0.load(Ordering::SeqCst) == 1));
+    }
+}

@@ -24,7 +24,7 @@ use super::state::{Effects, State, WhenAlone};
 
 /// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
 /// caller that never waits would otherwise never see that it is not alone.
-const MAX_AT_ONCE: u32 = 16;
+const MAX_AT_ONCE: u32 = 32;
 
 /// After so many turns in a row that it left to callers the worker has its own: some calls may be in shards where nobody runs.
 const MAX_STAYED_AWAY: u32 = 4;
@@ -41,12 +41,13 @@ pub(crate) enum Turn<O, Req, Resp, E> {
 }
 
 /// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
-pub(super) struct LoneEnd<O, Req, Resp, E> {
+pub(super) struct RunEnd<O, Req, Resp, E> {
     pub(super) effects: Effects,
     pub(super) answer: Option<Answer<Resp, E>>,
     pub(super) is_in_flight: bool,
     _outcome: Option<Alone<Req, Resp, E>>,
     _runner: Option<Runner<O, Req, Resp, E>>,
+    _waker: Option<Waker>,
 }
 
 /// For the worker.
@@ -91,13 +92,12 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 
 /// For a caller that is alone.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
-    /// A call comes, and takes the runner, if it is the only one and the worker sleeps. Nothing else is queued, held or in flight
-    /// then. Only if there is no [refusal](Self::refusal).
+    /// Takes the runner for a call that is about to come, if that is the only one and the worker sleeps. Nothing else is queued,
+    /// held or in flight then.
     #[inline]
-    pub(super) fn enter_alone(&mut self, owner: &Arc<O>) -> Option<(Runner<O, Req, Resp, E>, CallRef<O, Resp, E>)> {
+    pub(super) fn take_alone(&mut self) -> Option<Runner<O, Req, Resp, E>> {
         let is_alone = self.turns.alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
-        let runner = self.turns.runner.take_if(|_| is_alone)?;
-        Some((runner, self.insert(Stage::Held, None, owner)))
+        self.turns.runner.take_if(|_| is_alone)
     }
 
     /// The caller whose call is alone in flight goes on.
@@ -113,7 +113,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         runner: Runner<O, Req, Resp, E>,
         outcome: Alone<Req, Resp, E>,
         waker: &mut Option<Waker>,
-    ) -> LoneEnd<O, Req, Resp, E> {
+    ) -> RunEnd<O, Req, Resp, E> {
         let (mut effects, mut answer, mut rest) = (Effects::default(), None, None);
         let (mut in_flight, mut is_stuck) = (None, false);
         let number = call.number;
@@ -151,7 +151,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         }
         self.turns.in_flight = in_flight;
         let refused = self.put_back(runner);
-        LoneEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused }
+        RunEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused, _waker: None }
     }
 
     /// A call that is alone was sent. Whether that is news.
@@ -193,8 +193,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.turns.runner.take().map(|runner| (runner, waker))
     }
 
-    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on. Hands out what is to be
-    /// dropped outside the lock.
+    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on.
     pub(super) fn end_shard_run(
         &mut self,
         call: &CallRef<O, Resp, E>,
@@ -202,12 +201,13 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         waker: Waker,
         done: bool,
         owner: &Arc<O>,
-    ) -> (Effects, (Option<Runner<O, Req, Resp, E>>, Option<Waker>)) {
-        let (_, unused) = self.wait(call, waker);
+    ) -> RunEnd<O, Req, Resp, E> {
+        let (_, waker) = self.wait(call, waker);
         self.turns.ran_shard = done;
         let worker = if mem::take(&mut self.turns.is_awaited) { self.worker.take() } else { None };
         let refused = self.put_back(runner);
         self.open_shard(owner);
-        (Effects { worker, ..Effects::default() }, (refused, unused))
+        let effects = Effects { worker, ..Effects::default() };
+        RunEnd { effects, answer: None, is_in_flight: false, _outcome: None, _runner: refused, _waker: waker }
     }
 }

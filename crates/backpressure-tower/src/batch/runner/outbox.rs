@@ -9,9 +9,11 @@ use crate::batch::exchange::Exchange;
 use crate::batch::exchange::slab::{Answer, AnswerSlab, Numbered, slab_of};
 use crate::batch::exchange::state::wake_all;
 
+type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
+
 pub(super) struct Outbox<Req, Resp, E> {
     /// Slabs by number, as far as they have been learned.
-    slabs: Vec<Option<Arc<AnswerSlab<Exchange<Req, Resp, E>, Resp, E>>>>,
+    slabs: Vec<Option<Arc<SlabOf<Req, Resp, E>>>>,
     answers: Vec<(usize, Answer<Resp, E>)>,
     /// Calls that got theirs, of those.
     answered: Vec<usize>,
