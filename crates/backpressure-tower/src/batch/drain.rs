@@ -111,7 +111,6 @@ mod tests {
     use tower_service::Service;
 
     use super::*;
-    use crate::batch::exchange::running::InboxBatch;
     use crate::batch::layer::BatchLayer;
     use crate::batch::service::Batch;
 
@@ -123,14 +122,14 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(handle.poll_ready(cx).is_ready());
         let mut call = handle.call(1);
-        let mut sent = InboxBatch { calls: Vec::new(), requests: Vec::new(), slabs: Vec::new() };
-        let _ = handle.exchange.lock().dispatch_queued(1, None, &mut sent);
-        assert!(sent.slabs[0].1.lock().put(sent.calls[0], &mut Ok(1)));
+        let (mut calls, mut slabs) = (Vec::new(), Vec::new());
+        let _ = handle.exchange.lock().dispatch_queued(1, None, &mut calls, &mut slabs);
+        assert!(slabs[0].1.lock().put(calls[0], &mut Ok(1)));
 
         let mut drain = handle.drain(Duration::ZERO);
         assert!(Pin::new(&mut drain).poll(cx).is_pending(), "answered, and not counted yet");
         let mut wakers = Vec::new();
-        assert!(!handle.exchange.lock().complete(&sent.calls, 0, None, &mut wakers));
+        assert!(!handle.exchange.lock().complete(&calls, 0, None, &mut wakers));
         assert_eq!(wakers.len(), 2, "the caller's and the drain's");
         let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };
         assert_eq!((report.answered, report.abandoned), (1, 0));

@@ -1,10 +1,8 @@
 //! Permits for calls that wait for their batch, taken without the lock as long as nobody waits for one; and who does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
-use slab::Slab;
-
-use crate::batch::plan::links::Line;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// How many permits are taken, and whether anybody waits, in one word: so whoever releases one either sees that somebody
@@ -61,63 +59,54 @@ impl Permits {
 
 /// Handles that wait for a permit, first come, first served.
 ///
-/// Whoever joins keeps a key and is a member until it [leaves](Self::leave): first in line, then with a permit of its own.
-/// No waker is cloned, woken or dropped in here: they are handed out for that.
+/// Whoever joins keeps a key until it [leaves](Self::leave): first in line, then with a permit of its own. No waker is cloned,
+/// woken or dropped in here: they are handed out for that.
 #[derive(Default)]
 pub(super) struct Waiters {
-    members: Slab<Member>,
-    line: Line,
-}
-
-struct Member {
+    next: usize,
     /// `None` once woken.
-    waker: Option<Waker>,
-    has_permit: bool,
+    line: BTreeMap<usize, Option<Waker>>,
+    served: BTreeSet<usize>,
 }
 
 impl Waiters {
     /// Whether nobody is in line.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.line.len() == 0
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty()
     }
 
     /// Joins at the end of the line.
     pub(super) fn join(&mut self, waker: Waker) -> usize {
-        let key = self.members.insert(Member { waker: Some(waker), has_permit: false });
-        self.line.push(key);
-        key
+        self.next += 1;
+        self.line.insert(self.next, Some(waker));
+        self.next
     }
 
-    /// Whether this member has been given a permit.
+    /// Whether this key has been given a permit.
     pub(super) fn has_permit(&self, key: usize) -> bool {
-        self.members[key].has_permit
+        self.served.contains(&key)
     }
 
     /// Keeps the latest waker, and hands back the one it replaces.
     pub(super) fn refresh(&mut self, key: usize, waker: Waker) -> Option<Waker> {
-        self.members[key].waker.replace(waker)
+        self.line.insert(key, Some(waker)).flatten()
     }
 
     /// Gives a permit to the first in line, and hands out its waker.
     pub(super) fn serve(&mut self) -> Option<Waker> {
-        let key = self.line.pop()?;
-        let member = &mut self.members[key];
-        member.has_permit = true;
-        member.waker.take()
+        let (key, waker) = self.line.pop_first()?;
+        self.served.insert(key);
+        waker
     }
 
     /// Hands out the wakers of everyone in line, without serving them.
     pub(super) fn wakers(&mut self) -> Vec<Waker> {
-        self.members.iter_mut().filter_map(|(_, member)| member.waker.take()).collect()
+        self.line.values_mut().filter_map(Option::take).collect()
     }
 
-    /// Ends a membership. Answers whether it had a permit, and its waker, to be dropped outside every lock.
+    /// Answers whether it had a permit, and its waker, to be dropped outside every lock.
     pub(super) fn leave(&mut self, key: usize) -> (bool, Option<Waker>) {
-        let Member { waker, has_permit } = self.members.remove(key);
-        if !has_permit {
-            self.line.remove(key);
-        }
-        (has_permit, waker)
+        (self.served.remove(&key), self.line.remove(&key).flatten())
     }
 }
 
@@ -177,6 +166,6 @@ mod tests {
             assert!(waiters.leave(a).0);
             assert!(!waiters.leave(b).0);
         }
-        assert!(waiters.members.capacity() <= 4);
+        assert!(waiters.line.is_empty() && waiters.served.is_empty());
     }
 }

@@ -43,13 +43,6 @@ pub(crate) enum Outlook {
     Over,
 }
 
-/// A batch straight from the inbox: calls, their requests, and where they are to be answered.
-pub(crate) struct InboxBatch<O, Req, Resp, E> {
-    pub(crate) calls: Vec<usize>,
-    pub(crate) requests: Vec<Req>,
-    pub(crate) slabs: Vec<Numbered<O, Resp, E>>,
-}
-
 impl<O, Req, Resp, E> Default for Updates<O, Req, Resp, E> {
     fn default() -> Self {
         Self {
@@ -99,12 +92,12 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         &mut self,
         max_items: usize,
         max_weight: Option<usize>,
-        batch: &mut InboxBatch<O, Req, Resp, E>,
-    ) -> Effects {
-        let InboxBatch { calls, requests, slabs } = batch;
+        calls: &mut Vec<usize>,
+        slabs: &mut Vec<Numbered<O, Resp, E>>,
+    ) -> (Effects, Vec<Req>) {
         let count = self.calls.queued().min(max_items);
         calls.reserve_exact(count);
-        requests.reserve_exact(count);
+        let mut requests = Vec::with_capacity(count);
         let room = Cell::new((count, max_weight.map_or(u128::MAX, |max| max as u128)));
         self.calls.take(
             || Stage::Sent,
@@ -120,7 +113,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 requests.push(call.request);
             },
         );
-        self.vacate(calls.len(), Moved::taken(calls.len()))
+        (self.vacate(calls.len(), Moved::taken(calls.len())), requests)
     }
 
     /// Dispatches a batch of calls that the runner holds. Those whose callers are gone stay: their positions are noted.

@@ -1,18 +1,17 @@
 //! Which calls are in which batch, once it has left its lane or the inbox.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use backpressure_core::FlushReason;
 use slab::Slab;
-
-use super::links::Line;
 
 /// Batches that are with the inner service, and parts of failed ones that [wait](Self::next) to go there again.
 ///
 /// Calls are known by number, and so are batches: the numbers are small, as they are used as indices.
 pub(crate) struct Batches<Req> {
     batches: Slab<Batch<Req>>,
-    waiting: Line,
+    waiting: VecDeque<usize>,
     /// By call: the batch and the position in it that the call has, or had. A stale one is found out by who is there.
     positions: Vec<(usize, usize)>,
 }
@@ -105,7 +104,7 @@ impl<Req> Batch<Req> {
 
 impl<Req> Batches<Req> {
     pub(crate) fn new() -> Self {
-        Self { batches: Slab::new(), waiting: Line::default(), positions: Vec::new() }
+        Self { batches: Slab::new(), waiting: VecDeque::new(), positions: Vec::new() }
     }
 
     /// Takes in a batch that goes to the inner service.
@@ -125,17 +124,17 @@ impl<Req> Batches<Req> {
     /// Takes in a batch that waits to go to the inner service.
     pub(crate) fn put_back(&mut self, batch: Batch<Req>) {
         let key = self.insert(Batch { waits: true, ..batch });
-        self.waiting.push(key);
+        self.waiting.push_back(key);
     }
 
     /// Whether a batch waits.
-    pub(crate) const fn has_waiting(&self) -> bool {
-        self.waiting.len() > 0
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Takes out the batch that has waited for the longest time, without the requests of callers that are gone.
     pub(crate) fn next(&mut self) -> Option<Batch<Req>> {
-        let batch = self.batches.try_remove(self.waiting.pop()?)?;
+        let batch = self.batches.try_remove(self.waiting.pop_front()?)?;
         let is_complete = batch.live == batch.calls.len();
         if is_complete { Some(Batch { waits: false, ..batch }) } else { batch.parts(usize::MAX).next() }
     }
@@ -155,7 +154,7 @@ impl<Req> Batches<Req> {
             return None;
         }
         if batch.waits {
-            self.waiting.remove(key);
+            self.waiting.retain(|waiting| *waiting != key);
         }
         self.batches.try_remove(key).map(|batch| (key, batch))
     }

@@ -1,13 +1,12 @@
 //! Which calls are to travel together, and from when on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
 use slab::Slab;
 
 use super::call::QueuedCall;
-use super::links::{Links, List};
 use super::schedule::Schedule;
 
 /// Calls that wait for a batch, in lanes: the calls of a lane travel together, first come, first served.
@@ -23,8 +22,9 @@ pub(crate) struct Lanes<Req> {
     max_weight: Option<usize>,
     /// By call.
     waiting: Vec<Option<Waiting<Req>>>,
-    links: Links,
     lanes: Slab<Lane>,
+    /// How many calls have come.
+    arrived: u64,
     schedule: Schedule,
     deadlines: BTreeSet<(Instant, usize)>,
     /// The latest time seen: it only grows, whatever the clock does.
@@ -50,11 +50,14 @@ struct Waiting<Req> {
     call: QueuedCall<Req>,
     since: Instant,
     lane: usize,
+    /// Its key in the lane.
+    arrival: u64,
 }
 
 #[derive(Default)]
 struct Lane {
-    calls: List,
+    /// By arrival.
+    calls: BTreeMap<u64, usize>,
     /// Wide enough for the sum of any weights.
     weight: u128,
 }
@@ -75,8 +78,8 @@ impl<Req> Lanes<Req> {
             max_items: limits.max_items,
             max_weight: limits.max_weight,
             waiting: Vec::new(),
-            links: Links::default(),
             lanes: Slab::new(),
+            arrived: 0,
             schedule: Schedule::new(limits.linger, limits.quiet, limits.max_lanes),
             deadlines: BTreeSet::new(),
             now: None,
@@ -113,8 +116,9 @@ impl<Req> Lanes<Req> {
         }
         let entry = &mut self.lanes[lane];
         entry.weight += call.weight as u128;
-        self.links.push(&mut entry.calls, number);
-        self.waiting[number] = Some(Waiting { call, since, lane });
+        self.arrived += 1;
+        entry.calls.insert(self.arrived, number);
+        self.waiting[number] = Some(Waiting { call, since, lane, arrival: self.arrived });
         self.schedule.arrived(lane, now, self.fullness(&self.lanes[lane]));
         lane
     }
@@ -123,7 +127,7 @@ impl<Req> Lanes<Req> {
     pub(crate) fn remove(&mut self, number: usize) -> Option<(Req, Option<usize>)> {
         let waiting = self.waiting.get_mut(number)?.take()?;
         self.unlink(number, &waiting);
-        let emptied = (self.lanes[waiting.lane].calls.len() == 0).then(|| self.close(waiting.lane));
+        let emptied = self.lanes[waiting.lane].calls.is_empty().then(|| self.close(waiting.lane));
         Some((waiting.call.request, emptied))
     }
 
@@ -162,7 +166,7 @@ impl<Req> Lanes<Req> {
         let (mut calls, mut requests) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let (mut weight, max_weight) = (0usize, self.max_weight);
         while calls.len() < count {
-            let Some(number) = self.lanes[lane].calls.first() else { break };
+            let Some(number) = self.lanes[lane].first() else { break };
             let fits = |waiting: &mut Waiting<Req>| {
                 let together = weight.checked_add(waiting.call.weight);
                 calls.is_empty() || max_weight.is_none_or(|max| together.is_some_and(|weight| weight <= max))
@@ -173,7 +177,7 @@ impl<Req> Lanes<Req> {
             calls.push(number);
             requests.push(waiting.call.request);
         }
-        let first = self.lanes[lane].calls.first().and_then(|call| self.waiting[call].as_ref());
+        let first = self.lanes[lane].first().and_then(|number| self.waiting[number].as_ref());
         let emptied = match first {
             Some(first) => {
                 self.schedule.put_back(lane, first.since, self.fullness(&self.lanes[lane]));
@@ -205,7 +209,7 @@ impl<Req> Lanes<Req> {
         }
         let lane = &mut self.lanes[waiting.lane];
         lane.weight -= waiting.call.weight as u128;
-        self.links.remove(&mut lane.calls, number);
+        lane.calls.remove(&waiting.arrival);
     }
 
     fn close(&mut self, lane: usize) -> usize {
@@ -220,6 +224,12 @@ impl<Req> Lanes<Req> {
 
     fn pass(&mut self, now: Instant) -> Instant {
         *self.now.insert(self.now.map_or(now, |before| before.max(now)))
+    }
+}
+
+impl Lane {
+    fn first(&self) -> Option<usize> {
+        self.calls.values().next().copied()
     }
 }
 

@@ -8,7 +8,6 @@ pub(super) mod call;
 pub(super) mod dedup;
 pub(super) mod keys;
 pub(super) mod lanes;
-pub(super) mod links;
 mod schedule;
 pub(super) mod settings;
 pub(super) mod tuning;

@@ -1,11 +1,9 @@
 //! Which lane may go next, and when the others may: by age, by quiet, or because somebody says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
-
-use super::links::Line;
 
 /// Lanes by number, each of them [new](Standing::New), waiting, or due. Due lanes take turns in the order in which they fell
 /// due.
@@ -17,7 +15,9 @@ pub(super) struct Schedule {
     max_waiting: usize,
     /// By lane.
     times: Vec<Times>,
-    due: Line,
+    /// In the order in which they fell due.
+    due: BTreeMap<u64, usize>,
+    fell_due: u64,
     /// Lanes that wait, by the time of their first calls.
     by_age: BTreeSet<(Instant, usize)>,
     /// The same by the time of their last calls, if that matters.
@@ -38,14 +38,23 @@ enum Standing {
     /// In no list.
     New,
     Waiting,
-    Due(FlushReason),
+    /// With its key in the order of those that are.
+    Due(u64, FlushReason),
 }
 
 impl Schedule {
     pub(super) fn new(linger: Duration, quiet: Option<Duration>, max_waiting: usize) -> Self {
-        let (times, due) = (Vec::new(), Line::default());
-        let (by_age, by_arrival) = (BTreeSet::new(), BTreeSet::new());
-        Self { linger, quiet, max_waiting, times, due, by_age, by_arrival, ending: false }
+        Self {
+            linger,
+            quiet,
+            max_waiting,
+            times: Vec::new(),
+            due: BTreeMap::new(),
+            fell_due: 0,
+            by_age: BTreeSet::new(),
+            by_arrival: BTreeSet::new(),
+            ending: false,
+        }
     }
 
     /// Adapts the linger; a lane that is due stays so.
@@ -67,7 +76,7 @@ impl Schedule {
         match self.times[lane].standing {
             Standing::New => {}
             Standing::Waiting => self.delist(lane),
-            Standing::Due(_) => self.due.remove(lane),
+            Standing::Due(key, _) => drop(self.due.remove(&key)),
         }
         self.times[lane].standing = Standing::New;
     }
@@ -76,7 +85,7 @@ impl Schedule {
     pub(super) fn arrived(&mut self, lane: usize, now: Instant, full: Option<FlushReason>) {
         self.delist_arrival(lane);
         self.times[lane].arrived = now;
-        if !matches!(self.times[lane].standing, Standing::Due(_)) {
+        if !matches!(self.times[lane].standing, Standing::Due(..)) {
             self.place(lane, full);
         }
     }
@@ -108,21 +117,21 @@ impl Schedule {
 
     /// The oldest lane is due, if none is yet, because somebody has nothing else to do.
     pub(super) fn flush_oldest(&mut self) {
-        if let (None, Some(&(_, lane))) = (self.due.first(), self.by_age.first()) {
+        if let (None, Some(&(_, lane))) = (self.next_due(), self.by_age.first()) {
             self.fall_due(lane, FlushReason::Flush);
         }
     }
 
     /// The lane whose turn it is.
     pub(super) fn next_due(&self) -> Option<usize> {
-        self.due.first()
+        self.due.values().next().copied()
     }
 
     /// The same, and why it is due. It is in no list from then on.
     pub(super) fn take(&mut self) -> Option<(usize, FlushReason)> {
-        let lane = self.due.pop()?;
+        let (_, lane) = self.due.pop_first()?;
         match std::mem::replace(&mut self.times[lane].standing, Standing::New) {
-            Standing::Due(reason) => Some((lane, reason)),
+            Standing::Due(_, reason) => Some((lane, reason)),
             Standing::New | Standing::Waiting => None,
         }
     }
@@ -161,8 +170,9 @@ impl Schedule {
         if self.times[lane].standing == Standing::Waiting {
             self.delist(lane);
         }
-        self.times[lane].standing = Standing::Due(reason);
-        self.due.push(lane);
+        self.fell_due += 1;
+        self.times[lane].standing = Standing::Due(self.fell_due, reason);
+        self.due.insert(self.fell_due, lane);
     }
 
     fn delist(&mut self, lane: usize) {

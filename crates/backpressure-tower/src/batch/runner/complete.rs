@@ -39,7 +39,7 @@ where
         match answered {
             Ok(()) => self.spare = batch.into_spare(),
             Err(error) => {
-                self.outbox.clear();
+                self.outbox.answers.clear();
                 self.fail(batch, error);
             }
         }

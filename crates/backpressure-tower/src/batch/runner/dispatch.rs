@@ -14,7 +14,7 @@ use super::intake::Gather;
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::run::RunAs;
-use crate::batch::exchange::running::{InboxBatch, Outlook};
+use crate::batch::exchange::running::Outlook;
 use crate::batch::plan::batches::Batch;
 use crate::batch::plan::lanes::{LaneBatch, fullness};
 
@@ -136,14 +136,13 @@ where
     fn take_from_inbox(&mut self) -> Option<Taken<Req>> {
         let usual = if self.updates.outlook == Outlook::Ending { FlushReason::End } else { FlushReason::Linger };
         let reason = self.fullness(self.updates.queued.0, self.updates.queued.1).unwrap_or(usual);
-        let (calls, slabs) = (mem::take(&mut self.spare), mem::take(&mut self.updates.slabs));
-        let mut batch = InboxBatch { calls, requests: Vec::new(), slabs };
-        let max_items = self.tuning.max_items;
-        let effects = self.exchange.lock_uncollected().dispatch_queued(max_items, self.max_weight, &mut batch);
+        let (max_items, mut calls) = (self.tuning.max_items, mem::take(&mut self.spare));
+        let mut state = self.exchange.lock_uncollected();
+        let slabs = &mut self.updates.slabs;
+        let (effects, requests) = state.dispatch_queued(max_items, self.max_weight, &mut calls, slabs);
+        drop(state);
         effects.apply(&self.exchange.reporter);
-        let InboxBatch { calls, requests, slabs } = batch;
         self.updates.queued.0 = self.updates.queued.0.saturating_sub(calls.len());
-        self.updates.slabs = slabs;
         self.outbox.learn(self.updates.slabs.drain(..));
         Some((calls, requests, reason))
     }

@@ -14,8 +14,6 @@ pub(super) struct InFlight<F> {
     slots: Vec<Slot<F>>,
     len: usize,
     woken: Arc<Woken>,
-    /// Whether there may be a task to be woken.
-    is_registered: bool,
 }
 
 struct Slot<F> {
@@ -39,7 +37,7 @@ struct SlotWaker {
 
 impl<F> InFlight<F> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), len: 0, woken: Arc::default(), is_registered: false }
+        Self { slots: Vec::new(), len: 0, woken: Arc::default() }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -71,31 +69,22 @@ impl<F> InFlight<F> {
         if self.len == 0 {
             return self.unregister();
         }
-        self.is_registered = true;
-        let woken = self.woken.lock();
-        if !woken.0.is_empty() {
-            drop(woken);
-            return cx.waker().wake_by_ref();
-        }
-        if woken.1.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            return;
-        }
-        drop(woken);
         let task = cx.waker().clone();
         let mut woken = self.woken.lock();
-        let replaced = woken.1.replace(task);
-        let task = if woken.0.is_empty() { None } else { woken.1.take() };
-        drop(woken);
-        drop(replaced);
-        task.into_iter().for_each(Waker::wake);
+        if woken.0.is_empty() {
+            let replaced = woken.1.replace(task);
+            drop(woken);
+            drop(replaced);
+        } else {
+            drop(woken);
+            task.wake();
+        }
     }
 
     /// From now on no task is woken.
     pub(super) fn unregister(&mut self) {
-        if std::mem::take(&mut self.is_registered) {
-            let task = self.woken.lock().1.take();
-            drop(task);
-        }
+        let task = self.woken.lock().1.take();
+        drop(task);
     }
 }
 

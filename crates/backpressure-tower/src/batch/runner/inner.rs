@@ -19,7 +19,8 @@ pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
 pub(super) struct Inner<S> {
     service: S,
     readiness: Readiness,
-    pristine: Option<Pristine<S>>,
+    /// A service that was never asked for anything, and how it is copied.
+    pristine: Option<(S, fn(&S) -> S)>,
 }
 
 /// What the service was asked for since it was last called.
@@ -29,12 +30,6 @@ enum Readiness {
     /// It may hold, or stand in line for, what others need.
     Asked,
     Ready,
-}
-
-/// A service that was never asked for anything, and how it is copied.
-struct Pristine<S> {
-    service: S,
-    copy: fn(&S) -> S,
 }
 
 impl<S> Inner<S> {
@@ -47,14 +42,12 @@ impl<S> Inner<S> {
     where
         S: Clone,
     {
-        self.pristine = Some(Pristine { service: self.service.clone(), copy: S::clone });
+        self.pristine = Some((self.service.clone(), S::clone));
     }
 
     /// Lets go of a readiness that nobody is left to use: the service is replaced by a fresh clone.
     pub(super) fn release(&mut self) {
-        if let (Readiness::Asked | Readiness::Ready, Some(Pristine { service, copy })) =
-            (self.readiness, &self.pristine)
-        {
+        if let (Readiness::Asked | Readiness::Ready, Some((service, copy))) = (self.readiness, &self.pristine) {
             if let Ok(fresh) = guarded(|| copy(service)) {
                 (self.service, self.readiness) = (fresh, Readiness::Idle);
             }

@@ -13,12 +13,12 @@ type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
 
 pub(super) struct Outbox<Req, Resp, E> {
     /// Slabs by number, as far as they have been learned.
-    slabs: Vec<Option<Arc<SlabOf<Req, Resp, E>>>>,
-    answers: Vec<(usize, Answer<Resp, E>)>,
+    pub(super) slabs: Vec<Option<Arc<SlabOf<Req, Resp, E>>>>,
+    pub(super) answers: Vec<(usize, Answer<Resp, E>)>,
     /// Calls that got theirs, of those.
     answered: Vec<usize>,
     /// Whom to wake.
-    wakers: Vec<Waker>,
+    pub(super) wakers: Vec<Waker>,
 }
 
 impl<Req, Resp, E> Outbox<Req, Resp, E> {
@@ -36,27 +36,12 @@ impl<Req, Resp, E> Outbox<Req, Resp, E> {
         }
     }
 
-    /// No slab has a number any more.
-    pub(super) fn forget_slabs(&mut self) {
-        self.slabs.clear();
-    }
-
     pub(super) fn push(&mut self, number: usize, answer: Answer<Resp, E>) {
         self.answers.push((number, answer));
     }
 
-    /// Takes back all that has not been handed out.
-    pub(super) fn clear(&mut self) {
-        self.answers.clear();
-    }
-
-    /// Takes the only answer, for whoever hands it out itself.
-    pub(super) fn pop(&mut self) -> Option<Answer<Resp, E>> {
-        self.answers.pop().map(|(_, answer)| answer)
-    }
-
     /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not. Whom to wake is for
-    /// [`wake`](Self::wake) or [`take_wakers`](Self::take_wakers) then.
+    /// [`wake`](Self::wake), or for whoever takes the wakers.
     pub(super) fn deliver(&mut self, exchange: &Exchange<Req, Resp, E>, unsent: Option<DropReason>) {
         if self.answers.is_empty() {
             return;
@@ -87,10 +72,5 @@ impl<Req, Resp, E> Outbox<Req, Resp, E> {
     /// Wakes those who have been answered.
     pub(super) fn wake(&mut self) {
         wake_all(self.wakers.drain(..));
-    }
-
-    /// Hands out the wakers of those who have been answered.
-    pub(super) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.append(&mut self.wakers);
     }
 }

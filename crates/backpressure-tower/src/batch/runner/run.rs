@@ -81,13 +81,14 @@ where
     fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
         if let Some((batch, outcome)) = self.in_flight.poll_next() {
             self.complete(batch, outcome);
+            self.in_flight.unregister();
         }
         self.outcome_alone(cx)
     }
 
     fn run_shard(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool {
         let is_done = self.intake.gather == Gather::Inbox && self.run_inbox(cx);
-        self.outbox.take_wakers(wakers);
+        wakers.append(&mut self.outbox.wakers);
         is_done
     }
 }
@@ -99,16 +100,11 @@ where
 {
     /// What became of the only call there is.
     fn outcome_alone(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
-        match self.outbox.pop() {
-            Some(answer) => {
-                self.in_flight.unregister();
-                Alone::Answered(answer)
-            }
-            None => {
-                self.in_flight.register(cx);
-                Alone::InFlight
-            }
+        if let Some((_, answer)) = self.outbox.answers.pop() {
+            return Alone::Answered(answer);
         }
+        self.in_flight.register(cx);
+        Alone::InFlight
     }
 
     /// Sends all that is in the inbox. False if something is left to do.
@@ -169,7 +165,7 @@ where
             }
         }
         if self.updates.is_idle {
-            self.outbox.forget_slabs();
+            self.outbox.slabs.clear();
         }
         self.outbox.learn(self.updates.slabs.drain(..));
         let since = self.updates.since.unwrap_or(now);
