@@ -111,6 +111,7 @@ mod tests {
     use tower_service::Service;
 
     use super::*;
+    use crate::batch::exchange::effects::Effects;
     use crate::batch::layer::BatchLayer;
     use crate::batch::service::Batch;
 
@@ -128,9 +129,9 @@ mod tests {
 
         let mut drain = handle.drain(Duration::ZERO);
         assert!(Pin::new(&mut drain).poll(cx).is_pending(), "answered, and not counted yet");
-        let mut wakers = Vec::new();
-        assert!(!handle.exchange.lock().complete(&calls, 0, None, &mut wakers));
-        assert_eq!(wakers.len(), 2, "the caller's and the drain's");
+        let mut effects = Effects::default();
+        handle.exchange.lock().complete(&calls, 0, None, &mut effects);
+        assert_eq!(effects.others.len(), 2, "the caller's and the drain's");
         let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };
         assert_eq!((report.answered, report.abandoned), (1, 0));
         assert!(matches!(Pin::new(&mut call).poll(cx), Poll::Ready(Ok(1))));

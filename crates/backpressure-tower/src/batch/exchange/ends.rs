@@ -7,7 +7,8 @@ use std::task::Waker;
 use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
-use super::state::{Effects, Phase, State, Totals};
+use super::effects::Effects;
+use super::state::{Phase, State, Totals};
 use crate::batch::error::BatchError;
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
@@ -48,9 +49,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.calls.settle(&settled, &mut effects.others);
         self.calls.give_up_settled();
         self.pending -= ended.len();
-        let vacated = self.vacate(queued, Moved::discarded(reason, queued));
-        effects.changed |= vacated.changed;
-        effects.others.extend(vacated.others);
+        effects.append(&mut self.vacate(queued, Moved::discarded(reason, queued)));
         self.reporter.lost(reason, sent);
         *if error.is_some() { &mut self.totals.failed } else { &mut self.totals.abandoned } += ended.len() as u64;
         self.phase = Phase::Over(error);

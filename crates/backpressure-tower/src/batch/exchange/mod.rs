@@ -9,7 +9,7 @@
 
 pub(super) mod calling;
 mod calls;
-mod contention;
+pub(super) mod effects;
 mod ends;
 mod permits;
 pub(super) mod run;
@@ -27,11 +27,12 @@ use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
 use self::calling::Entered;
 use self::calls::Stage;
+use self::effects::Effects;
 use self::permits::Permits;
 use self::run::Runner;
 use self::shards::{LastPush, Pushed, Shards};
 use self::slab::{Answer, CallRef, WakerToken};
-use self::state::{Effects, State};
+use self::state::State;
 use crate::batch::error::BatchError;
 use crate::batch::plan::call::QueuedCall;
 use crate::batch::plan::settings::{Hooks, Linger, Settings};
@@ -237,10 +238,10 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     fn run_shard(self: &Arc<Self>, shard: usize, call: &CallOf<Req, Resp, E>) {
         let taken = self.lock_uncollected().take_for_shard(shard, call, self);
         let Some((mut runner, waker)) = taken else { return };
-        let mut wakers = Vec::new();
-        let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut wakers));
+        let mut effects = Effects::default();
+        let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut effects));
         let mut end = self.lock_uncollected().end_shard_run(call, runner, waker, done, self);
-        end.effects.others.append(&mut wakers);
+        end.effects.append(&mut effects);
         end.effects.apply(&self.reporter);
     }
 

@@ -1,10 +1,11 @@
 //! How the exchange starts a runner, without knowing what it is; and whose turn it is to run it.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use backpressure_core::DropReason;
 use tokio::runtime::Handle;
 
+use super::effects::Effects;
 use super::slab::{Answer, CallRef};
 use crate::batch::plan::call::QueuedCall;
 
@@ -25,9 +26,9 @@ pub(crate) trait Run<O, Req, Resp, E> {
     /// Goes on with the call that was sent alone, as its task.
     fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, E>;
 
-    /// Sends the calls that are in the inbox, in one go, as one of those who made them. Whom to wake is added to `wakers`. False
+    /// Sends the calls that are in the inbox, in one go, as one of those who made them. What is left to do is added to `effects`. False
     /// if the worker has to take over.
-    fn run_shard(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool;
+    fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool;
 }
 
 /// As whom the runner goes on with whatever there is.

@@ -9,8 +9,9 @@ use std::time::Instant;
 use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
+use super::effects::Effects;
 use super::slab::{Numbered, slab_of};
-use super::state::{Effects, State, Threshold, WhenAlone};
+use super::state::{State, Threshold, WhenAlone};
 use crate::batch::plan::call::QueuedCall;
 
 /// What the runner learns.
@@ -83,7 +84,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             true if self.is_over() || updates.is_idle => Outlook::Over,
             true => Outlook::Ending,
         };
-        updates.others_came |= mem::take(&mut self.turns.others_came);
+        updates.others_came |= mem::take(&mut self.others_came);
         updates.is_changed = mem::take(&mut self.is_changed);
     }
 
@@ -132,32 +133,28 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// Answers have come in and are in their slots: for calls that were sent or, with a reason, for calls that were not. So
-    /// many are errors. Whom to wake is added to `wakers`. Returns whether the state changed.
+    /// many are errors.
     pub(crate) fn complete(
         &mut self,
         calls: &[usize],
         failed: usize,
         unsent: Option<DropReason>,
-        wakers: &mut Vec<Waker>,
-    ) -> bool {
-        self.calls.settle(calls, wakers);
+        effects: &mut Effects,
+    ) {
+        self.calls.settle(calls, &mut effects.others);
         let delivered = calls.len() - failed;
         self.pending -= calls.len();
         self.totals.answered += delivered as u64;
         self.totals.failed += failed as u64;
-        let mut changed = false;
         if let Some(reason) = unsent {
-            let vacated = self.vacate(calls.len(), Moved::discarded(reason, calls.len()));
-            changed = vacated.changed;
-            wakers.extend(vacated.others);
+            effects.append(&mut self.vacate(calls.len(), Moved::discarded(reason, calls.len())));
         } else {
             self.reporter.delivered(delivered);
             if failed > 0 {
                 self.reporter.lost(DropReason::Failed, failed);
             }
         }
-        self.wake_drains(wakers);
-        changed
+        self.wake_drains(&mut effects.others);
     }
 
     /// The worker goes to sleep until there is something new, unless there is already: then the waker stays where it is.
@@ -180,8 +177,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             || self.is_over();
         if !has_news {
             self.threshold = threshold;
-            self.contention.expected = self.contention.expected.saturating_sub(1);
-            self.turns.alone = alone;
+            self.contention = self.contention.saturating_sub(1);
+            self.when_alone = alone;
             mem::swap(&mut self.worker, waker);
         }
         !has_news

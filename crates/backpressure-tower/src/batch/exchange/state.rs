@@ -1,6 +1,6 @@
 //! All that is under the lock of the exchange, and what is left to do after it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorde
 use slab::Slab;
 
 use super::calls::Calls;
+use super::effects::Effects;
 use super::permits::{Permits, Waiters};
 use super::run::Runner;
 use super::shards::Shards;
@@ -36,8 +37,26 @@ pub(crate) struct State<O, Req, Resp, E> {
     /// The worker, while it sleeps, and what it waits for.
     pub(super) worker: Option<Waker>,
     pub(super) threshold: Threshold,
-    pub(super) turns: Turns<O, Req, Resp, E>,
-    pub(super) contention: Contention,
+    /// The runner, where callers may run it too; `None` while somebody does.
+    pub(super) runner: Option<Runner<O, Req, Resp, E>>,
+    /// What a call that comes alone while the worker sleeps is to do.
+    pub(super) when_alone: WhenAlone,
+    /// The call that was sent alone and is in flight. The inner service wakes its caller.
+    pub(super) in_flight: Option<usize>,
+    /// Whether the worker came while a caller ran it.
+    pub(super) is_awaited: bool,
+    /// Whether others came while a call was alone in flight, and the runner does not know yet.
+    pub(super) others_came: bool,
+    /// Calls since the worker last ran that were over before their callers could wait for anything.
+    pub(super) at_once: u32,
+    /// Whether a caller ran it for a shard since the worker last came, and how often in a row that has stayed away because of
+    /// this.
+    pub(super) ran_shard: bool,
+    pub(super) stayed_away: u32,
+    /// Whether any shard may be open, or have calls.
+    pub(super) uses_shards: bool,
+    /// For how many more sleeps of the worker contention is to be expected.
+    pub(super) contention: u32,
     /// Whether the state has changed, and nobody has been told.
     pub(super) is_changed: bool,
     pub(super) phase: Phase<E>,
@@ -74,80 +93,11 @@ impl Threshold {
     pub(crate) const ANY: Self = Self { calls: 1, weight: 1 };
 }
 
-/// Who runs the runner, where callers may.
-pub(super) struct Turns<O, Req, Resp, E> {
-    /// `None` while somebody runs it.
-    pub(super) runner: Option<Runner<O, Req, Resp, E>>,
-    /// What a call that comes alone while the worker sleeps is to do.
-    pub(super) alone: WhenAlone,
-    /// The call that was sent alone and is in flight. The inner service wakes its caller.
-    pub(super) in_flight: Option<usize>,
-    /// Whether the worker came while a caller ran it.
-    pub(super) is_awaited: bool,
-    /// Whether others came while a call was alone in flight, and the runner does not know yet.
-    pub(super) others_came: bool,
-    /// Calls since the worker last ran that were over before their callers could wait for anything.
-    pub(super) at_once: u32,
-    /// Whether a caller ran it for a shard since the worker last came.
-    pub(super) ran_shard: bool,
-    /// How often in a row the worker has stayed away because of that.
-    pub(super) stayed_away: u32,
-}
-
 /// What a call that comes alone while the worker sleeps is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenAlone {
     WakeWorker,
     Run,
-}
-
-/// Whether calls are to be left in shards.
-#[derive(Default)]
-pub(super) struct Contention {
-    /// Whether any shard may be open, or have calls.
-    pub(super) uses_shards: bool,
-    /// For how many more sleeps of the worker contention is to be expected.
-    pub(super) expected: u32,
-}
-
-/// What is left to do once the lock is released.
-#[derive(Default)]
-#[must_use = "wakes are lost if this is not applied"]
-pub(crate) struct Effects {
-    pub(super) changed: bool,
-    pub(super) worker: Option<Waker>,
-    pub(super) others: Vec<Waker>,
-}
-
-impl Effects {
-    /// Wakes and notifies. Never under the lock.
-    #[inline]
-    pub(crate) fn apply(self, reporter: &Reporter) {
-        if self.changed || self.worker.is_some() || !self.others.is_empty() {
-            self.apply_all(reporter);
-        }
-    }
-
-    #[inline(never)]
-    fn apply_all(self, reporter: &Reporter) {
-        if self.changed {
-            reporter.notify();
-        }
-        wake_all(self.worker.into_iter().chain(self.others));
-    }
-}
-
-/// Wakes all of them, even where one panics. The first panic goes on after that.
-pub(crate) fn wake_all(wakers: impl Iterator<Item = Waker>) {
-    let mut panic = None;
-    for waker in wakers {
-        if let Err(first) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            panic.get_or_insert(first);
-        }
-    }
-    if let Some(panic) = panic {
-        resume_unwind(panic);
-    }
 }
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
@@ -173,8 +123,16 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             recorder,
             worker: None,
             threshold: Threshold::NEVER,
-            turns: Turns::default(),
-            contention: Contention::default(),
+            runner: None,
+            when_alone: WhenAlone::WakeWorker,
+            in_flight: None,
+            is_awaited: false,
+            others_came: false,
+            at_once: 0,
+            ran_shard: false,
+            stayed_away: 0,
+            uses_shards: false,
+            contention: 0,
             is_changed: false,
             phase: Phase::Open,
             drains: Slab::new(),
@@ -214,7 +172,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 
     /// Publishes what is queued. Whether watchers are to be notified.
     pub(super) fn publish(&mut self, moved: Moved) -> bool {
-        self.recorder.update(&self.queue, moved) | std::mem::take(&mut self.is_changed)
+        self.recorder.update(&self.queue, moved) | mem::take(&mut self.is_changed)
     }
 
     /// So many calls are in the queue no more, and give their permits back.
@@ -244,46 +202,5 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         if self.pending == 0 && !self.drains.is_empty() {
             wakers.extend(self.drains.iter_mut().filter_map(|(_, waker)| waker.take()));
         }
-    }
-}
-
-impl<O, Req, Resp, E> Default for Turns<O, Req, Resp, E> {
-    fn default() -> Self {
-        Self {
-            runner: None,
-            alone: WhenAlone::WakeWorker,
-            in_flight: None,
-            is_awaited: false,
-            others_came: false,
-            at_once: 0,
-            ran_shard: false,
-            stayed_away: 0,
-        }
-    }
-}
-
-#[cfg(all(test, not(backpressure_loom)))]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Fragile(AtomicUsize, bool);
-
-    impl Wake for Fragile {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            assert!(!self.1, "as told");
-        }
-    }
-
-    #[test]
-    fn w4_all_are_woken_even_where_one_panics_and_the_panic_goes_on() {
-        let tasks = [false, true, false, true].map(|panics| Arc::new(Fragile(AtomicUsize::new(0), panics)));
-        let wakers = tasks.iter().map(|task| Arc::clone(task).into());
-        assert!(catch_unwind(AssertUnwindSafe(|| wake_all(wakers))).is_err());
-        assert!(tasks.iter().all(|task| task.0.load(Ordering::SeqCst) == 1));
     }
 }

@@ -18,9 +18,10 @@ use std::task::Waker;
 use backpressure_core::Moved;
 
 use super::calls::Stage;
+use super::effects::Effects;
 use super::run::{Alone, Runner};
 use super::slab::{Answer, CallRef};
-use super::state::{Effects, State, WhenAlone};
+use super::state::{State, WhenAlone};
 
 /// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
 /// caller that never waits would otherwise never see that it is not alone.
@@ -57,36 +58,36 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         if self.stays_away() {
             return Turn::Later(waker);
         }
-        let is_run = self.turns.in_flight.take().is_some() || self.turns.runner.is_none();
-        self.turns.others_came |= is_run && self.calls.queued() > 0;
-        self.turns.at_once = 0;
-        if let Some(runner) = self.turns.runner.take() {
+        let is_run = self.in_flight.take().is_some() || self.runner.is_none();
+        self.others_came |= is_run && self.calls.queued() > 0;
+        self.at_once = 0;
+        if let Some(runner) = self.runner.take() {
             return Turn::Run(runner, waker);
         }
         if self.is_over() {
             return Turn::Over(waker);
         }
-        self.turns.is_awaited = true;
-        self.turns.alone = WhenAlone::WakeWorker;
+        self.is_awaited = true;
+        self.when_alone = WhenAlone::WakeWorker;
         Turn::Wait(self.worker.replace(waker))
     }
 
     /// Whether the worker leaves its turn to the callers that run it.
     fn stays_away(&mut self) -> bool {
-        let ran = mem::take(&mut self.turns.ran_shard) && self.turns.stayed_away < MAX_STAYED_AWAY;
+        let ran = mem::take(&mut self.ran_shard) && self.stayed_away < MAX_STAYED_AWAY;
         let may_wait = ran && self.gone.is_empty() && !self.is_ending();
-        self.turns.stayed_away = if may_wait { self.turns.stayed_away + 1 } else { 0 };
+        self.stayed_away = if may_wait { self.stayed_away + 1 } else { 0 };
         may_wait
     }
 
     /// It is not run any more. If everything is over, it is handed out to be dropped.
     pub(crate) fn put_back(&mut self, runner: Runner<O, Req, Resp, E>) -> Option<Runner<O, Req, Resp, E>> {
-        if self.is_over() { Some(runner) } else { self.turns.runner.replace(runner) }
+        if self.is_over() { Some(runner) } else { self.runner.replace(runner) }
     }
 
     /// Takes it out for good.
     pub(crate) fn take_out(&mut self) -> Option<Runner<O, Req, Resp, E>> {
-        self.turns.runner.take()
+        self.runner.take()
     }
 }
 
@@ -96,14 +97,14 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// held or in flight then.
     #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Runner<O, Req, Resp, E>> {
-        let is_alone = self.turns.alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
-        self.turns.runner.take_if(|_| is_alone)
+        let is_alone = self.when_alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
+        self.runner.take_if(|_| is_alone)
     }
 
     /// The caller whose call is alone in flight goes on.
     pub(super) fn resume_alone(&mut self, number: usize) -> Option<Runner<O, Req, Resp, E>> {
-        self.turns.in_flight.take_if(|in_flight| *in_flight == number)?;
-        self.turns.runner.take()
+        self.in_flight.take_if(|in_flight| *in_flight == number)?;
+        self.runner.take()
     }
 
     /// A caller has run it so far. Whatever came up meanwhile has woken the worker, which was here then, or has still to come.
@@ -121,14 +122,14 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             // Everything is over: whoever ended it has answered the call.
             _ if self.calls.find(call).is_none() => rest = Some(outcome),
             Alone::Answered(got) => {
-                self.turns.at_once += u32::from(self.dispatch_alone(number, &mut effects));
+                self.at_once += u32::from(self.dispatch_alone(number, &mut effects));
                 let failed = usize::from(got.is_err());
-                effects.changed |= self.complete(&[number], failed, None, &mut effects.others);
+                self.complete(&[number], failed, None, &mut effects);
                 answer = Some(got);
             }
             Alone::Unsent(got, reason) => {
-                self.turns.at_once += 1;
-                effects.changed |= self.complete(&[number], 1, Some(reason), &mut effects.others);
+                self.at_once += 1;
+                self.complete(&[number], 1, Some(reason), &mut effects);
                 answer = Some(got);
             }
             Alone::InFlight => {
@@ -145,11 +146,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             }
             Alone::Over => {}
         }
-        if mem::take(&mut self.turns.is_awaited) || is_stuck || self.turns.at_once >= MAX_AT_ONCE {
+        if mem::take(&mut self.is_awaited) || is_stuck || self.at_once >= MAX_AT_ONCE {
             in_flight = None;
             effects.worker = self.worker.take();
         }
-        self.turns.in_flight = in_flight;
+        self.in_flight = in_flight;
         let refused = self.put_back(runner);
         RunEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused, _waker: None }
     }
@@ -160,9 +161,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         let is_new = matches!(call.stage, Stage::Held);
         if is_new {
             call.stage = Stage::Sent;
-            let vacated = self.vacate(1, Moved::taken(1));
-            effects.changed |= vacated.changed;
-            effects.others.extend(vacated.others);
+            effects.append(&mut self.vacate(1, Moved::taken(1)));
         }
         is_new
     }
@@ -180,7 +179,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         call: &CallRef<O, Resp, E>,
         owner: &Arc<O>,
     ) -> Option<(Runner<O, Req, Resp, E>, Waker)> {
-        let is_free = self.turns.runner.is_some() && self.turns.in_flight.is_none();
+        let is_free = self.runner.is_some() && self.in_flight.is_none();
         let runs = is_free && self.worker.is_none() && !self.is_ending();
         if runs || self.shards.is_full(shard) {
             self.collect_mine(shard);
@@ -190,7 +189,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             return None;
         }
         let waker = self.calls.find(call)?.waker.take()?;
-        self.turns.runner.take().map(|runner| (runner, waker))
+        self.runner.take().map(|runner| (runner, waker))
     }
 
     /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on.
@@ -203,8 +202,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         owner: &Arc<O>,
     ) -> RunEnd<O, Req, Resp, E> {
         let (_, waker) = self.wait(call, waker);
-        self.turns.ran_shard = done;
-        let worker = if mem::take(&mut self.turns.is_awaited) { self.worker.take() } else { None };
+        self.ran_shard = done;
+        let worker = if mem::take(&mut self.is_awaited) { self.worker.take() } else { None };
         let refused = self.put_back(runner);
         self.open_shard(owner);
         let effects = Effects { worker, ..Effects::default() };

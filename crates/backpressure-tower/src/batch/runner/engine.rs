@@ -106,7 +106,7 @@ where
         self.outbox.deliver(&self.exchange, unsent);
         // A caller wakes the others after it has put the engine back.
         if run_as == RunAs::Worker {
-            self.outbox.wake();
+            self.outbox.effects.flush(&self.exchange.reporter);
         }
     }
 

@@ -19,9 +19,11 @@ pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
 pub(super) struct Inner<S> {
     service: S,
     readiness: Readiness,
-    /// A service that was never asked for anything, and how it is copied.
-    pristine: Option<(S, fn(&S) -> S)>,
+    pristine: Option<Pristine<S>>,
 }
+
+/// A service that was never asked for anything, and how it is copied.
+type Pristine<S> = (S, fn(&S) -> S);
 
 /// What the service was asked for since it was last called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

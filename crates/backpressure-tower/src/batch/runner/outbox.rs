@@ -1,13 +1,12 @@
 //! Answers that have not been handed out, and where they are to go.
 
 use std::sync::Arc;
-use std::task::Waker;
 
 use backpressure_core::DropReason;
 
 use crate::batch::exchange::Exchange;
+use crate::batch::exchange::effects::Effects;
 use crate::batch::exchange::slab::{Answer, AnswerSlab, Numbered, slab_of};
-use crate::batch::exchange::state::wake_all;
 
 type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
 
@@ -17,13 +16,13 @@ pub(super) struct Outbox<Req, Resp, E> {
     pub(super) answers: Vec<(usize, Answer<Resp, E>)>,
     /// Calls that got theirs, of those.
     answered: Vec<usize>,
-    /// Whom to wake.
-    pub(super) wakers: Vec<Waker>,
+    /// What is left to do for those who have been answered.
+    pub(super) effects: Effects,
 }
 
 impl<Req, Resp, E> Outbox<Req, Resp, E> {
-    pub(super) const fn new() -> Self {
-        Self { slabs: Vec::new(), answers: Vec::new(), answered: Vec::new(), wakers: Vec::new() }
+    pub(super) fn new() -> Self {
+        Self { slabs: Vec::new(), answers: Vec::new(), answered: Vec::new(), effects: Effects::default() }
     }
 
     /// These slabs have their numbers from now on.
@@ -40,8 +39,8 @@ impl<Req, Resp, E> Outbox<Req, Resp, E> {
         self.answers.push((number, answer));
     }
 
-    /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not. Whom to wake is for
-    /// [`wake`](Self::wake), or for whoever takes the wakers.
+    /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not.
+    /// What is left to do is noted.
     pub(super) fn deliver(&mut self, exchange: &Exchange<Req, Resp, E>, unsent: Option<DropReason>) {
         if self.answers.is_empty() {
             return;
@@ -61,16 +60,8 @@ impl<Req, Resp, E> Outbox<Req, Resp, E> {
             }
         }
         drop(open);
-        let changed = exchange.lock_uncollected().complete(&self.answered, failed, unsent, &mut self.wakers);
-        if changed {
-            exchange.reporter.notify();
-        }
+        exchange.lock_uncollected().complete(&self.answered, failed, unsent, &mut self.effects);
         self.answered.clear();
         self.answers.clear();
-    }
-
-    /// Wakes those who have been answered.
-    pub(super) fn wake(&mut self) {
-        wake_all(self.wakers.drain(..));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
@@ -13,6 +13,7 @@ use super::intake::Gather;
 use crate::batch::answers::Answers;
 use crate::batch::clock;
 use crate::batch::error::BatchError;
+use crate::batch::exchange::effects::Effects;
 use crate::batch::exchange::run::{Alone, Run, RunAs};
 use crate::batch::exchange::running::Outlook;
 use crate::batch::exchange::slab::slab_of;
@@ -86,9 +87,9 @@ where
         self.outcome_alone(cx)
     }
 
-    fn run_shard(&mut self, cx: &mut Context<'_>, wakers: &mut Vec<Waker>) -> bool {
+    fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool {
         let is_done = self.intake.gather == Gather::Inbox && self.run_inbox(cx);
-        wakers.append(&mut self.outbox.wakers);
+        effects.append(&mut self.outbox.effects);
         is_done
     }
 }
