@@ -174,7 +174,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let not_ready = || BatchFuture::new(Called::Answered(Err(BatchError::NotReady)));
+        let not_ready = || BatchFuture::new(Called::answered(Err(BatchError::NotReady)));
         if !matches!(self.permit, Permit::Reserved(_)) {
             self.exchange.reporter.rejected();
             return not_ready();

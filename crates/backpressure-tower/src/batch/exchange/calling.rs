@@ -80,7 +80,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// Makes a call with a reserved permit, for whoever has this waker. Only if there is no [refusal](Self::refusal).
-    #[inline]
     pub(crate) fn enter(&mut self, call: QueuedCall<Req>, waker: Waker, owner: &Arc<O>) -> Entered<O, Resp, E> {
         let id = WakerId::of(&waker);
         self.note_arrival();
@@ -91,7 +90,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// A call comes, at this stage.
-    #[inline]
     pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
         let pushed = self.queue.push(());
         debug_assert!(pushed.is_ok(), "a permit is reserved");
@@ -124,7 +122,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 /// For callers.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// Waits for an answer with the latest waker, unless it has come. Hands out a waker to be dropped outside the lock.
-    #[inline]
     pub(crate) fn wait(&mut self, call: &CallRef<O, Resp, E>, waker: Waker) -> (Option<WakerToken>, Option<Waker>) {
         let Some(entry) = self.calls.find(call) else { return (None, Some(waker)) };
         let token = call.token(WakerId::of(&waker));
@@ -164,13 +161,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.contention = MEMORY;
     }
 
-    #[inline]
     pub(super) const fn expects_contention(&self) -> bool {
         self.contention > 0
     }
 
     /// Collects the calls that are in the shards.
-    #[inline]
     pub(crate) fn collect_shards(&mut self) {
         if self.uses_shards {
             self.collect(false);

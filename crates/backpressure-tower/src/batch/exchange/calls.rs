@@ -64,19 +64,16 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     }
 
     /// How many calls are in the inbox.
-    #[inline]
     pub(super) const fn queued(&self) -> usize {
         self.queued
     }
 
     /// What they weigh together.
-    #[inline]
     pub(super) const fn weight(&self) -> u128 {
         self.weight
     }
 
     /// A call arrives at this stage.
-    #[inline]
     pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
         if let Stage::Queued(call) = &stage {
             (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
@@ -127,7 +124,6 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     }
 
     /// Takes calls out of the inbox as long as they fit, first come, first served. They have this stage from then on.
-    #[inline]
     pub(super) fn take(
         &mut self,
         stage: fn() -> Stage<Req>,
@@ -153,13 +149,11 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     }
 
     /// A call that has not been settled.
-    #[inline]
     pub(super) fn call(&mut self, number: usize) -> &mut Call<Req> {
         &mut self.slabs[slab_of(number)].calls[number % SLOTS]
     }
 
     /// The same, unless it has been settled: its number may have been given to another one since.
-    #[inline]
     pub(super) fn find(&mut self, call: &CallRef<O, Resp, E>) -> Option<&mut Call<Req>> {
         let slab = self.slabs.get_mut(slab_of(call.number)).filter(|slab| Arc::ptr_eq(&slab.answers, &call.slab))?;
         slab.calls.get_mut(call.number % SLOTS).filter(|call| !matches!(call.stage, Stage::Settled))
@@ -237,7 +231,6 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
 }
 
 impl<O, Req, Resp, E> CallSlab<O, Req, Resp, E> {
-    #[inline]
     fn arrive(&mut self, stage: Stage<Req>, waker: Option<Waker>) {
         self.calls.push(Call { stage, waker });
         self.unsettled += 1;

@@ -47,12 +47,10 @@ impl Effects {
 }
 
 /// Wakes all of them, even where one panics. The first panic goes on after that.
-fn wake_all(wakers: impl Iterator<Item = Waker>) {
+fn wake_all(mut wakers: impl Iterator<Item = Waker>) {
     let mut panic = None;
-    for waker in wakers {
-        if let Err(first) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            panic.get_or_insert(first);
-        }
+    while let Err(next) = catch_unwind(AssertUnwindSafe(|| wakers.by_ref().for_each(Waker::wake))) {
+        panic.get_or_insert(next);
     }
     if let Some(panic) = panic {
         resume_unwind(panic);

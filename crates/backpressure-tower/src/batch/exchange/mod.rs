@@ -57,15 +57,16 @@ type RunnerOf<Req, Resp, E> = Runner<Exchange<Req, Resp, E>, Req, Resp, E>;
 
 /// A call that was made.
 pub(super) enum Called<Req, Resp, E> {
-    Answered(Answer<Resp, E>),
     Waits(Waiting<Req, Resp, E>),
+    /// `None` once it has been told. Never locked: it makes the call [`Sync`] whatever the answer is.
+    Answered(std::sync::Mutex<Option<Answer<Resp, E>>>),
 }
 
 /// A call that waits for its answer.
 pub(super) struct Waiting<Req, Resp, E> {
     pub(super) call: CallOf<Req, Resp, E>,
-    /// Of the waker that was stored last. `None` until the first poll of a call that was sent alone.
-    pub(super) token: Option<WakerToken>,
+    /// Of the waker that was stored last. None until the first poll of a call that was sent alone.
+    pub(super) token: WakerToken,
     pub(super) poller: Poller,
 }
 
@@ -97,7 +98,6 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
 
     /// The state, which knows of every call made so far. No user code runs under this lock, so no panic can have left anything
     /// half done.
-    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
         let mut state = lock(&self.state);
         state.collect_shards();
@@ -105,13 +105,11 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     }
 
     /// The state, which may not know of the latest calls, for whoever does not depend on that.
-    #[inline]
     pub(super) fn lock_uncollected(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
         lock(&self.state)
     }
 
     /// The state, for a call: whether the lock was taken tells of contention.
-    #[inline]
     fn lock_for_call(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
         let (mut state, in_company) = lock_in_company(&self.state);
         state.collect_shards();
@@ -142,7 +140,6 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     }
 
     /// Takes a permit, if there is one for whoever comes first.
-    #[inline]
     pub(super) fn try_acquire(&self) -> bool {
         self.shards.mine().is_some_and(|shard| self.shards.try_acquire(shard)) || self.permits.try_acquire(1)
     }
@@ -155,7 +152,6 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     }
 
     /// Asks the user what is to be known of a request.
-    #[inline]
     pub(super) fn inspect(&self, request: Req) -> QueuedCall<Req> {
         self.hooks.inspector.inspect(request)
     }
@@ -175,7 +171,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
                 if is_last {
                     self.run_shard(shard, &call);
                 }
-                Called::Waits(Waiting { call, token: Some(token), poller: Poller::Worker })
+                Called::Waits(Waiting { call, token, poller: Poller::Worker })
             }
             Err((call, waker)) => self.enter(call, waker),
         }
@@ -200,7 +196,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             drop(state);
             effects.apply(&self.reporter);
         }
-        Called::Waits(Waiting { call, token: Some(token), poller: Poller::Worker })
+        Called::Waits(Waiting { call, token, poller: Poller::Worker })
     }
 
     /// Makes no call, and gives the permit back.
@@ -208,7 +204,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     fn refuse(&self, error: BatchError<E>) -> Called<Req, Resp, E> {
         self.release();
         self.reporter.rejected();
-        Called::Answered(Err(error))
+        Called::answered(Err(error))
     }
 }
 
@@ -228,8 +224,8 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         end.effects.apply(&self.reporter);
         let poller = if end.is_in_flight { Poller::Caller } else { Poller::Worker };
         match end.answer {
-            Some(answer) => Called::Answered(answer),
-            None => Called::Waits(Waiting { call, token: None, poller }),
+            Some(answer) => Called::answered(answer),
+            None => Called::Waits(Waiting { call, token: WakerToken::NONE, poller }),
         }
     }
 
@@ -248,6 +244,12 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// Answers every call that still waits.
     pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
         let _ended = self.update(|state| state.end(error, reason));
+    }
+}
+
+impl<Req, Resp, E> Called<Req, Resp, E> {
+    pub(super) const fn answered(answer: Answer<Resp, E>) -> Self {
+        Self::Answered(std::sync::Mutex::new(Some(answer)))
     }
 }
 

@@ -186,7 +186,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 }
 
 /// Notes the slab of a call, if it is another one than the last.
-#[inline]
 fn note<S>(slabs: &mut Vec<(usize, Arc<S>)>, slab: &Arc<S>, key: usize) {
     if slabs.last().is_none_or(|(last, _)| *last != key) {
         slabs.push((key, Arc::clone(slab)));

@@ -72,13 +72,11 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
     }
 
     /// The shard of this thread.
-    #[inline]
     pub(crate) fn mine(&self) -> Option<usize> {
         thread_number().checked_rem(self.shards.len())
     }
 
     /// Takes one of the permits that were taken for those who come to this shard.
-    #[inline]
     pub(crate) fn try_acquire(&self, shard: usize) -> bool {
         let permits = &self.shards[shard].0.permits;
         let taken = |permits: usize| permits.checked_sub(1);
@@ -93,7 +91,6 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
 
     /// Whether a handle may push a call to this shard: if that is open, and if no earlier call of the handle may still be in
     /// another one.
-    #[inline]
     pub(crate) fn is_open(&self, shard: usize, last: Option<LastPush>) -> bool {
         let is_ahead = |last: LastPush| {
             // Acquire: pairs with the store in `hand_out`. If it was collected since, this call comes after the last one.
@@ -103,7 +100,6 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
     }
 
     /// Pushes a call to this shard, unless that has been closed.
-    #[inline]
     pub(crate) fn push(
         &self,
         number: usize,

@@ -56,7 +56,6 @@ impl<O, Resp, E> AnswerSlab<O, Resp, E> {
 
 impl<O, Resp, E> CallRef<O, Resp, E> {
     /// The answer, once.
-    #[inline]
     pub(crate) fn take(&self) -> Option<Answer<Resp, E>> {
         let mut slots = lock(&self.slab.slots);
         let slot = &mut slots[self.number % SLOTS];
@@ -69,13 +68,11 @@ impl<O, Resp, E> CallRef<O, Resp, E> {
     }
 
     /// That this waker has been stored. Only under the lock that it was stored under.
-    #[inline]
     pub(crate) fn token(&self, waker: WakerId) -> WakerToken {
         WakerToken { completions: self.slab.completions.count(), waker }
     }
 
     /// Whether this waker is the one that was stored, and will be woken.
-    #[inline]
     pub(crate) fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
         self.slab.completions.stands(token, waker)
     }
@@ -96,7 +93,6 @@ pub(crate) struct Slots<'a, Resp, E>(MutexGuard<'a, Box<[Slot<Resp, E>]>>);
 impl<Resp, E> Slots<'_, Resp, E> {
     /// Answers a call, unless that has been done, or its caller is gone. If so, the answer stays in its place, to be dropped
     /// outside the lock.
-    #[inline]
     pub(crate) fn put(&mut self, call: usize, answer: &mut Answer<Resp, E>) -> bool {
         let slot = &mut self.0[call % SLOTS];
         let waits = matches!(slot, Slot::Waiting);
@@ -123,6 +119,11 @@ pub(crate) struct WakerToken {
     waker: WakerId,
 }
 
+impl WakerToken {
+    /// Stands for no waker.
+    pub(crate) const NONE: Self = Self { completions: u64::MAX, waker: WakerId(0, 0) };
+}
+
 /// Which waker it is, as long as that lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WakerId(usize, usize);
@@ -142,7 +143,6 @@ impl Completions {
         self.count.load(Ordering::Relaxed)
     }
 
-    #[inline]
     fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
         // Acquire: pairs with the store in `advance`.
         token.waker == WakerId::of(waker) && self.count.load(Ordering::Acquire) == token.completions

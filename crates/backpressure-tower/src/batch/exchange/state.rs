@@ -154,7 +154,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// A call comes into the inbox.
-    #[inline]
     pub(super) fn note_arrival(&mut self) {
         if self.is_timed && self.since.is_none() {
             self.since = Some(clock::now());

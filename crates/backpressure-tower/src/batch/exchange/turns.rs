@@ -95,7 +95,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// Takes the runner for a call that is about to come, if that is the only one and the worker sleeps. Nothing else is queued,
     /// held or in flight then.
-    #[inline]
     pub(super) fn take_alone(&mut self) -> Option<Runner<O, Req, Resp, E>> {
         let is_alone = self.when_alone == WhenAlone::Run && self.pending == 0 && self.worker.is_some();
         self.runner.take_if(|_| is_alone)

@@ -31,7 +31,6 @@ impl<Req> QueuedCall<Req> {
 
 impl<Req> Inspector<Req> {
     /// Runs the user's code, so never under a lock.
-    #[inline]
     pub(crate) fn inspect(&self, request: Req) -> QueuedCall<Req> {
         let weight = self.weigh.as_ref().map_or(1, |weigh| weigh(&request));
         let deadline = self.deadline.as_ref().and_then(|deadline| deadline(&request));

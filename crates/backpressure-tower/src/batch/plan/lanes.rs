@@ -93,7 +93,6 @@ impl<Req> Lanes<Req> {
     }
 
     /// A call arrives in this lane, or in a new one, which is answered. `since` is when it came, `now` is now.
-    #[inline]
     pub(crate) fn push(
         &mut self,
         lane: Option<usize>,
