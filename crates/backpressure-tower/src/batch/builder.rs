@@ -155,7 +155,8 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// Only requests of equal key share a batch. Default: all do.
     ///
     /// Each key has its own batch to gather, and those that may leave take turns, so that a busy key does not hold up the
-    /// others. A key is forgotten with its last waiting request. `key` runs in the worker; a panic fails that request alone.
+    /// others. A key is forgotten with its last waiting request. `key` runs in the worker; a panic fails that request alone. A caller
+    /// that is alone sends its request without asking for its key.
     pub fn key<K: Hash + Eq + Clone + Send + 'static>(mut self, key: impl Fn(&Req) -> K + Send + Sync + 'static) -> Self
     where
         Req: 'static,

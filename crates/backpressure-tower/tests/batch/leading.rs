@@ -214,6 +214,33 @@ fn s6_a_caller_that_leads_and_is_not_polled_any_more_holds_up_nobody() {
 }
 
 #[test]
+fn s6_a_leader_that_is_answered_and_polled_late_takes_nothing_from_one_that_leads_since() {
+    // Numbers of calls are used again after a while, so the two may have the same.
+    for between in 0..150 {
+        let target = Target::default().on(1, Act::Hold).on(3 + between, Act::Hold);
+        let mut rig = led(&target, |builder| builder);
+        let mut first = rig.call(1);
+        let mut second = rig.call(2);
+        rig.work();
+        target.let_go(1, Act::Answer);
+        rig.work();
+        assert_eq!(second.output().unwrap(), 20);
+        for _ in 0..between {
+            let mut call = rig.unpolled(3);
+            rig.work();
+            assert_eq!(call.output().unwrap(), 30);
+        }
+        let mut late = rig.call(4);
+        rig.work();
+        assert_eq!(first.output().unwrap(), 10);
+        assert!(late.is_pending());
+        target.let_go(3 + between, Act::Answer);
+        rig.work();
+        assert_eq!(late.output().unwrap(), 40, "after {between} calls");
+    }
+}
+
+#[test]
 fn a_leader_that_is_polled_after_the_worker_was_woken_gives_way() {
     for meanwhile in [false, true] {
         let target = Target::default().on(1, Act::Hold);

@@ -258,7 +258,7 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
     pub(super) fn run_on(&mut self, cx: &mut Context<'_>) -> Option<Answer<Resp, E>> {
         self.poller = Poller::Worker;
         let exchange = &self.call.slab.owner;
-        let mut runner = exchange.lock().resume_alone(self.call.number)?;
+        let mut runner = exchange.lock().resume_alone(&self.call)?;
         let outcome = runner.as_caller(|run| run.run_on(cx));
         let end = exchange.lock().end_alone(&self.call, runner, outcome, &mut None);
         end.effects.apply(&exchange.reporter);

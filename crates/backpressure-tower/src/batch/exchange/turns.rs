@@ -100,9 +100,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.runner.take_if(|_| is_alone)
     }
 
-    /// The caller whose call is alone in flight goes on.
-    pub(super) fn resume_alone(&mut self, number: usize) -> Option<Runner<O, Req, Resp, E>> {
-        self.in_flight.take_if(|in_flight| *in_flight == number)?;
+    /// The caller whose call is alone in flight goes on. One that was answered has no number of its own any more: that in flight
+    /// may have the same.
+    pub(super) fn resume_alone(&mut self, call: &CallRef<O, Resp, E>) -> Option<Runner<O, Req, Resp, E>> {
+        self.calls.find(call)?;
+        self.in_flight.take_if(|in_flight| *in_flight == call.number)?;
         self.runner.take()
     }
 
