@@ -11,10 +11,7 @@ use backpressure_core::{
 };
 
 use super::layer::BatchLayer;
-use super::plan::call::Inspector;
-use super::plan::dedup::Dedup;
-use super::plan::keys::Keyed;
-use super::plan::settings::{Fallback, Hooks, Linger, Settings};
+use super::plan::{Dedup, Fallback, Hooks, Inspector, Keyed, Linger, Settings};
 
 /// Most keys whose batches linger, unless it is set.
 const MAX_KEYS: usize = 1024;

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use backpressure_core::DropReason;
 
 use super::clock::{self, Timer};
-use super::exchange::Exchange;
-use super::exchange::state::Totals;
+use super::exchange::{Exchange, Totals};
 
 /// What a [drain](crate::Batch::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +110,7 @@ mod tests {
     use tower_service::Service;
 
     use super::*;
-    use crate::batch::exchange::effects::Effects;
+    use crate::batch::exchange::Effects;
     use crate::batch::layer::BatchLayer;
     use crate::batch::service::Batch;
 

@@ -7,8 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use super::error::BatchError;
-use super::exchange::slab::Answer;
-use super::exchange::{Called, Poller, Waiting};
+use super::exchange::{Answer, Called, Poller, Waiting};
 
 /// The answer to one call, through a [`Batch`](crate::Batch). Dropping it takes the request back.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::plan::settings::{Hooks, Settings};
+use super::plan::{Hooks, Settings};
 
 /// Turns a service that answers batches into one that answers single calls: many callers, one call of the inner service,
 /// each caller its own answer.

@@ -36,6 +36,6 @@ pub use drain::{BatchDrain, BatchDrainReport};
 pub use error::BatchError;
 pub use future::BatchFuture;
 pub use layer::BatchLayer;
-pub use plan::settings::Fallback;
+pub use plan::Fallback;
 pub use runner::worker::BatchWorker;
 pub use service::Batch;

@@ -13,9 +13,7 @@ use super::answers::Answers;
 use super::clock;
 use super::drain::BatchDrain;
 use super::error::BatchError;
-use super::exchange::calling::Reserved;
-use super::exchange::shards::LastPush;
-use super::exchange::{Called, Exchange};
+use super::exchange::{Called, Exchange, LastPush, Reserved};
 use super::future::BatchFuture;
 use super::layer::BatchLayer;
 use super::runner::worker::BatchWorker;
@@ -180,7 +178,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
             return not_ready();
         }
         // If this panics, the permit stays with the handle.
-        let call = self.exchange.inspect(request);
+        let call = self.exchange.hooks.inspector.inspect(request);
         let Permit::Reserved(waker) = std::mem::replace(&mut self.permit, Permit::None) else { return not_ready() };
         BatchFuture::new(self.exchange.call(call, waker, &mut self.last))
     }

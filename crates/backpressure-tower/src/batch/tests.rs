@@ -11,11 +11,10 @@ use backpressure_core::State;
 use tower::util::{ServiceFn, service_fn};
 use tower_service::Service;
 
-use super::exchange::running::{Outlook, Updates};
 use super::exchange::shards::Shards;
-use super::exchange::slab::{AnswerSlab, SLOTS};
-use super::exchange::state::{Threshold, WhenAlone};
-use super::plan::call::QueuedCall;
+use super::exchange::slab::SLOTS;
+use super::exchange::{AnswerSlab, Outlook, Threshold, Updates, WhenAlone};
+use super::plan::QueuedCall;
 use super::{Batch, BatchError, BatchFuture, BatchLayer, BatchWorker};
 
 type Handle = Batch<usize, usize, Infallible>;
@@ -84,8 +83,8 @@ fn call_as(handle: &mut Handle, request: usize, waker: &Waker) -> Call {
 }
 
 /// Calls that have been collected so far.
-fn collected(handle: &Handle) -> usize {
-    handle.exchange.lock_uncollected().queued()
+fn collected(handle: &Handle) -> u64 {
+    handle.gauge().snapshot().counts.queued
 }
 
 fn run(worker: &mut Worker) {
@@ -353,7 +352,7 @@ fn a_shard_is_opened_again_while_somebody_else_runs() {
     let runner = handle.exchange.lock_uncollected().take_out().expect("an engine");
     let mut calls: Vec<Call> = (1..3 * SLOTS).map(|request| call(&mut handle, request)).collect();
     assert!(handle.exchange.lock_uncollected().put_back(runner).is_none());
-    assert!(collected(&handle) > SLOTS && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
+    assert!(collected(&handle) > SLOTS as u64 && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
     calls.extend(call_until_led(&mut handle));
     assert!(all_are_answered(&mut calls), "the next that runs answers everyone who came before");
     run(&mut worker);

@@ -10,7 +10,7 @@ use super::effects::Effects;
 use super::slab::{CallRef, SLOTS, WakerId, WakerToken};
 use super::state::{Phase, State, Threshold};
 use crate::batch::error::BatchError;
-use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::QueuedCall;
 
 /// For so many sleeps of the worker contention is expected after somebody had to wait for the lock.
 const MEMORY: u32 = 64;

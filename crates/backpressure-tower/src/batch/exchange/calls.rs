@@ -8,7 +8,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::slab::{Answer, AnswerSlab, CallRef, Numbered, SLOTS, slab_of};
-use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::QueuedCall;
 
 /// Calls from their arrival until they are [settled](Self::settle). Those that nobody has taken yet are the inbox.
 pub(crate) struct Calls<O, Req, Resp, E> {

@@ -7,17 +7,26 @@
 //! While nobody [runs](run::Run) the runner it is in the state. It is taken from there and put back under the lock that says who
 //! is to be woken.
 
-pub(super) mod calling;
+mod calling;
 mod calls;
-pub(super) mod effects;
+mod effects;
 mod ends;
 mod permits;
-pub(super) mod run;
-pub(super) mod running;
+mod run;
+mod running;
 pub(super) mod shards;
 pub(super) mod slab;
-pub(super) mod state;
-pub(super) mod turns;
+mod state;
+mod turns;
+
+pub(super) use self::calling::Reserved;
+pub(super) use self::effects::Effects;
+pub(super) use self::run::{Alone, Run, RunAs, Runner};
+pub(super) use self::running::{Outlook, Updates};
+pub(super) use self::shards::LastPush;
+pub(super) use self::slab::{Answer, AnswerSlab, Numbered, slab_of};
+pub(super) use self::state::{Threshold, Totals, WhenAlone};
+pub(super) use self::turns::Turn;
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -27,15 +36,12 @@ use backpressure_core::{DropReason, Gauge, Moved, Reporter};
 
 use self::calling::Entered;
 use self::calls::Stage;
-use self::effects::Effects;
 use self::permits::Permits;
-use self::run::Runner;
-use self::shards::{LastPush, Pushed, Shards};
-use self::slab::{Answer, CallRef, WakerToken};
+use self::shards::{Pushed, Shards};
+use self::slab::{CallRef, WakerToken};
 use self::state::State;
 use crate::batch::error::BatchError;
-use crate::batch::plan::call::QueuedCall;
-use crate::batch::plan::settings::{Hooks, Linger, Settings};
+use crate::batch::plan::{Hooks, Linger, QueuedCall, Settings};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
 
 /// What handles, calls and the worker share.
@@ -47,7 +53,7 @@ pub(super) struct Exchange<Req, Resp, E> {
     permits: Arc<Permits>,
     pub(super) reporter: Reporter,
     pub(super) gauge: Gauge,
-    hooks: Arc<Hooks<Req, Resp>>,
+    pub(super) hooks: Arc<Hooks<Req, Resp>>,
 }
 
 /// A call, and whoever it belongs to.
@@ -89,8 +95,8 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             handles: AtomicUsize::new(1),
             shards,
             permits,
-            reporter: state.reporter(),
-            gauge: state.gauge(),
+            reporter: state.reporter.clone(),
+            gauge: state.recorder.gauge(),
             state: Mutex::new(state),
             hooks,
         }
@@ -149,11 +155,6 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         if self.permits.release(1) {
             self.update(|state| (state.serve(Moved::NOTHING), ()));
         }
-    }
-
-    /// Asks the user what is to be known of a request.
-    pub(super) fn inspect(&self, request: Req) -> QueuedCall<Req> {
-        self.hooks.inspector.inspect(request)
     }
 
     /// Makes a call with a reserved permit, for whoever has this waker.

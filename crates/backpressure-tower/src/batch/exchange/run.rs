@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::effects::Effects;
 use super::slab::{Answer, CallRef};
-use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::QueuedCall;
 
 /// What sends batches to the inner service and answers calls. One task at a time runs it.
 pub(crate) trait Run<O, Req, Resp, E> {

@@ -12,7 +12,7 @@ use super::calls::Stage;
 use super::effects::Effects;
 use super::slab::{Numbered, slab_of};
 use super::state::{State, Threshold, WhenAlone};
-use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::QueuedCall;
 
 /// What the runner learns.
 pub(crate) struct Updates<O, Req, Resp, E> {

@@ -7,7 +7,7 @@ use std::task::Waker;
 use backpressure_core::thread_number;
 
 use super::slab::{AnswerSlab, CallRef, Numbered, SLOTS, WakerId, WakerToken};
-use crate::batch::plan::call::QueuedCall;
+use crate::batch::plan::QueuedCall;
 use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock};
 
 /// A shard for each of a few threads.

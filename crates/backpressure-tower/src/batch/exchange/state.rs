@@ -1,11 +1,11 @@
-//! All that is under the lock of the exchange, and what is left to do after it.
+//! All that is under the lock of the exchange.
 
 use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, Reporter};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, Moved, Recorder, Reporter};
 use slab::Slab;
 
 use super::calls::Calls;
@@ -137,20 +137,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             phase: Phase::Open,
             drains: Slab::new(),
         }
-    }
-
-    pub(super) fn gauge(&self) -> Gauge {
-        self.recorder.gauge()
-    }
-
-    pub(super) fn reporter(&self) -> Reporter {
-        self.reporter.clone()
-    }
-
-    /// How many calls are in the inbox, without those in shards.
-    #[cfg(test)]
-    pub(crate) fn queued(&self) -> usize {
-        self.calls.queued()
     }
 
     /// A call comes into the inbox.

@@ -28,7 +28,6 @@ pub(crate) struct Batch<Req> {
     pub(crate) started: Instant,
     /// The requests: of a batch that waits, to be sent; of one that was sent, copies if copies are kept.
     pub(crate) copies: Vec<Req>,
-    waits: bool,
 }
 
 /// In place of a call whose caller is gone.
@@ -44,7 +43,7 @@ impl<Req> Batch<Req> {
         started: Instant,
     ) -> Self {
         let live = calls.len();
-        Self { calls, places, live, requests, reason, started, copies: Vec::new(), waits: false }
+        Self { calls, places, live, requests, reason, started, copies: Vec::new() }
     }
 
     /// How many calls it had when it left.
@@ -123,7 +122,7 @@ impl<Req> Batches<Req> {
 
     /// Takes in a batch that waits to go to the inner service.
     pub(crate) fn put_back(&mut self, batch: Batch<Req>) {
-        let key = self.insert(Batch { waits: true, ..batch });
+        let key = self.insert(batch);
         self.waiting.push_back(key);
     }
 
@@ -136,7 +135,7 @@ impl<Req> Batches<Req> {
     pub(crate) fn next(&mut self) -> Option<Batch<Req>> {
         let batch = self.batches.try_remove(self.waiting.pop_front()?)?;
         let is_complete = batch.live == batch.calls.len();
-        if is_complete { Some(Batch { waits: false, ..batch }) } else { batch.parts(usize::MAX).next() }
+        if is_complete { Some(batch) } else { batch.parts(usize::MAX).next() }
     }
 
     /// A batch came back.
@@ -153,9 +152,7 @@ impl<Req> Batches<Req> {
         if batch.live > 0 {
             return None;
         }
-        if batch.waits {
-            self.waiting.retain(|waiting| *waiting != key);
-        }
+        self.waiting.retain(|waiting| *waiting != key);
         self.batches.try_remove(key).map(|batch| (key, batch))
     }
 }

@@ -1,13 +1,22 @@
 //! What is to be done, as plain values: no lock, no waker, no atomic, and no clock of their own.
 //!
-//! [`Lanes`](lanes::Lanes) says which calls share a batch and when it is due, [`Batches`](batches::Batches) which calls are in
-//! which batch after that, and [`Tuning`](tuning::Tuning) how many batches may be out, how large, and how long they may wait.
+//! [`Lanes`] says which calls share a batch and when it is due, [`Batches`] which calls are in
+//! which batch after that, and [`Tuning`] how many batches may be out, how large, and how long they may wait.
 
-pub(super) mod batches;
-pub(super) mod call;
-pub(super) mod dedup;
-pub(super) mod keys;
-pub(super) mod lanes;
+mod batches;
+mod call;
+mod dedup;
+mod keys;
+mod lanes;
 mod schedule;
-pub(super) mod settings;
-pub(super) mod tuning;
+mod settings;
+mod tuning;
+
+pub(super) use self::batches::{Batch, Batches};
+pub(super) use self::call::{Inspector, QueuedCall};
+pub(super) use self::dedup::Dedup;
+pub(super) use self::keys::{Keyed, Sort};
+pub(super) use self::lanes::{LaneBatch, Lanes, Limits, fullness};
+pub use self::settings::Fallback;
+pub(super) use self::settings::{Hooks, Linger, Settings};
+pub(super) use self::tuning::Tuning;

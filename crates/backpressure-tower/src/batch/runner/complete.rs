@@ -10,9 +10,8 @@ use super::inner::{Panic, guarded};
 use crate::batch::answers::Answers;
 use crate::batch::clock;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::slab::Answer;
-use crate::batch::plan::batches::Batch;
-use crate::batch::plan::settings::Fallback;
+use crate::batch::exchange::Answer;
+use crate::batch::plan::{Batch, Fallback};
 
 impl<S, Req, Resp> Engine<S, Req, Resp>
 where

@@ -13,10 +13,8 @@ use super::inner::guarded;
 use super::intake::Gather;
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::run::RunAs;
-use crate::batch::exchange::running::Outlook;
-use crate::batch::plan::batches::Batch;
-use crate::batch::plan::lanes::{LaneBatch, fullness};
+use crate::batch::exchange::{Outlook, RunAs};
+use crate::batch::plan::{Batch, LaneBatch, fullness};
 
 /// Calls that go together, their requests, and why now.
 type Taken<Req> = (Vec<usize>, Vec<Req>, FlushReason);

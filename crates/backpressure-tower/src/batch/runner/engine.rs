@@ -10,13 +10,8 @@ use super::inner::Inner;
 use super::intake::Intake;
 use super::outbox::Outbox;
 use crate::batch::clock::{self, Timer};
-use crate::batch::exchange::Exchange;
-use crate::batch::exchange::run::RunAs;
-use crate::batch::exchange::running::Updates;
-use crate::batch::plan::batches::Batches;
-use crate::batch::plan::lanes::Limits;
-use crate::batch::plan::settings::{Hooks, Linger, Settings};
-use crate::batch::plan::tuning::Tuning;
+use crate::batch::exchange::{Exchange, RunAs, Updates};
+use crate::batch::plan::{Batches, Hooks, Limits, Linger, Settings, Tuning};
 
 pub(super) type UpdatesOf<Req, Resp, E> = Updates<Exchange<Req, Resp, E>, Req, Resp, E>;
 

@@ -3,10 +3,7 @@
 use std::time::Instant;
 
 use super::inner::guarded;
-use crate::batch::plan::call::QueuedCall;
-use crate::batch::plan::keys::Sort;
-use crate::batch::plan::lanes::{LaneBatch, Lanes, Limits};
-use crate::batch::plan::settings::{Hooks, Linger};
+use crate::batch::plan::{Hooks, LaneBatch, Lanes, Limits, Linger, QueuedCall, Sort};
 
 /// Where calls gather for their batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

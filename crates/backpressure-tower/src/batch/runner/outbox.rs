@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use backpressure_core::DropReason;
 
-use crate::batch::exchange::Exchange;
-use crate::batch::exchange::effects::Effects;
-use crate::batch::exchange::slab::{Answer, AnswerSlab, Numbered, slab_of};
+use crate::batch::exchange::{Answer, AnswerSlab, Effects, Exchange, Numbered, slab_of};
 
 type SlabOf<Req, Resp, E> = AnswerSlab<Exchange<Req, Resp, E>, Resp, E>;
 

@@ -13,15 +13,8 @@ use super::intake::Gather;
 use crate::batch::answers::Answers;
 use crate::batch::clock;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::effects::Effects;
-use crate::batch::exchange::run::{Alone, Run, RunAs};
-use crate::batch::exchange::running::Outlook;
-use crate::batch::exchange::slab::slab_of;
-use crate::batch::exchange::state::{Threshold, WhenAlone};
-use crate::batch::exchange::{CallOf, Exchange};
-use crate::batch::plan::batches::Batch;
-use crate::batch::plan::call::QueuedCall;
-use crate::batch::plan::settings::Linger;
+use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone, slab_of};
+use crate::batch::plan::{Batch, Linger, QueuedCall};
 
 /// Steps in one poll. After them other tasks have their turn.
 const MAX_STEPS: usize = 64;

@@ -11,10 +11,8 @@ use tower_service::Service;
 
 use super::engine::Engine;
 use crate::batch::answers::Answers;
-use crate::batch::exchange::Exchange;
-use crate::batch::exchange::run::{Run, Runner};
-use crate::batch::exchange::turns::Turn;
-use crate::batch::plan::settings::{Hooks, Settings};
+use crate::batch::exchange::{Exchange, Run, Runner, Turn};
+use crate::batch::plan::{Hooks, Settings};
 
 /// The future that does the work of a [`Batch`](crate::Batch): made by [`Batch::pair`](crate::Batch::pair), to be spawned.
 ///
