@@ -123,24 +123,33 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         (self.slabs.insert(slab), answers)
     }
 
-    /// Takes calls out of the inbox as long as they fit, first come, first served. They have this stage from then on.
+    /// Takes calls out of the inbox, first come, first served: as many as these bounds allow, but one if there is one. They have
+    /// this stage from then on.
     pub(super) fn take(
         &mut self,
         stage: fn() -> Stage<Req>,
-        mut fits: impl FnMut(&QueuedCall<Req>) -> bool,
+        max_items: usize,
+        max_weight: Option<usize>,
         mut taken: impl FnMut(&Arc<AnswerSlab<O, Resp, E>>, usize, QueuedCall<Req>),
     ) {
+        let (mut items, mut room) = (0, max_weight.map_or(u128::MAX, |max| max as u128));
         while let Some(&Run { key, end }) = self.runs.front() {
             let slab = &mut self.slabs[key];
             for call in &mut slab.calls[slab.taken..end] {
-                if matches!(&call.stage, Stage::Queued(queued) if !fits(queued)) {
-                    return;
-                }
-                if let Stage::Queued(_) = call.stage {
-                    if let Stage::Queued(queued) = mem::replace(&mut call.stage, stage()) {
-                        (self.queued, self.weight) = (self.queued - 1, self.weight - queued.weight as u128);
+                let fits =
+                    |queued: &QueuedCall<Req>| items < max_items && (items == 0 || queued.weight as u128 <= room);
+                match mem::replace(&mut call.stage, stage()) {
+                    Stage::Queued(queued) if fits(&queued) => {
+                        let weight = queued.weight as u128;
+                        (items, room) = (items + 1, room.saturating_sub(weight));
+                        (self.queued, self.weight) = (self.queued - 1, self.weight - weight);
                         taken(&slab.answers, key * SLOTS + slab.taken, queued);
                     }
+                    stage @ Stage::Queued(_) => {
+                        call.stage = stage;
+                        return;
+                    }
+                    stage => call.stage = stage,
                 }
                 slab.taken += 1;
             }

@@ -45,7 +45,7 @@ use crate::batch::plan::{Hooks, Linger, QueuedCall, Settings};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
 
 /// What handles, calls and the worker share.
-pub(super) struct Exchange<Req, Resp, E> {
+pub(crate) struct Exchange<Req, Resp, E> {
     state: Mutex<State<Self, Req, Resp, E>>,
     /// How many handles there are. One that is there keeps the count above zero, so that it can be copied without the lock.
     handles: AtomicUsize,

@@ -1,6 +1,5 @@
 //! The state, for the runner: what has happened, which calls it takes, and what became of them.
 
-use std::cell::Cell;
 use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
@@ -67,7 +66,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             let (arrivals, slabs) = (&mut updates.arrivals, &mut updates.slabs);
             self.calls.take(
                 || Stage::Held,
-                |_| true,
+                usize::MAX,
+                None,
                 |slab, number, call| {
                     note(slabs, slab, slab_of(number));
                     arrivals.push((number, call));
@@ -99,16 +99,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         let count = self.calls.queued().min(max_items);
         calls.reserve_exact(count);
         let mut requests = Vec::with_capacity(count);
-        let room = Cell::new((count, max_weight.map_or(u128::MAX, |max| max as u128)));
         self.calls.take(
             || Stage::Sent,
-            |call| {
-                let (items, weight) = room.get();
-                items > 0 && (items == count || call.weight as u128 <= weight)
-            },
+            max_items,
+            max_weight,
             |slab, number, call| {
-                let (items, weight) = room.get();
-                room.set((items - 1, weight.saturating_sub(call.weight as u128)));
                 note(slabs, slab, slab_of(number));
                 calls.push(number);
                 requests.push(call.request);

@@ -37,7 +37,7 @@ where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,
 {
-    pub(in crate::batch) fn new(
+    pub(crate) fn new(
         exchange: Arc<Exchange<Req, Resp, S::Error>>,
         service: S,
         settings: &Settings,
