@@ -1,7 +1,7 @@
-//! Callers at several doors, and behind the lock that they step back from, under every interleaving of a few threads.
+//! Callers at several shards, and behind the lock that they step back from, under every interleaving of a few threads.
 //!
 //! A lost wake shows as a deadlock, which loom reports. Run with
-//! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-tower --test loom_doors`.
+//! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-tower --test loom_shards`.
 #![cfg(backpressure_loom)]
 
 use std::convert::Infallible;
@@ -38,8 +38,8 @@ impl Service<Vec<u32>> for Double {
     }
 }
 
-/// A batcher that has two doors: threads that follow each other have different ones.
-fn with_two_doors(max_items: usize) -> (Calls, Worker, Double) {
+/// A batcher that has two shards: threads that follow each other have different ones.
+fn with_two_shards(max_items: usize) -> (Calls, Worker, Double) {
     let layer = BatchLayer::builder().capacity(64).max_items(max_items).build().expect("a sound layer");
     let double = Double::default();
     let (batch, worker) = Batch::pair(double.clone(), &layer);
@@ -88,9 +88,9 @@ fn start(batch: &mut Calls, request: u32) -> Option<BatchFuture<u32, u32, Infall
 }
 
 #[test]
-fn w2_callers_at_two_doors_are_all_answered() {
+fn w2_callers_at_two_shards_are_all_answered() {
     model(|| {
-        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut batch, worker, _) = with_two_shards(2);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
         let second = thread::spawn(move || {
             let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
@@ -106,9 +106,9 @@ fn w2_callers_at_two_doors_are_all_answered() {
 }
 
 #[test]
-fn w2_callers_that_lead_for_two_doors_are_all_answered() {
+fn w2_callers_that_lead_for_two_shards_are_all_answered() {
     model(|| {
-        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut batch, worker, _) = with_two_shards(2);
         let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), worker.led_by_callers());
         let second = thread::spawn(move || {
             let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
@@ -124,9 +124,9 @@ fn w2_callers_that_lead_for_two_doors_are_all_answered() {
 }
 
 #[test]
-fn x1_callers_that_go_from_two_doors_leave_nothing_behind() {
+fn x1_callers_that_go_from_two_shards_leave_nothing_behind() {
     model(|| {
-        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut batch, worker, _) = with_two_shards(2);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
         let second = thread::spawn(move || [1, 2].into_iter().for_each(|request| drop(start(&mut other, request))));
         [3, 4].into_iter().for_each(|request| drop(start(&mut batch, request)));
@@ -138,9 +138,9 @@ fn x1_callers_that_go_from_two_doors_leave_nothing_behind() {
 }
 
 #[test]
-fn t1_a_drain_meets_callers_at_two_doors() {
+fn t1_a_drain_meets_callers_at_two_shards() {
     model(|| {
-        let (mut batch, worker, _) = with_two_doors(2);
+        let (mut batch, worker, _) = with_two_shards(2);
         let (mut other, gauge) = (batch.clone(), batch.gauge());
         let second = thread::spawn(move || {
             let calls = [1, 2].map(|request| start(&mut other, request));
@@ -155,12 +155,12 @@ fn t1_a_drain_meets_callers_at_two_doors() {
     });
 }
 
-/// Its calls may lie at the door of the thread that it comes from, and the door of the one that it comes to may be open.
+/// Its calls may lie at the shard of the thread that it comes from, and the shard of the one that it comes to may be open.
 #[test]
 fn o1_a_handle_that_moves_to_another_thread_overtakes_none_of_its_calls() {
     model(|| {
-        let (mut batch, worker, double) = with_two_doors(1);
-        // The worker comes to the door of this thread first.
+        let (mut batch, worker, double) = with_two_shards(1);
+        // The worker comes to the shard of this thread first.
         thread::spawn(thread_number).join().expect("a number");
         assert_eq!(thread_number() % 2, 0);
         let mut other = batch.clone();
