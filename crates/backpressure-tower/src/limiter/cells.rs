@@ -89,12 +89,21 @@ impl Ready {
 
     /// Empties the cells of up to so many that have been seen before, and answers how many slots are to be given back for them.
     pub(super) fn take_back(&self, most: usize) -> usize {
+        self.empty(most, |held| held & SEEN != 0)
+    }
+
+    /// Empties all cells, and answers how many slots are to be given back for them.
+    pub(super) fn take_all(&self) -> usize {
+        self.empty(CELLS, |held| held != 0)
+    }
+
+    fn empty(&self, most: usize, is_due: impl Fn(u64) -> bool) -> usize {
         let cells = self.cells.get().into_iter().flat_map(|cells| cells.iter());
-        let is_idle = |cell: &&AtomicU64| {
-            let idle = |held: u64| (held & SEEN != 0).then_some(0);
-            cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, idle).is_ok()
+        let emptied = |cell: &&AtomicU64| {
+            let emptied = |held: u64| is_due(held).then_some(0);
+            cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, emptied).is_ok()
         };
-        cells.filter(is_idle).take(most).count()
+        cells.filter(emptied).take(most).count()
     }
 }
 

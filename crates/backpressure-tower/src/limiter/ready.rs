@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::fence;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
@@ -24,8 +25,8 @@ const IDLE_FOR: Duration = Duration::from_secs(1);
 /// What the alarm wakes.
 struct Watch(Weak<Shared>);
 
-/// The slot of a service that is ready. It may be taken back once it has not been used for a second and others wait. Dropping it
-/// gives it back.
+/// The slot of a service that is ready. It may be taken back once it has not been used for a second and others wait, and when
+/// the limiter drains. Dropping it gives it back.
 pub(crate) struct Readiness {
     /// `None` once it is the call's.
     permit: Option<Permit>,
@@ -35,11 +36,15 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// This slot is for the next call of the service with this number, which has no other.
+    /// This slot is for the next call of the service with this number, which has no other. `None` if the limiter drains.
     #[inline]
-    pub(crate) fn new(permit: Permit, holder: u64) -> Self {
+    pub(crate) fn new(permit: Permit, holder: u64) -> Option<Self> {
         let cell = permit.limiter().ready.hold(holder);
-        Self { permit: Some(permit), holder, cell }
+        let readiness = Self { permit: Some(permit), holder, cell };
+        // Either the drain is seen here, or whoever drains sees the cell.
+        fence(Ordering::SeqCst);
+        let drains = readiness.permit.as_ref().is_some_and(|permit| permit.limiter().signal.slots().is_draining());
+        (!drains).then_some(readiness)
     }
 
     /// Whether the service still has its slot.
@@ -100,6 +105,14 @@ impl Shared {
         is_set
     }
 
+    /// The limiter drains: a service that has not called yet is not waited for.
+    pub(super) fn take_back_the_ready(&self, relay: &mut Relay) {
+        fence(Ordering::SeqCst);
+        for _ in 0..self.ready.take_all() {
+            relay.call(|| self.depart(Fate::Cancelled, None, false));
+        }
+    }
+
     fn alarm_rings(self: &Arc<Self>) {
         let Some(alarm) = lock(&self.ready.alarm).take() else { return };
         // Its runtime wakes whoever it leaves behind.
@@ -144,7 +157,7 @@ mod tests {
     use super::*;
 
     fn ready(limiter: &Limiter) -> Readiness {
-        Readiness::new(limiter.try_admit(Level::default()).unwrap(), limiter.holder())
+        Readiness::new(limiter.try_admit(Level::default()).unwrap(), limiter.holder()).unwrap()
     }
 
     #[test]

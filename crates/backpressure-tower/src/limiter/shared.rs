@@ -225,6 +225,7 @@ impl Shared {
             let mut relay = Relay::new();
             relay.call(|| self.update_state((self.clock)()));
             relay.call(|| self.dismiss());
+            self.take_back_the_ready(&mut relay);
             relay.resume();
         }
     }

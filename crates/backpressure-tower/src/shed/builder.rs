@@ -136,7 +136,8 @@ impl ShedLayerBuilder {
     /// its slot to those that wait. If it is called then, the call itself waits for a slot, first come, first served; and from
     /// then on that service is ready when there is a slot, and takes it only when it is called. So nothing is stuck where
     /// several services of one limit are polled and one is called, as `Steer` and `Balance` of tower do. It takes a tokio
-    /// runtime with a timer; without one, a service that is ready keeps its slot.
+    /// runtime with a timer; without one, a service that is ready keeps its slot. A drain takes such slots back at once, and
+    /// waits for no service that is ready and not called.
     ///
     /// Priorities and deadlines, which belong to requests, mean nothing where there is no request yet.
     pub fn wait(self) -> Self {

@@ -25,7 +25,8 @@ use crate::limiter::{Deadline, Entry, Listener, Permit, Readiness, Ticket};
 /// pass all the same wait until it is ready.
 ///
 /// Where calls [wait](super::ShedLayerBuilder::wait) it is pending until there is a slot, too. A service that is dropped
-/// ready gives the slot back, and so does one that is not called for a second or two while others wait. A clone has none.
+/// ready gives the slot back, and so does one that is not called for a second or two while others wait, or before the layer
+/// drains. A clone has none.
 pub struct Shed<S, C = Plain, R = Plain> {
     pub(crate) inner: S,
     gate: Arc<Gate>,
@@ -113,7 +114,7 @@ impl<S, C, R> Shed<S, C, R> {
         if self.holder == 0 {
             self.holder = self.gate.limiter.holder();
         }
-        self.slot = Some(Readiness::new(permit, self.holder));
+        self.slot = Readiness::new(permit, self.holder);
     }
 
     fn let_go(&mut self) {

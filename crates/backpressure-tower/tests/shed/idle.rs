@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance, sleep};
 use tower::steer::Steer;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-use crate::kit::{Desk, Task, is_ready, is_ready_by, poll, poll_by};
+use crate::kit::{Desk, Task, is_ready, is_ready_by, poll, poll_by, refusal};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -211,4 +211,26 @@ fn w5_every_slot_that_is_taken_back_goes_on_although_a_waker_panics() {
     let _context = runtime.enter();
     assert!(is_ready(&mut first) && is_ready(&mut second));
     assert_eq!(layer.handle().limiter().in_flight(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t7_a_drain_waits_for_no_service_that_is_ready_and_not_called_and_sheds_its_call() {
+    let (layer, desk) = (waiting(3), Desk::new());
+    let [mut idle, mut late, mut flying] = [(); 3].map(|()| layer.layer(desk.view()));
+    assert!(is_ready(&mut idle) && is_ready(&mut late) && is_ready(&mut flying));
+    let mut response = Box::pin(flying.call(1));
+    assert!(poll(response.as_mut()).is_pending());
+    let mut drain = Box::pin(layer.handle().drain(30_000 * MS));
+    let task = Task::new();
+    assert!(poll_by(&task, drain.as_mut()).is_pending());
+    assert_eq!(layer.handle().limiter().in_flight(), 1, "only what was called is waited for");
+    let overloaded = refusal(poll(Box::pin(late.call(2)).as_mut())).expect("shed");
+    assert!(overloaded.is_draining());
+    desk.answer(Ok(1));
+    assert!(poll(response.as_mut()).is_ready());
+    assert_eq!(task.wakes(), 1);
+    let report = drain.await;
+    assert_eq!((report.abandoned, report.elapsed), (0, Duration::ZERO));
+    let counts = layer.handle().gauge().snapshot().counts;
+    assert!(counts.balances() && (counts.delivered, counts.in_flight) == (1, 0), "{counts:?}");
 }

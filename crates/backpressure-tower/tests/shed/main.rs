@@ -5,6 +5,7 @@ mod idle;
 mod kit;
 mod learning;
 mod model;
+mod schedules;
 mod slots;
 mod states;
 mod timeouts;

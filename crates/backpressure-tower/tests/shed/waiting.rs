@@ -180,7 +180,7 @@ fn w6_a_forced_state_holds_back_and_its_end_wakes() {
 #[tokio::test(start_paused = true)]
 async fn t4_a_service_that_waits_is_let_go_when_the_layer_drains_and_its_call_is_shed() {
     let (mut first, _, handle) = waiting(1);
-    assert!(is_ready(&mut first));
+    let _flying = call(&mut first);
     let (mut queued, task) = (first.clone(), Task::new());
     assert!(!is_ready_by(&task, &mut queued));
     let mut drain = Box::pin(handle.drain(MS));
