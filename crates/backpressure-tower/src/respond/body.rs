@@ -24,7 +24,8 @@ pin_project! {
     ///
     /// * over HTTP, a body that does not know its length when the head is answered: whose
     ///   [`size_hint`](Body::size_hint) is not exact. The slot is free from then on, and one stream too many is answered with
-    ///   503 instead. A body that is compressed on the fly, or reads a file, knows no length either.
+    ///   503 instead. A body that is compressed on the fly, or reads a file, knows no length either. The body of an answer to
+    ///   `HEAD`, or of a 204 or 304, is not sent and no stream.
     /// * over gRPC, where unary answers do not say how long they are, a body that was polled and had nothing to give yet, or
     ///   that gives a second piece of data. A unary answer of tonic does neither and holds its slot to its end. The head has
     ///   been sent by then, so one stream too many ends with the status `RESOURCE_EXHAUSTED` in its trailers.

@@ -46,7 +46,7 @@ impl Hold {
     }
 
     /// The body holds the slot, unless it has ended already.
-    fn to_the_end<B: Body>(body: &B, permit: Option<Permit>) -> Self {
+    pub(super) fn to_the_end<B: Body>(body: &B, permit: Option<Permit>) -> Self {
         permit.filter(|_| !body.is_end_stream()).map_or(Self::Nothing, Self::Slot)
     }
 

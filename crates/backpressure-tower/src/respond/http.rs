@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use backpressure_core::State;
 use backpressure_core::limit::Outcome;
 use http::header::{CONNECTION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::body::HeldBody;
@@ -28,6 +28,7 @@ pub struct Http<L = Linger> {
 #[derive(Debug)]
 pub struct HttpCall<T> {
     version: Version,
+    is_head: bool,
     /// What is to be read of it, if it is shed.
     rest: Option<T>,
 }
@@ -103,7 +104,7 @@ impl<A, B: Body, E, L: Lingers<A>> Responder<Request<A>, Response<B>, E> for Htt
     const HOLDS: bool = true;
 
     fn begin(&self, request: &Request<A>) -> HttpCall<L::Rest> {
-        HttpCall { version: request.version(), rest: None }
+        HttpCall { version: request.version(), is_head: request.method() == Method::HEAD, rest: None }
     }
 
     #[inline]
@@ -132,7 +133,12 @@ impl<A, B: Body, E, L: Lingers<A>> Responder<Request<A>, Response<B>, E> for Htt
         state: State,
     ) -> Result<Self::Response, E> {
         let response = result?;
-        let mut response = match Hold::of(response.body(), permit) {
+        let hold = if call.is_head || is_all_head(response.status()) {
+            Ok(Hold::to_the_end(response.body(), permit))
+        } else {
+            Hold::of(response.body(), permit)
+        };
+        let mut response = match hold {
             Ok(hold) => response.map(|body| HeldBody::new(body, hold)),
             Err(overloaded) => return <Self as Responder<Request<A>, Response<B>, E>>::shed(self, call, overloaded),
         };
@@ -154,6 +160,11 @@ impl<A, B: Body, E, L: Lingers<A>> Responder<Request<A>, Response<B>, E> for Htt
         response.extensions_mut().insert(overloaded);
         Ok(response)
     }
+}
+
+/// Whether an answer of this status is sent without its body, if it has one.
+const fn is_all_head(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// What a status says about load.
@@ -188,7 +199,7 @@ mod tests {
     const HTTP: Http<NoLinger> = Http { linger: NoLinger };
 
     const fn call(version: Version) -> HttpCall<Infallible> {
-        HttpCall { version, rest: None }
+        HttpCall { version, is_head: false, rest: None }
     }
 
     fn shed(version: Version, reason: ShedReason, wait: Duration) -> Outer {

@@ -165,6 +165,26 @@ async fn d3_one_stream_too_many_is_refused_over_http_and_counted_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d3_an_answer_whose_body_is_not_sent_is_no_stream() {
+    let layer = ShedLayer::builder().max_streams(0).build();
+    let handle = layer.handle();
+    let service = layer.into_http().layer(service_fn(async |request: Request<Body>| {
+        let status: u16 = request.uri().path()[1..].parse().unwrap();
+        let endless = Body::from_stream(stream::pending::<Chunk>());
+        Ok::<_, Infallible>(Response::builder().status(status).body(endless).unwrap())
+    }));
+    for (method, path, expected) in
+        [("HEAD", "/200", 200), ("GET", "/204", 204), ("GET", "/304", 304), ("GET", "/200", 503)]
+    {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), expected, "{method} {path}");
+        assert_eq!(handle.streams(), 0);
+    }
+    assert_eq!((handle.counts().shed(ShedReason::Streams), handle.limiter().in_flight()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn d3_one_stream_too_many_ends_with_its_status_over_grpc_and_unary_calls_go_on() {
     let layer = ShedLayer::builder().limit(Fixed::new(100).unwrap()).max_streams(2).build();
     let (handle, end) = (layer.handle(), Arc::default());
