@@ -7,15 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Tree;
 use super::uses::Source;
-use super::{Failure, Finding, Warning};
+use super::{Failure, Finding};
 
 /// The files of one crate by the path of their module, such as `a::b`. That of its root is empty.
 type Crate = BTreeMap<String, Source>;
 /// For every file those that it depends on.
 type Edges<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
-
-/// Circles that are still to be broken: their crates, and their first files.
-const STILL: &[(&str, &str)] = &[("benches/overload", "sockets"), ("crates/backpressure-tower", "batch::builder")];
 
 /// A name that is re-exported through more modules than this is not followed further.
 const MOST_HOPS: usize = 8;
@@ -31,10 +28,7 @@ pub fn check(tree: &Tree<'_>) -> Vec<Finding> {
     }
     let found = crates.iter().flat_map(|(dir, files)| {
         let circles = circles(&edges(files));
-        circles.into_iter().map(move |circle| {
-            let what = format!("{dir}: {} are a circle", circle.join(", "));
-            if STILL.contains(&(dir, circle[0])) { Warning(what) } else { Failure(what) }
-        })
+        circles.into_iter().map(move |circle| Failure(format!("{dir}: {} are a circle", circle.join(", "))))
     });
     found.collect()
 }

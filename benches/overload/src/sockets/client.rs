@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Measured, pin};
+use super::measured::Measured;
+use super::pin::pin;
 use crate::random::Random;
 
 const OBJECTIVE: Duration = Duration::from_millis(100);

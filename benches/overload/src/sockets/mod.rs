@@ -6,6 +6,8 @@
 //! and sees no overload.
 
 mod client;
+mod measured;
+mod pin;
 mod server;
 mod work;
 
@@ -18,6 +20,7 @@ use anyhow::{Context, Result, ensure};
 pub use client::load;
 pub use server::{Guard, serve};
 
+use self::measured::Measured;
 use crate::plot::{self, COLOURS, Curve};
 use crate::table::markdown;
 
@@ -28,32 +31,6 @@ const ABOUT: &str = "\
 An axum server on one core, an open-loop client on another, each a process of its own. A call takes 2 ms of CPU in two
 halves and sleeps for 10 ms between them. An answer is good within 100 ms of the moment the call was meant to be sent.
 ";
-
-/// What a client measured.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Measured {
-    /// Per second.
-    sent: f64,
-    good: f64,
-    refused: f64,
-    failed: f64,
-    /// Of the answers other than refusals, in milliseconds.
-    p50: f64,
-    p99: f64,
-}
-
-impl Measured {
-    fn print(&self) {
-        let Self { sent, good, refused, failed, p50, p99 } = self;
-        println!("{sent} {good} {refused} {failed} {p50} {p99}");
-    }
-
-    fn parse(line: &str) -> Result<Self> {
-        let numbers = line.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
-        let [sent, good, refused, failed, p50, p99] = numbers[..] else { anyhow::bail!("no measurement: `{line}`") };
-        Ok(Self { sent, good, refused, failed, p50, p99 })
-    }
-}
 
 /// Runs every guard under every load, writes what came of it to that directory, and answers the report.
 pub fn run(is_quick: bool, out: &Path) -> Result<String> {
@@ -137,14 +114,6 @@ fn itself(args: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     Ok(command)
-}
-
-/// Keeps this thread on the core of that number, as far as there is one and the system lets us.
-fn pin(core: usize) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let Some(id) = cores.get(core % cores.len().max(1)) {
-        core_affinity::set_for_current(*id);
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ use tower::util::{BoxCloneSyncService, MapResponseLayer};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 use tower_acc::{ConcurrencyLimitLayer, Gradient2, Vegas};
 
-use super::{pin, work};
+use super::pin::pin;
+use super::work;
 
 /// What stands in front of the handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
