@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use backpressure_core::limit::{Level, Outcome};
-use backpressure_tower::{Entry, Limiter, Permit, Ticket};
+use backpressure_tower::{Entry, Limiter, Permit, QueuedCall};
 
 use crate::clock::{Nanos, nanos};
 
@@ -27,7 +27,7 @@ pub struct Gate {
     limiter: Option<Limiter>,
     in_flight: usize,
     permits: HashMap<Call, Permit>,
-    tickets: HashMap<Call, Ticket>,
+    tickets: HashMap<Call, QueuedCall>,
     woken: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -58,7 +58,7 @@ impl Gate {
             self.in_flight += 1;
             return Answer::Admitted;
         };
-        match limiter.enter(Level::default(), None) {
+        match limiter.acquire(Level::default(), None) {
             Ok(Entry::Admitted(permit)) => self.admit(call, permit),
             Ok(Entry::Queued(ticket)) => {
                 self.tickets.insert(call, ticket);

@@ -20,7 +20,7 @@
 //! * **Which bytes in one frame?** [`Coalescer`].
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item; a
-//!   [`Signal`] does the same for calls in flight.
+//!   [`AdmissionMeter`] does the same for calls in flight.
 //!
 //! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
 //! and take their time from a [function](Clock) that the shell supplies.
@@ -50,7 +50,7 @@ mod thresholds;
 mod watermarks;
 mod weigh;
 
-pub use admission::{Signal, Slots};
+pub use admission::{AdmissionMeter, AdmissionState};
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
 pub use coalesce::Coalescer;

@@ -70,7 +70,7 @@ pub use client::{
     ThrottleFuture, ThrottleLayer, Verdict,
 };
 #[cfg(feature = "shed")]
-pub use limiter::{Entry, Limiter, LimiterBuilder, OpenStream, Permit, Ticket};
+pub use limiter::{Entry, Limiter, LimiterBuilder, OpenStream, Permit, QueuedCall};
 #[cfg(feature = "shed")]
 pub use overloaded::{Overloaded, ShedReason};
 #[cfg(feature = "grpc")]

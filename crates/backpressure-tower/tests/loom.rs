@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use backpressure_core::State;
 use backpressure_core::limit::{Fixed, Level, Outcome};
-use backpressure_tower::{Entry, Limiter, Overloaded, Permit, Ticket};
+use backpressure_tower::{Entry, Limiter, Overloaded, Permit, QueuedCall};
 use loom::sync::Notify;
 use loom::thread;
 
@@ -59,7 +59,7 @@ fn wait(limiter: &Limiter) -> Result<Permit, Overloaded> {
     }
 }
 
-fn ticket(limiter: &Limiter) -> Ticket {
+fn ticket(limiter: &Limiter) -> QueuedCall {
     match limiter.wait(Level::default()) {
         Ok(Entry::Queued(ticket)) => ticket,
         other => panic!("{other:?}"),

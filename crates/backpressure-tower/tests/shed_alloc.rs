@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::{CoDel, Fixed, Level, Outcome};
-use backpressure_tower::{Entry, Limiter, Permit, ShedLayer, Ticket};
+use backpressure_tower::{Entry, Limiter, Permit, QueuedCall, ShedLayer};
 use tower::{Layer, Service, service_fn};
 
 /// A clock of its own, for which nobody waits long, however busy the machine is.
@@ -20,14 +20,14 @@ fn limiter(limit: usize) -> Limiter {
     Limiter::builder().limit(Fixed::new(limit).unwrap()).queue(CoDel::new()).clock(clock).build()
 }
 
-fn queued(limiter: &Limiter) -> Ticket {
-    match limiter.enter(Level::default(), None) {
+fn queued(limiter: &Limiter) -> QueuedCall {
+    match limiter.acquire(Level::default(), None) {
         Ok(Entry::Queued(ticket)) => ticket,
         other => panic!("{other:?}"),
     }
 }
 
-fn served(mut ticket: Ticket) -> Permit {
+fn served(mut ticket: QueuedCall) -> Permit {
     match ticket.poll_admitted(&Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(permit)) => permit,
         other => panic!("{other:?}"),

@@ -22,11 +22,10 @@ use crate::workspace::Workspace;
 
 enum Finding {
     Failure(String),
-    Warning(String),
     Note(String),
 }
 
-use Finding::{Failure, Note, Warning};
+use Finding::{Failure, Note};
 
 type Rule = fn(&Tree) -> Vec<Finding>;
 
@@ -50,7 +49,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         for finding in &findings {
             match finding {
                 Failure(what) => println!("tidy: {name}: FAILED: {what}"),
-                Warning(what) => println!("tidy: {name}: warning: {what}"),
                 Note(what) => println!("tidy: {name}: {what}"),
             }
         }
@@ -67,7 +65,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 fn failed(findings: &[Finding]) -> Vec<&str> {
     let failures = findings.iter().filter_map(|finding| match finding {
         Failure(what) => Some(what.as_str()),
-        Warning(_) | Note(_) => None,
+        Note(_) => None,
     });
     failures.collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::calls::{Calls, one_more};
-use super::word::Slots;
+use super::word::AdmissionState;
 use crate::config::BackpressureConfig;
 use crate::gauge::{Clock, Gauge, Shared};
 use crate::ledger::sum;
@@ -25,9 +25,9 @@ use crate::sync::{Mutex, Ordering};
 ///
 /// ```
 /// use std::time::Instant;
-/// use backpressure_core::{Signal, State};
+/// use backpressure_core::{AdmissionMeter, State};
 ///
-/// let signal = Signal::new(2, Instant::now);
+/// let signal = AdmissionMeter::new(2, Instant::now);
 /// let gauge = signal.gauge();
 ///
 /// let slots = signal.try_take().expect("there is room");
@@ -44,15 +44,15 @@ use crate::sync::{Mutex, Ordering};
 /// assert!(counts.balances());
 /// ```
 #[derive(Debug)]
-pub struct Signal {
+pub struct AdmissionMeter {
     shared: Arc<Shared>,
     calls: Arc<Calls>,
     /// The state that was entered last. It makes changes of state wait for each other.
     state: Mutex<State>,
 }
 
-impl Signal {
-    /// Fresh instruments for a part that has at most `limit` calls in flight. It is brought into 1 to [`Slots::MOST`].
+impl AdmissionMeter {
+    /// Fresh instruments for a part that has at most `limit` calls in flight. It is brought into 1 to [`AdmissionState::MOST`].
     pub fn new(limit: usize, clock: Clock) -> Self {
         let calls = Arc::new(Calls::new(limit));
         let config = BackpressureConfig::builder().strategy(Strategy::Reject).build().unwrap_or_default();
@@ -67,20 +67,20 @@ impl Signal {
 
     /// What the word says now.
     #[inline]
-    pub fn slots(&self) -> Slots {
+    pub fn slots(&self) -> AdmissionState {
         self.calls.word.load()
     }
 
     /// What the word says now, in its place in the order of all changes: whatever was written before this is seen by
     /// whoever changes the word after it, and the other way round.
-    pub fn fence(&self) -> Slots {
+    pub fn fence(&self) -> AdmissionState {
         self.calls.word.fence()
     }
 
     /// A call comes and takes a slot, if there is one, nobody waits, and the part does not drain. Answers what the word
     /// says then. If it takes none, nothing is said about it yet.
     #[inline]
-    pub fn try_take(&self) -> Option<Slots> {
+    pub fn try_take(&self) -> Option<AdmissionState> {
         self.calls.word.try_take()
     }
 
@@ -92,7 +92,11 @@ impl Signal {
     /// The objection, or `full`, and what it was about. Whether the call is [`rejected`](Self::rejected) or
     /// [`queued`](Self::queued) is then to be said.
     #[inline]
-    pub fn take<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+    pub fn take<E>(
+        &self,
+        full: E,
+        permits: impl Fn(AdmissionState) -> Result<(), E>,
+    ) -> Result<AdmissionState, (AdmissionState, E)> {
         self.calls.word.take(full, permits)
     }
 
@@ -101,7 +105,11 @@ impl Signal {
     /// # Errors
     ///
     /// The objection, or `full`, and what it was about. The call still waits.
-    pub fn take_queued<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+    pub fn take_queued<E>(
+        &self,
+        full: E,
+        permits: impl Fn(AdmissionState) -> Result<(), E>,
+    ) -> Result<AdmissionState, (AdmissionState, E)> {
         self.grant(|| self.calls.word.take(full, permits))
     }
 
@@ -111,12 +119,16 @@ impl Signal {
     /// # Errors
     ///
     /// The objection, or `full`, and what it was about. The slot is still to be given back, and the other call still waits.
-    pub fn pass_on<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+    pub fn pass_on<E>(
+        &self,
+        full: E,
+        permits: impl Fn(AdmissionState) -> Result<(), E>,
+    ) -> Result<AdmissionState, (AdmissionState, E)> {
         self.grant(|| self.calls.word.pass_on(full, permits))
     }
 
     /// A call that waited is granted a slot, as readers see it, in one step.
-    fn grant<R>(&self, take: impl FnOnce() -> Result<Slots, R>) -> Result<Slots, R> {
+    fn grant<R>(&self, take: impl FnOnce() -> Result<AdmissionState, R>) -> Result<AdmissionState, R> {
         self.calls.queue.write(|| {
             let taken = take();
             if taken.is_ok() {
@@ -128,7 +140,7 @@ impl Signal {
 
     /// A call has been answered, and gives its slot back. Answers what the word says then.
     #[inline]
-    pub fn give_back(&self) -> Slots {
+    pub fn give_back(&self) -> AdmissionState {
         self.calls.word.give_back()
     }
 
@@ -138,7 +150,7 @@ impl Signal {
     }
 
     /// A call that had a slot was lost for `reason`, and gives the slot back. Answers what the word says then.
-    pub fn lose(&self, reason: DropReason) -> Slots {
+    pub fn lose(&self, reason: DropReason) -> AdmissionState {
         self.lost(reason);
         self.give_back()
     }
@@ -187,13 +199,13 @@ impl Signal {
     }
 
     /// Makes this the limit. Answers what the word says then.
-    pub fn set_limit(&self, limit: usize) -> Slots {
+    pub fn set_limit(&self, limit: usize) -> AdmissionState {
         self.calls.word.set_limit(limit)
     }
 
     /// From now on the word says that somebody waits. Answers what it says then. Whoever waits looks for a slot again
     /// after this: those that come free from here on see that it waits.
-    pub fn announce_waiting(&self) -> Slots {
+    pub fn announce_waiting(&self) -> AdmissionState {
         self.calls.word.announce_waiting()
     }
 
@@ -247,7 +259,7 @@ impl Signal {
 }
 
 /// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
-impl Drop for Signal {
+impl Drop for AdmissionMeter {
     fn drop(&mut self) {
         if self.enter(State::Draining) {
             self.notify();

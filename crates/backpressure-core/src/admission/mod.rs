@@ -5,5 +5,5 @@ mod meter;
 mod packed;
 mod word;
 
-pub use meter::Signal;
-pub use word::Slots;
+pub use meter::AdmissionMeter;
+pub use word::AdmissionState;

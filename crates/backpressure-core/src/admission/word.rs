@@ -25,9 +25,9 @@ pub(super) struct Word {
     runs: AtomicU64,
 }
 
-/// What the admission word of a [`Signal`](super::Signal) said at one instant.
+/// What the admission word of a [`AdmissionMeter`](super::AdmissionMeter) said at one instant.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Slots(u64);
+pub struct AdmissionState(u64);
 
 /// One bit more than the largest limit needs, which is a power of two.
 const IN_FLIGHT: u32 = 33;
@@ -47,7 +47,7 @@ const RUN: u64 = 16;
 /// are all stopped between the two.
 const RUNS: u64 = (1 << (u64::BITS - ADMITTED)) / RUN;
 
-impl Slots {
+impl AdmissionState {
     /// The largest limit there is room for: 2³² calls in flight, or [`usize::MAX`] where that is less.
     pub const MOST: usize = packed::MOST;
 
@@ -89,20 +89,20 @@ impl Word {
     }
 
     #[inline]
-    pub(super) fn load(&self) -> Slots {
-        Slots(self.bits.load(Ordering::Acquire))
+    pub(super) fn load(&self) -> AdmissionState {
+        AdmissionState(self.bits.load(Ordering::Acquire))
     }
 
-    pub(super) fn fence(&self) -> Slots {
-        Slots(self.bits.fetch_add(0, Ordering::AcqRel))
+    pub(super) fn fence(&self) -> AdmissionState {
+        AdmissionState(self.bits.fetch_add(0, Ordering::AcqRel))
     }
 
     /// Takes a slot if there is one, and neither of the flags is up.
     #[inline]
-    pub(super) fn try_take(&self) -> Option<Slots> {
+    pub(super) fn try_take(&self) -> Option<AdmissionState> {
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
-            let slots = Slots(seen);
+            let slots = AdmissionState(seen);
             if seen & (WAITING | DRAINING) != 0 || slots.in_flight() >= slots.limit() {
                 return None;
             }
@@ -114,10 +114,14 @@ impl Word {
     }
 
     #[inline]
-    pub(super) fn take<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+    pub(super) fn take<E>(
+        &self,
+        full: E,
+        permits: impl Fn(AdmissionState) -> Result<(), E>,
+    ) -> Result<AdmissionState, (AdmissionState, E)> {
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
-            let slots = Slots(seen);
+            let slots = AdmissionState(seen);
             permits(slots).map_err(|error| (slots, error))?;
             if slots.in_flight() >= slots.limit() {
                 return Err((slots, full));
@@ -131,10 +135,14 @@ impl Word {
 
     /// One call gives its slot to another, unless `permits` objects to what the word would say between the two, or the limit
     /// has shrunk meanwhile.
-    pub(super) fn pass_on<E>(&self, full: E, permits: impl Fn(Slots) -> Result<(), E>) -> Result<Slots, (Slots, E)> {
+    pub(super) fn pass_on<E>(
+        &self,
+        full: E,
+        permits: impl Fn(AdmissionState) -> Result<(), E>,
+    ) -> Result<AdmissionState, (AdmissionState, E)> {
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
-            let between = Slots(seen - 1);
+            let between = AdmissionState(seen - 1);
             permits(between).map_err(|error| (between, error))?;
             if between.in_flight() >= between.limit() {
                 return Err((between, full));
@@ -147,37 +155,37 @@ impl Word {
     }
 
     #[inline]
-    fn add_one(&self, seen: u64) -> Result<Slots, u64> {
+    fn add_one(&self, seen: u64) -> Result<AdmissionState, u64> {
         self.admit(seen, seen.wrapping_add(ONE))
     }
 
     #[inline]
-    fn admit(&self, seen: u64, next: u64) -> Result<Slots, u64> {
+    fn admit(&self, seen: u64, next: u64) -> Result<AdmissionState, u64> {
         self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)?;
-        if Slots(next).admitted_bits() % RUN == 0 {
+        if AdmissionState(next).admitted_bits() % RUN == 0 {
             self.runs.fetch_add(1, Ordering::Release);
         }
-        Ok(Slots(next))
+        Ok(AdmissionState(next))
     }
 
     #[inline]
-    pub(super) fn give_back(&self) -> Slots {
-        Slots(self.bits.fetch_sub(1, Ordering::AcqRel) - 1)
+    pub(super) fn give_back(&self) -> AdmissionState {
+        AdmissionState(self.bits.fetch_sub(1, Ordering::AcqRel) - 1)
     }
 
-    pub(super) fn set_limit(&self, limit: usize) -> Slots {
+    pub(super) fn set_limit(&self, limit: usize) -> AdmissionState {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             let next = seen & !LIMIT | limit_bits(limit);
             match self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Slots(next),
+                Ok(_) => return AdmissionState(next),
                 Err(now) => seen = now,
             }
         }
     }
 
-    pub(super) fn announce_waiting(&self) -> Slots {
-        Slots(self.bits.fetch_or(WAITING, Ordering::AcqRel) | WAITING)
+    pub(super) fn announce_waiting(&self) -> AdmissionState {
+        AdmissionState(self.bits.fetch_or(WAITING, Ordering::AcqRel) | WAITING)
     }
 
     pub(super) fn retract_waiting(&self) {
@@ -208,7 +216,7 @@ fn limit_bits(limit: usize) -> u64 {
     pack(limit) << IN_FLIGHT
 }
 
-impl fmt::Debug for Slots {
+impl fmt::Debug for AdmissionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slots")
             .field("in_flight", &self.in_flight())
@@ -257,12 +265,15 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_word_do_not_touch_each_other() {
-        let word = Word::new(Slots::MOST);
+        let word = Word::new(AdmissionState::MOST);
         assert!(take(&word));
         assert!(word.announce_waiting().has_waiters());
         assert!(word.drain() && !word.drain());
         let all = word.load();
-        assert_eq!((all.in_flight(), all.limit(), all.has_waiters(), all.is_draining()), (1, Slots::MOST, true, true));
+        assert_eq!(
+            (all.in_flight(), all.limit(), all.has_waiters(), all.is_draining()),
+            (1, AdmissionState::MOST, true, true)
+        );
         word.retract_waiting();
         let rest = word.set_limit(3);
         assert_eq!((rest.in_flight(), rest.limit(), rest.has_waiters(), rest.is_draining()), (1, 3, false, true));
@@ -272,9 +283,9 @@ mod tests {
 
     #[test]
     fn d6_any_limit_is_brought_into_the_word_and_nothing_overflows() {
-        assert_eq!(Word::new(usize::MAX).load().limit(), Slots::MOST);
+        assert_eq!(Word::new(usize::MAX).load().limit(), AdmissionState::MOST);
         assert_eq!(Word::new(0).load().limit(), 1);
-        assert_eq!(Word::new(1).set_limit(usize::MAX).limit(), Slots::MOST);
+        assert_eq!(Word::new(1).set_limit(usize::MAX).limit(), AdmissionState::MOST);
     }
 
     #[test]
@@ -295,13 +306,16 @@ mod tests {
     #[test]
     fn s4_as_many_are_admitted_as_the_largest_limit_says_and_no_more() {
         let word = Word::new(usize::MAX);
-        word.bits.fetch_add(Slots::MOST as u64 - 2, Ordering::Relaxed);
+        word.bits.fetch_add(AdmissionState::MOST as u64 - 2, Ordering::Relaxed);
         assert!(take(&word) && word.try_take().is_some());
         let full = word.load();
-        assert_eq!((full.in_flight(), full.limit()), (Slots::MOST, Slots::MOST));
+        assert_eq!((full.in_flight(), full.limit()), (AdmissionState::MOST, AdmissionState::MOST));
         assert!(!take(&word) && word.try_take().is_none());
         assert!(word.pass_on((), |_| Ok(())).is_ok());
-        assert_eq!((word.give_back().in_flight(), word.totals()), (Slots::MOST - 1, (3, Slots::MOST as u64 - 1)));
+        assert_eq!(
+            (word.give_back().in_flight(), word.totals()),
+            (AdmissionState::MOST - 1, (3, AdmissionState::MOST as u64 - 1))
+        );
         assert!(take(&word) && !take(&word));
         assert_eq!(word.set_limit(1).limit(), 1);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backpressure_core::Slots;
+use backpressure_core::AdmissionState;
 use backpressure_core::limit::Level;
 
 use super::levels::is_first_class;
@@ -19,7 +19,7 @@ impl Shared {
 
     /// Admits a call at once or not at all.
     #[inline]
-    pub(super) fn admit(self: &Arc<Self>, level: Level) -> Result<Permit, (Slots, ShedReason)> {
+    pub(super) fn admit(self: &Arc<Self>, level: Level) -> Result<Permit, (AdmissionState, ShedReason)> {
         self.levels.offered(level);
         let taken = self.signal.take(ShedReason::Limit, |seen| {
             self.levels.permits(level, seen)?;
@@ -30,7 +30,7 @@ impl Shared {
 
     /// The permit of a call that has just taken a slot.
     #[inline]
-    pub(super) fn permit(self: &Arc<Self>, taken: Slots) -> Permit {
+    pub(super) fn permit(self: &Arc<Self>, taken: AdmissionState) -> Permit {
         Permit::new(Arc::clone(self), taken)
     }
 }

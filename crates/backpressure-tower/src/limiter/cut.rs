@@ -6,9 +6,9 @@ use backpressure_core::DropReason;
 
 use super::fate::Fate;
 use super::permit::Permit;
+use super::queued_call::QueuedCall;
 use super::refusals::nanos;
 use super::shared::Shared;
-use super::ticket::Ticket;
 
 /// By when a call must be answered, or it is cut by a timeout.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ impl Hold for Permit {
 }
 
 /// A call that is cut while it waits never came to the service, so it says nothing about that.
-impl Hold for Ticket {
+impl Hold for QueuedCall {
     fn give_up(mut self, deadline: &Deadline) {
         if self.limiter().is_some_and(|limiter| deadline.has_passed(limiter)) {
             self.leave(DropReason::TimedOut, Some(Fate::Hurried));

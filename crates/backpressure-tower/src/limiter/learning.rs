@@ -6,8 +6,8 @@ use std::time::Instant;
 use backpressure_core::Relay;
 use backpressure_core::limit::Limit;
 
+use super::call_timing::Timing;
 use super::fate::Fate;
-use super::notes::Timing;
 use super::shared::Shared;
 use super::tuner::{Look, Sums, Timed, Tuning};
 use crate::sync::{Ordering, lock, try_lock};

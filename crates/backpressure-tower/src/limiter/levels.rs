@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
-use backpressure_core::Slots;
+use backpressure_core::AdmissionState;
 use backpressure_core::limit::{Criticality, Level, Threshold, reserve};
 
 use crate::overloaded::ShedReason;
@@ -67,7 +67,7 @@ impl Levels {
     /// Below 70 % of the limit everybody may; above, those at least as important as the cut; the last slots are for the
     /// most important class, if it calls at all.
     #[inline]
-    pub(crate) fn permits(&self, level: Level, seen: Slots) -> Result<(), ShedReason> {
+    pub(crate) fn permits(&self, level: Level, seen: AdmissionState) -> Result<(), ShedReason> {
         let is_pressed = seen.in_flight() as u64 * 10 >= seen.limit() as u64 * 7 && !seen.is_draining();
         if is_pressed && level.as_u16() > self.cut.load(Ordering::Relaxed) && !is_first_class(level) {
             return Err(ShedReason::Priority);
@@ -78,7 +78,7 @@ impl Levels {
     /// Whether a call of this level may have a slot if it waits for its turn however long that takes: the cut, which is for
     /// calls that are refused, is not for those.
     #[inline]
-    pub(crate) fn permits_in_turn(&self, level: Level, seen: Slots) -> Result<(), ShedReason> {
+    pub(crate) fn permits_in_turn(&self, level: Level, seen: AdmissionState) -> Result<(), ShedReason> {
         let (in_flight, limit) = (seen.in_flight(), seen.limit());
         if seen.is_draining() {
             return Err(ShedReason::Draining);
@@ -135,19 +135,19 @@ impl fmt::Debug for Levels {
 mod tests {
     use std::time::Instant;
 
-    use backpressure_core::Signal;
+    use backpressure_core::AdmissionMeter;
 
     use super::*;
 
-    fn part(limit: usize) -> (Levels, Signal) {
-        (Levels::new(), Signal::new(limit, Instant::now))
+    fn part(limit: usize) -> (Levels, AdmissionMeter) {
+        (Levels::new(), AdmissionMeter::new(limit, Instant::now))
     }
 
-    fn admitted(levels: &Levels, signal: &Signal, level: impl Into<Level>) -> Result<usize, ShedReason> {
+    fn admitted(levels: &Levels, signal: &AdmissionMeter, level: impl Into<Level>) -> Result<usize, ShedReason> {
         let level = level.into();
         levels.offered(level);
         let taken = signal.take(ShedReason::Limit, |seen| levels.permits(level, seen));
-        taken.map(Slots::in_flight).map_err(|(_, reason)| reason)
+        taken.map(AdmissionState::in_flight).map_err(|(_, reason)| reason)
     }
 
     #[test]

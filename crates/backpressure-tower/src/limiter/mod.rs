@@ -19,25 +19,25 @@
 //! written. Nothing is allocated for a wait.
 
 mod admit;
-mod bell;
 mod builder;
+mod call_timing;
 mod cells;
 mod cut;
 mod cuts;
 mod fate;
 mod learning;
 mod levels;
-mod notes;
+mod notify;
 mod open_stream;
 mod permit;
 mod pressure;
 mod queue;
+mod queued_call;
 mod ready;
 mod refusals;
 mod seats;
 mod shared;
 mod streams;
-mod ticket;
 mod tuner;
 mod waiting;
 
@@ -49,14 +49,14 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::{Level, Limit, Threshold};
 use backpressure_core::{Clock, Gauge, State};
 
-pub(crate) use bell::{Bell, Listener};
 pub use builder::LimiterBuilder;
 pub(crate) use cut::{Deadline, Hold};
+pub(crate) use notify::{Listener, Notify};
 pub use open_stream::OpenStream;
 pub use permit::Permit;
 pub(crate) use permit::Reserved;
+pub use queued_call::{Entry, QueuedCall};
 pub(crate) use ready::Readiness;
-pub use ticket::{Entry, Ticket};
 
 use crate::overloaded::{Overloaded, ShedReason};
 use shared::Shared;
@@ -107,8 +107,8 @@ impl Limiter {
     ///
     /// [`Overloaded`] if there is neither a slot nor a place.
     #[inline]
-    pub fn enter(&self, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
-        self.shared.enter(level, patience)
+    pub fn acquire(&self, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
+        self.shared.acquire(level, patience)
     }
 
     /// Admits a call at once, or lets it wait behind all others of its class for as long as it takes, queue or no queue. It is

@@ -47,7 +47,7 @@ impl Shared {
     /// it shows that the part drains, or whoever drains it sees that no stream is open.
     fn last_stream_has_ended(&self) {
         if self.signal.fence().is_draining() {
-            self.idle.ring();
+            self.idle.notify_all();
         }
     }
 }

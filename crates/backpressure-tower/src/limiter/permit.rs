@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use backpressure_core::limit::Outcome;
-use backpressure_core::{Slots, State};
+use backpressure_core::{AdmissionState, State};
 
+use super::call_timing::CallTiming;
 use super::fate::Fate;
-use super::notes::Notes;
 use super::open_stream::OpenStream;
 use super::shared::Shared;
 use crate::overloaded::{Overloaded, ShedReason};
@@ -22,7 +22,7 @@ use crate::overloaded::{Overloaded, ShedReason};
 #[must_use = "dropping a permit gives its slot back"]
 pub struct Permit {
     limiter: Arc<Shared>,
-    notes: Notes,
+    call_timing: CallTiming,
 }
 
 /// A place among the calls of the reserve.
@@ -49,8 +49,8 @@ impl Drop for Reserved {
 impl Permit {
     /// The permit of a call that has just taken a slot.
     #[inline]
-    pub(super) fn new(limiter: Arc<Shared>, taken: Slots) -> Self {
-        let mut permit = Self { limiter, notes: Notes::default() };
+    pub(super) fn new(limiter: Arc<Shared>, taken: AdmissionState) -> Self {
+        let mut permit = Self { limiter, call_timing: CallTiming::default() };
         if permit.limiter.is_noted(taken.admitted_bits(), taken) {
             permit.note(taken.admitted_bits(), None, taken);
         }
@@ -61,7 +61,7 @@ impl Permit {
     #[inline]
     pub(super) fn served(limiter: Arc<Shared>, number: u64, since: Option<NonZeroU64>) -> Self {
         let seen = limiter.signal.slots();
-        let mut permit = Self { limiter, notes: Notes::default() };
+        let mut permit = Self { limiter, call_timing: CallTiming::default() };
         if permit.limiter.is_noted(number, seen) {
             permit.note(number, since, seen);
         }
@@ -72,10 +72,10 @@ impl Permit {
     /// [`Limit`](backpressure_core::limit::Limit) that is not ours: the slot is held already, so it is given back whatever
     /// happens.
     #[inline(never)]
-    fn note(&mut self, number: u64, since: Option<NonZeroU64>, seen: Slots) {
+    fn note(&mut self, number: u64, since: Option<NonZeroU64>, seen: AdmissionState) {
         if self.limiter.is_timed(number) {
             let now = self.limiter.time();
-            self.notes.start(since.unwrap_or(now).get());
+            self.call_timing.start(since.unwrap_or(now).get());
         }
         self.limiter.has_taken(seen);
     }
@@ -83,8 +83,8 @@ impl Permit {
     /// The call is made only now: the time since it was admitted says nothing about it.
     #[inline]
     pub(crate) fn restart(&mut self) {
-        if self.notes.is_timed() {
-            self.notes.start(self.limiter.now().get());
+        if self.call_timing.is_timed() {
+            self.call_timing.start(self.limiter.now().get());
         }
     }
 
@@ -93,24 +93,24 @@ impl Permit {
     /// Only the first call counts. Without one, the work has begun at once.
     #[inline]
     pub fn began(&mut self) {
-        if self.notes.is_to_begin() {
-            self.notes.begin(self.limiter.now().get());
+        if self.call_timing.is_to_begin() {
+            self.call_timing.begin(self.limiter.now().get());
         }
     }
 
     /// The permit of a call of the reserve, which it is until it gives its slot back.
     pub(crate) fn reserved(mut self, place: Option<Reserved>) -> Self {
         if place.is_some_and(|mut place| place.0.take().is_some()) {
-            self.notes.reserve();
+            self.call_timing.reserve();
         }
         self
     }
 
     /// The work is done: records how it went and how long it took, and keeps the slot. Only the first call counts.
     pub fn answered(&mut self, outcome: Outcome) {
-        if self.notes.end(outcome.into()) {
-            self.notes.send();
-            let timing = self.notes.take_timing();
+        if self.call_timing.end(outcome.into()) {
+            self.call_timing.send();
+            let timing = self.call_timing.take_timing();
             self.limiter.answered(outcome.into(), timing);
         }
     }
@@ -125,9 +125,9 @@ impl Permit {
     /// [`Overloaded`] if as many streams are open as may be. The slot is free then, too, and the call counts as shed for
     /// [`ShedReason::Streams`] rather than as delivered; as failed or timed out, if that was its outcome.
     pub fn into_stream(mut self) -> Result<OpenStream, Overloaded> {
-        self.notes.end(Fate::Success);
+        self.call_timing.end(Fate::Success);
         let opened = OpenStream::open(&self.limiter);
-        if opened.is_err() && !self.notes.fate().is_some_and(Fate::is_overload) {
+        if opened.is_err() && !self.call_timing.fate().is_some_and(Fate::is_overload) {
             self.limiter.refusals.count(ShedReason::Streams);
             self.limiter.signal.refused();
         }
@@ -142,17 +142,17 @@ impl Permit {
     /// The work is done, and the slot is free.
     #[inline]
     pub fn finish(mut self, outcome: Outcome) {
-        self.notes.end(outcome.into());
+        self.call_timing.end(outcome.into());
     }
 
     /// The call ends this way, unless it has ended already, and the slot is free.
     pub(super) fn end(mut self, fate: Fate) {
-        self.notes.end(fate);
+        self.call_timing.end(fate);
     }
 
     /// The slot was taken back: there is nothing to give.
     pub(super) fn disown(mut self) {
-        self.notes = Notes::DISOWNED;
+        self.call_timing = CallTiming::DISOWNED;
     }
 
     pub(super) fn limiter(&self) -> &Shared {
@@ -163,22 +163,22 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        let fate = match self.notes.fate() {
+        let fate = match self.call_timing.fate() {
             Some(fate) => fate,
-            None if self.notes.is_sending() => return,
+            None if self.call_timing.is_sending() => return,
             None if std::thread::panicking() => Fate::Panicked,
             None => Fate::Cancelled,
         };
-        if self.notes.is_reserved() {
+        if self.call_timing.is_reserved() {
             self.limiter.reserved.fetch_sub(1, Ordering::Relaxed);
         }
-        let timing = self.notes.take_timing();
-        self.limiter.depart(fate, timing, self.notes.is_sending());
+        let timing = self.call_timing.take_timing();
+        self.limiter.depart(fate, timing, self.call_timing.is_sending());
     }
 }
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("notes", &self.notes).finish_non_exhaustive()
+        f.debug_struct("Permit").field("call_timing", &self.call_timing).finish_non_exhaustive()
     }
 }

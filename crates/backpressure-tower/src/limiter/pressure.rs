@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use backpressure_core::{Signal, State, StateMachine, Watermarks};
+use backpressure_core::{AdmissionMeter, State, StateMachine, Watermarks};
 
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
@@ -59,7 +59,7 @@ impl Pressure {
     }
 
     /// Brings the state up to date. Returns whether it changed; if so, the signal is to be notified.
-    pub(crate) fn observe(&self, now: Instant, waiting: f64, signal: &Signal) -> bool {
+    pub(crate) fn observe(&self, now: Instant, waiting: f64, signal: &AdmissionMeter) -> bool {
         let mut machine = lock(&self.machine);
         let mut seen = signal.slots();
         loop {
@@ -153,12 +153,12 @@ mod tests {
 
     struct Part {
         pressure: Pressure,
-        signal: Signal,
+        signal: AdmissionMeter,
     }
 
     impl Part {
         fn new(limit: usize) -> Self {
-            Self { pressure: Pressure::new(limit), signal: Signal::new(limit, Instant::now) }
+            Self { pressure: Pressure::new(limit), signal: AdmissionMeter::new(limit, Instant::now) }
         }
 
         fn take(&self, calls: usize) -> &Self {

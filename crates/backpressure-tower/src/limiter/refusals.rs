@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backpressure_core::Slots;
+use backpressure_core::AdmissionState;
 use backpressure_core::limit::retry_after;
 
 use crate::overloaded::ShedReason;
@@ -67,7 +67,7 @@ impl Refusals {
 
     /// When to come back where so many calls are `ahead`. The `number` of the call makes the difference to its neighbours.
     #[inline]
-    pub(super) fn retry_after(&self, number: u64, ahead: usize, slots: Slots) -> Duration {
+    pub(super) fn retry_after(&self, number: u64, ahead: usize, slots: AdmissionState) -> Duration {
         let nanos = if ahead == slots.limit() {
             self.drained_in.load(Ordering::Relaxed)
         } else {
@@ -103,13 +103,13 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 mod tests {
     use std::time::Instant;
 
-    use backpressure_core::Signal;
+    use backpressure_core::AdmissionMeter;
 
     use super::*;
 
     #[test]
     fn the_short_way_and_the_long_way_agree() {
-        let (refusals, slots) = (Refusals::new(7), Signal::new(100, Instant::now).slots());
+        let (refusals, slots) = (Refusals::new(7), AdmissionMeter::new(100, Instant::now).slots());
         refusals.tune(100, 50.0);
         for number in 0..100 {
             let (at, above) = (refusals.retry_after(number, 100, slots), refusals.retry_after(number, 101, slots));

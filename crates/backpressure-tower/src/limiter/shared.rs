@@ -6,14 +6,14 @@ use std::task::Waker;
 use std::time::Instant;
 
 use backpressure_core::limit::{CoDel, Limit};
-use backpressure_core::{Clock, DropReason, Relay, Signal, Slots, State};
+use backpressure_core::{AdmissionMeter, AdmissionState, Clock, DropReason, Relay, State};
 
-use super::bell::Bell;
+use super::call_timing::Timing;
 use super::cells::Ready;
 use super::cuts::Cuts;
 use super::fate::Fate;
 use super::levels::Levels;
-use super::notes::Timing;
+use super::notify::Notify;
 use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
@@ -28,7 +28,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering, Padded};
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Shared {
-    pub(super) signal: Signal,
+    pub(super) signal: AdmissionMeter,
     pub(super) levels: Levels,
     pub(super) pressure: Pressure,
     /// One call in so many, a power of two, is timed.
@@ -54,12 +54,12 @@ pub(crate) struct Shared {
     pub(super) seats: Seats,
     pub(super) streams: Streams,
     pub(super) ready: Ready,
-    pub(super) idle: Bell,
+    pub(super) idle: Notify,
 }
 
 impl Shared {
     pub(super) fn new(limit: Box<dyn Limit>, rule: Option<CoDel>, clock: Clock, seed: u64) -> Self {
-        let signal = Signal::new(limit.limit(), clock);
+        let signal = AdmissionMeter::new(limit.limit(), clock);
         let epoch = clock();
         Self {
             levels: Levels::new(),
@@ -82,7 +82,7 @@ impl Shared {
             seats: Seats::new(),
             streams: Streams::new(),
             ready: Ready::new(),
-            idle: Bell::new(),
+            idle: Notify::new(),
         }
     }
 
@@ -95,13 +95,13 @@ impl Shared {
 
     /// Whether there is more to the call of this number than to most: it is timed, or makes the state worse.
     #[inline]
-    pub(super) fn is_noted(&self, number: u64, seen: Slots) -> bool {
+    pub(super) fn is_noted(&self, number: u64, seen: AdmissionState) -> bool {
         self.is_timed(number) || self.pressure.rises(seen.in_flight())
     }
 
     /// Slots were taken: this is seen at once if it makes the state worse.
     #[inline]
-    pub(super) fn has_taken(&self, seen: Slots) {
+    pub(super) fn has_taken(&self, seen: AdmissionState) {
         if self.pressure.rises(seen.in_flight()) {
             self.update_state((self.clock)());
         }
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     #[inline(never)]
-    fn released(&self, mut after: Slots) {
+    fn released(&self, mut after: AdmissionState) {
         let mut relay = Relay::new();
         if after.has_waiters() {
             relay.call(|| self.hand_on());
@@ -167,7 +167,7 @@ impl Shared {
                 relay.call(|| self.update_state((self.clock)()));
             }
             if after.is_draining() {
-                relay.call(|| self.idle.ring());
+                relay.call(|| self.idle.notify_all());
             }
         }
         relay.resume();
@@ -180,7 +180,7 @@ impl Shared {
 
     /// Counts a refusal, and answers it.
     #[inline]
-    pub(super) fn refuse(&self, seen: Slots, reason: ShedReason) -> Overloaded {
+    pub(super) fn refuse(&self, seen: AdmissionState, reason: ShedReason) -> Overloaded {
         self.refusals.count(reason);
         self.answer(seen, reason, self.signal.rejected())
     }
@@ -199,7 +199,7 @@ impl Shared {
     }
 
     #[inline]
-    fn answer(&self, seen: Slots, reason: ShedReason, number: u64) -> Overloaded {
+    fn answer(&self, seen: AdmissionState, reason: ShedReason, number: u64) -> Overloaded {
         if reason == ShedReason::Limit {
             self.felt();
         }

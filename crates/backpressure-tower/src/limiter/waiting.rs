@@ -5,19 +5,19 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::Level;
-use backpressure_core::{DropReason, Relay, Slots};
+use backpressure_core::{AdmissionState, DropReason, Relay};
 
 use super::queue::{Key, Next, Patience, Queue};
+use super::queued_call::{Entry, QueuedCall};
 use super::seats::Verdict;
 use super::shared::Shared;
-use super::ticket::{Entry, Ticket};
 use crate::overloaded::{Overloaded, ShedReason};
 use crate::sync::{MutexGuard, Ordering, lock};
 
 impl Shared {
     /// Admits a call, or lets it wait.
     #[inline]
-    pub(super) fn enter(self: &Arc<Self>, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
+    pub(super) fn acquire(self: &Arc<Self>, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
         match self.admit(level) {
             Ok(permit) => Ok(Entry::Admitted(permit)),
             Err((_, ShedReason::Limit)) if self.has_queue => self.enter_queue(level, patience),
@@ -82,10 +82,10 @@ impl Shared {
         if matches!(patience, Patience::Endless) {
             self.watch_the_ready();
         }
-        Ok(Entry::Queued(Ticket::new(Arc::clone(self), key)))
+        Ok(Entry::Queued(QueuedCall::new(Arc::clone(self), key)))
     }
 
-    fn objection(&self, queue: &Queue, seen: Slots, now: Instant, patience: Patience) -> Option<ShedReason> {
+    fn objection(&self, queue: &Queue, seen: AdmissionState, now: Instant, patience: Patience) -> Option<ShedReason> {
         if seen.is_draining() {
             return Some(ShedReason::Draining);
         }
@@ -150,7 +150,7 @@ impl Shared {
         Some(self.serve(&mut queue, now, &next, verdict))
     }
 
-    fn permits(&self, is_endless: bool, level: Level, seen: Slots) -> Result<(), ShedReason> {
+    fn permits(&self, is_endless: bool, level: Level, seen: AdmissionState) -> Result<(), ShedReason> {
         if is_endless { self.levels.permits_in_turn(level, seen) } else { self.levels.permits(level, seen) }
     }
 

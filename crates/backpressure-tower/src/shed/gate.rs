@@ -9,7 +9,7 @@ use backpressure_core::{Relay, State};
 use super::counts::{Cells, ShedCounts};
 use super::lingering::Lingering;
 use super::watch::{Passage, Watch};
-use crate::limiter::{Deadline, Entry, Limiter, Permit, Reserved, Ticket};
+use crate::limiter::{Deadline, Entry, Limiter, Permit, QueuedCall, Reserved};
 use crate::overloaded::{Overloaded, ShedReason};
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Gate {
 pub(super) enum Decision {
     /// It is made. It takes no slot if the layer is a shadow that would have shed it.
     Go(Option<Permit>),
-    Wait(Ticket, Option<Reserved>),
+    Wait(QueuedCall, Option<Reserved>),
     Shed(Overloaded),
 }
 
@@ -78,7 +78,7 @@ impl Gate {
     pub(super) fn set_shadow(&self, shadow: bool) {
         self.shadow.store(shadow, Ordering::Relaxed);
         self.limiter.spare_streams(shadow);
-        self.watch.edited.ring();
+        self.watch.edited.notify_all();
     }
 
     pub(super) fn leave(&self) {
@@ -98,7 +98,7 @@ impl Gate {
         self.leave();
         let mut relay = Relay::new();
         relay.call(|| self.limiter.drain());
-        relay.call(|| self.watch.edited.ring());
+        relay.call(|| self.watch.edited.notify_all());
         relay.resume();
     }
 
@@ -157,7 +157,7 @@ impl Gate {
     #[inline]
     fn enter(&self, level: Level, patience: Option<Duration>, reserved: Option<Reserved>) -> Decision {
         let patience = patience.into_iter().chain(self.timeout).min();
-        match self.limiter.enter(level, patience) {
+        match self.limiter.acquire(level, patience) {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),
             Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, reserved),
             Err(overloaded) => Decision::Shed(overloaded),

@@ -11,13 +11,13 @@ use tower_service::Service;
 use super::lingering::Lingering;
 use super::respond::Responder;
 use super::until::Until;
-use crate::limiter::{Permit, Reserved, Ticket};
+use crate::limiter::{Permit, QueuedCall, Reserved};
 use crate::overloaded::Overloaded;
 
 /// A call that waits in the short queue, or for the service to be ready, with the service that will be called.
 pub(super) struct Parked<S, Req> {
     /// Holds none once there is a slot, or if the call needs none.
-    ticket: Until<Ticket>,
+    ticket: Until<QueuedCall>,
     reserved: Option<Reserved>,
     alarm: Option<Pin<Box<Sleep>>>,
     permit: Until<Permit>,
@@ -38,7 +38,7 @@ pub(super) enum Unmade<E> {
 impl<S, Req> Parked<S, Req> {
     /// A call that waits in the queue.
     pub(super) const fn queued(
-        ticket: Until<Ticket>,
+        ticket: Until<QueuedCall>,
         reserved: Option<Reserved>,
         is_ready: bool,
         lingering: Lingering,
@@ -94,7 +94,7 @@ impl<S, Req> Parked<S, Req> {
 
 /// Ready once the call has a slot, or is shed.
 fn poll_admitted(
-    ticket: &mut Ticket,
+    ticket: &mut QueuedCall,
     alarm: &mut Option<Pin<Box<Sleep>>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Permit, Overloaded>> {

@@ -15,7 +15,7 @@ use super::gate::{Decision, Gate};
 use super::respond::Responder;
 use super::until::Until;
 use super::{Plain, ShedHandle};
-use crate::limiter::{Deadline, Entry, Listener, Permit, Readiness, Ticket};
+use crate::limiter::{Deadline, Entry, Listener, Permit, QueuedCall, Readiness};
 
 /// A service under a [`ShedLayer`](super::ShedLayer).
 ///
@@ -53,7 +53,7 @@ enum Turn {
     /// For what is watched to change, or for the handle to change what is made of it.
     Held(Option<Changed>, Listener),
     /// For a slot.
-    Queued(Ticket),
+    Queued(QueuedCall),
 }
 
 impl<S, C, R> Shed<S, C, R> {

@@ -8,7 +8,7 @@ use backpressure_core::limit::{Criticality, Level, Threshold};
 use backpressure_core::{Gauge, State};
 
 use super::policy::{Action, Policy};
-use crate::limiter::{Bell, Limiter, Reserved};
+use crate::limiter::{Limiter, Notify, Reserved};
 use crate::overloaded::ShedReason;
 use crate::sync::{Mutex, try_lock};
 
@@ -39,7 +39,7 @@ pub(super) struct Watch {
     forced: AtomicU8,
     policy: AtomicU64,
     /// Rings when a state is forced, or not any more, or the table is another one.
-    pub(super) edited: Arc<Bell>,
+    pub(super) edited: Arc<Notify>,
     is_shedding: AtomicBool,
     looks: AtomicUsize,
     epoch: Instant,
@@ -71,7 +71,7 @@ impl Watch {
             gauge,
             forced: AtomicU8::new(NOT_FORCED),
             policy: AtomicU64::new(policy.to_bits()),
-            edited: Arc::new(Bell::new()),
+            edited: Arc::new(Notify::new()),
             is_shedding: AtomicBool::new(false),
             looks: AtomicUsize::new(0),
             epoch: now,
@@ -127,12 +127,12 @@ impl Watch {
 
     pub(super) fn force(&self, state: Option<State>) {
         self.forced.store(state.map_or(NOT_FORCED, State::as_u8), Ordering::Relaxed);
-        self.edited.ring();
+        self.edited.notify_all();
     }
 
     pub(super) fn set_policy(&self, policy: Policy) {
         self.policy.store(policy.to_bits(), Ordering::Relaxed);
-        self.edited.ring();
+        self.edited.notify_all();
     }
 
     /// Whether a call of this level may go on to the limiter. If not, the state it met and the reason.

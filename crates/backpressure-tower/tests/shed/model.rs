@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::State;
 use backpressure_core::limit::{CoDel, Fast, Fixed, Level, Outcome};
-use backpressure_tower::{Entry, Limiter, Permit, ShedReason, Ticket};
+use backpressure_tower::{Entry, Limiter, Permit, QueuedCall, ShedReason};
 use proptest::prelude::*;
 
 thread_local! {
@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     limiter: Limiter,
     flying: Vec<Permit>,
-    waiting: VecDeque<Ticket>,
+    waiting: VecDeque<QueuedCall>,
     limit: usize,
     draining: bool,
     received: u64,
@@ -240,7 +240,7 @@ proptest! {
             let level = Level::from_u16(level).unwrap();
             match step {
                 Step::Admit => flying.extend(limiter.try_admit(level)),
-                Step::Wait => match limiter.enter(level, (jump % 3 == 0).then_some(Duration::from_millis(20))) {
+                Step::Wait => match limiter.acquire(level, (jump % 3 == 0).then_some(Duration::from_millis(20))) {
                     Ok(Entry::Admitted(permit)) => flying.push(permit),
                     Ok(Entry::Queued(ticket)) => waiting.push(ticket),
                     Err(_) => {}
@@ -252,7 +252,7 @@ proptest! {
                 Step::Abandon(n) => drop(pick(&mut flying, n)),
                 _ => {
                     limiter.tick();
-                    waiting.retain_mut(|ticket: &mut Ticket| {
+                    waiting.retain_mut(|ticket: &mut QueuedCall| {
                         match ticket.poll_admitted(&Context::from_waker(Waker::noop())) {
                             Poll::Ready(admitted) => {
                                 flying.extend(admitted);

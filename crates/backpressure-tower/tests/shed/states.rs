@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::limit::{Criticality, Fixed, Level, Outcome};
-use backpressure_core::{Gauge, Signal, State};
+use backpressure_core::{AdmissionMeter, Gauge, State};
 use backpressure_tower::{Action, Limiter, Policy, Shed, ShedHandle, ShedLayer, ShedReason};
 use tokio::time::advance;
 use tower::{Layer, Service};
@@ -16,8 +16,8 @@ use crate::kit::{Desk, call, is_ready, poll, refusal};
 const MS: Duration = Duration::from_millis(1);
 
 /// A part in whatever state one likes.
-fn part(state: State) -> (Arc<Signal>, Gauge) {
-    let signal = Arc::new(Signal::new(10, || tokio::time::Instant::now().into_std()));
+fn part(state: State) -> (Arc<AdmissionMeter>, Gauge) {
+    let signal = Arc::new(AdmissionMeter::new(10, || tokio::time::Instant::now().into_std()));
     let _ = signal.enter(state);
     (Arc::clone(&signal), signal.gauge())
 }

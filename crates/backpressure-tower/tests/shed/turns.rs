@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backpressure_core::State;
 use backpressure_core::limit::{Bounds, CoDel, Criticality, Fast, Fixed, Level, Limit, Outcome, Window};
-use backpressure_tower::{Entry, Limiter, Permit, ShedLayer, Ticket};
+use backpressure_tower::{Entry, Limiter, Permit, QueuedCall, ShedLayer};
 use tokio::time::advance;
 use tower::{Layer, Service};
 
@@ -19,14 +19,14 @@ fn fixed(limit: usize) -> Limiter {
     Limiter::fixed(limit).unwrap()
 }
 
-fn admitted(ticket: &mut Ticket) -> Option<Permit> {
+fn admitted(ticket: &mut QueuedCall) -> Option<Permit> {
     match ticket.poll_admitted(&Context::from_waker(Waker::noop())) {
         Poll::Ready(admitted) => Some(admitted.expect("not shed")),
         Poll::Pending => None,
     }
 }
 
-fn queued(entry: Result<Entry, backpressure_tower::Overloaded>) -> Ticket {
+fn queued(entry: Result<Entry, backpressure_tower::Overloaded>) -> QueuedCall {
     match entry {
         Ok(Entry::Queued(ticket)) => ticket,
         other => panic!("{other:?}"),
@@ -83,7 +83,7 @@ async fn a_waiter_without_end_is_served_between_waiters_that_come_and_go() {
     let limiter = Limiter::builder().limit(Fixed::new(1).unwrap()).queue(CoDel::new()).build();
     let flying = limiter.try_admit(Level::default()).unwrap();
     let mut endless = queued(limiter.wait(Level::default()));
-    let mut short = queued(limiter.enter(Level::default(), None));
+    let mut short = queued(limiter.acquire(Level::default(), None));
     advance(200 * MS).await;
     flying.finish(Outcome::Success);
     let refused = short.poll_admitted(&Context::from_waker(Waker::noop()));

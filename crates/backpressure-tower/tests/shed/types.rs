@@ -6,8 +6,8 @@ use std::task::{Context, Waker};
 use allocation_counter::measure;
 use backpressure_core::limit::Level;
 use backpressure_tower::{
-    Class, Drain, Limiter, LimiterBuilder, Overloaded, Permit, Policy, Shed, ShedError, ShedFuture, ShedHandle,
-    ShedLayer, Ticket,
+    Class, Drain, Limiter, LimiterBuilder, Overloaded, Permit, Policy, QueuedCall, Shed, ShedError, ShedFuture,
+    ShedHandle, ShedLayer,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -19,7 +19,7 @@ fn i4_auto_traits() {
     fn sent<T: Send>(_: &T) {}
     shared::<Limiter>();
     shared::<Permit>();
-    shared::<Ticket>();
+    shared::<QueuedCall>();
     shared::<Overloaded>();
     shared::<ShedError<std::io::Error>>();
     shared::<ShedLayer>();

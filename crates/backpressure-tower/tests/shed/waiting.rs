@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backpressure_core::limit::{CoDel, Criticality, Fixed, Level, Outcome};
 use backpressure_core::{BackpressureConfig, BoundedBuffer, Gauge, Moved, Recorder, State, Tag};
-use backpressure_tower::{Entry, Limiter, Permit, Shed, ShedHandle, ShedLayer, ShedReason, Ticket};
+use backpressure_tower::{Entry, Limiter, Permit, QueuedCall, Shed, ShedHandle, ShedLayer, ShedReason};
 use tower::{Layer, Service};
 
 use crate::kit::{Desk, Task, call, is_ready, is_ready_by, poll, poll_by, refusal};
@@ -23,12 +23,12 @@ fn queued(limit: usize) -> (Shed<Desk>, Desk, ShedHandle) {
     (layer.layer(desk.view()), desk, layer.handle())
 }
 
-fn poll_ticket(ticket: &mut Ticket) -> Poll<Permit> {
+fn poll_ticket(ticket: &mut QueuedCall) -> Poll<Permit> {
     let polled = ticket.poll_admitted(&Context::from_waker(Waker::noop()));
     polled.map(|admitted| admitted.expect("not shed"))
 }
 
-fn ticket(limiter: &Limiter) -> Ticket {
+fn ticket(limiter: &Limiter) -> QueuedCall {
     match limiter.wait(Level::default()) {
         Ok(Entry::Queued(ticket)) => ticket,
         other => panic!("{other:?}"),
@@ -234,7 +234,7 @@ async fn a_call_whose_own_deadline_cannot_be_met_does_not_wait_and_one_whose_dea
 async fn a_full_queue_sheds_and_the_most_important_class_is_served_first() {
     let limiter = Limiter::builder().limit(Fixed::new(1).unwrap()).queue(CoDel::new()).build();
     let _flying = limiter.try_admit(Level::default()).unwrap();
-    let enter = |class: Criticality| limiter.enter(class.into(), None);
+    let enter = |class: Criticality| limiter.acquire(class.into(), None);
     let queue = |entry| match entry {
         Ok(Entry::Queued(ticket)) => ticket,
         other => panic!("{other:?}"),
@@ -258,7 +258,7 @@ async fn w3_a_queue_at_rest_wakes_nobody() {
 }
 
 /// Polls with a waker that panics when it is woken.
-fn poll_badly(ticket: &mut Ticket) -> bool {
+fn poll_badly(ticket: &mut QueuedCall) -> bool {
     struct Panics;
     impl std::task::Wake for Panics {
         fn wake(self: std::sync::Arc<Self>) {

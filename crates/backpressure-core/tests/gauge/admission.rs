@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use backpressure_core::{Counts, DropReason, Signal, State};
+use backpressure_core::{AdmissionMeter, Counts, DropReason, State};
 
-fn take(signal: &Signal) {
+fn take(signal: &AdmissionMeter) {
     assert!(signal.take((), |_| Ok(())).is_ok());
 }
 
 #[test]
 fn c1_every_call_has_one_fate() {
-    let signal = Signal::new(4, Instant::now);
+    let signal = AdmissionMeter::new(4, Instant::now);
     let counts = || {
         let counts = signal.gauge().snapshot().counts;
         assert!(counts.balances(), "{counts:?}");
@@ -37,7 +37,7 @@ fn c1_every_call_has_one_fate() {
 
 #[test]
 fn c1_a_call_that_is_refused_after_it_had_a_slot_is_rejected_and_not_delivered() {
-    let signal = Signal::new(4, Instant::now);
+    let signal = AdmissionMeter::new(4, Instant::now);
     (0..3).for_each(|_| take(&signal));
     signal.refused();
     signal.give_back();
@@ -49,7 +49,7 @@ fn c1_a_call_that_is_refused_after_it_had_a_slot_is_rejected_and_not_delivered()
 
 #[test]
 fn d3_streams_are_counted_beside_the_slots_and_never_exceed_their_bound() {
-    let signal = Signal::new(1, Instant::now);
+    let signal = AdmissionMeter::new(1, Instant::now);
     assert!(signal.open_stream(2) && signal.open_stream(2) && !signal.open_stream(2) && !signal.open_stream(0));
     let snapshot = signal.gauge().snapshot();
     assert_eq!((signal.streams(), snapshot.streams, snapshot.utilization), (2, 2, 0.0));
@@ -61,7 +61,7 @@ fn d3_streams_are_counted_beside_the_slots_and_never_exceed_their_bound() {
 
 #[test]
 fn the_utilization_follows_a_limit_that_moves() {
-    let signal = Signal::new(8, Instant::now);
+    let signal = AdmissionMeter::new(8, Instant::now);
     let gauge = signal.gauge();
     assert_eq!(gauge.utilization(), 0.0);
     (0..4).for_each(|_| take(&signal));
@@ -72,7 +72,7 @@ fn the_utilization_follows_a_limit_that_moves() {
 
 #[test]
 fn t5_draining_stays_and_a_part_that_is_gone_drains() {
-    let signal = Signal::new(1, Instant::now);
+    let signal = AdmissionMeter::new(1, Instant::now);
     let gauge = signal.gauge();
     assert!(signal.enter(State::Blocked));
     assert!(!signal.enter(State::Blocked), "no news");
@@ -80,7 +80,7 @@ fn t5_draining_stays_and_a_part_that_is_gone_drains() {
     drop(signal);
     assert_eq!(gauge.state(), State::Draining);
 
-    let signal = Signal::new(1, Instant::now);
+    let signal = AdmissionMeter::new(1, Instant::now);
     assert!(signal.enter(State::Draining));
     assert!(!signal.enter(State::Normal));
     assert_eq!(signal.state(), State::Draining);
@@ -88,7 +88,7 @@ fn t5_draining_stays_and_a_part_that_is_gone_drains() {
 
 #[test]
 fn m2_counts_balance_and_never_shrink_while_others_write() {
-    let signal = Signal::new(100, Instant::now);
+    let signal = AdmissionMeter::new(100, Instant::now);
     let queue = Mutex::new(());
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {

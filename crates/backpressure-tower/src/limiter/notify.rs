@@ -9,8 +9,8 @@ use backpressure_core::wake_all;
 
 use crate::sync::{Mutex, lock};
 
-/// Wakes everybody who registered since it last rang.
-pub(crate) struct Bell(Mutex<Tasks>);
+/// Wakes everybody who registered since it last notified.
+pub(crate) struct Notify(Mutex<Tasks>);
 
 #[derive(Default)]
 struct Tasks {
@@ -20,11 +20,11 @@ struct Tasks {
 
 /// Somebody who may register again and again, and is forgotten when it goes away.
 pub(crate) struct Listener {
-    bell: Arc<Bell>,
+    notify: Arc<Notify>,
     number: u64,
 }
 
-impl Bell {
+impl Notify {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Tasks::default()))
     }
@@ -41,11 +41,11 @@ impl Bell {
     }
 
     pub(crate) fn listen(self: &Arc<Self>) -> Listener {
-        Listener { bell: Arc::clone(self), number: lock(&self.0).number() }
+        Listener { notify: Arc::clone(self), number: lock(&self.0).number() }
     }
 
     /// Never under a lock.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn notify_all(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
         wake_all(wakers.into_values());
     }
@@ -62,21 +62,21 @@ impl Listener {
     /// The event must be looked for again afterwards. The latest waker is the one that is woken.
     pub(crate) fn register(&self, waker: &Waker) {
         let waker = waker.clone();
-        let before = lock(&self.bell.0).wakers.insert(self.number, waker);
+        let before = lock(&self.notify.0).wakers.insert(self.number, waker);
         drop(before);
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let waker = lock(&self.bell.0).wakers.remove(&self.number);
+        let waker = lock(&self.notify.0).wakers.remove(&self.number);
         drop(waker);
     }
 }
 
-impl fmt::Debug for Bell {
+impl fmt::Debug for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bell")
+        f.write_str("Notify")
     }
 }
 

@@ -12,7 +12,7 @@ use super::fate::Fate;
 ///  fate         reserved  sending  delay        started
 /// ```
 #[derive(Clone, Copy, Default)]
-pub(super) struct Notes(u64);
+pub(super) struct CallTiming(u64);
 
 /// When a call that is timed was admitted, in units of 64 ns of the limiter's own; 0 if it is not timed. The units start
 /// anew every 78 hours.
@@ -59,7 +59,7 @@ const fn units(nanos: u64) -> u64 {
     if units == 0 { 1 } else { units }
 }
 
-impl Notes {
+impl CallTiming {
     /// Of a permit without a slot: no call is answered before it has ended.
     pub(super) const DISOWNED: Self = Self(SENDING);
 
@@ -131,9 +131,9 @@ impl Notes {
     }
 }
 
-impl fmt::Debug for Notes {
+impl fmt::Debug for CallTiming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notes").field("fate", &self.fate()).finish_non_exhaustive()
+        f.debug_struct("CallTiming").field("fate", &self.fate()).finish_non_exhaustive()
     }
 }
 
@@ -144,27 +144,30 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn timing(started: u64, began: Option<u64>) -> Option<Timing> {
-        let mut notes = Notes::default();
-        notes.start(started);
-        began.into_iter().for_each(|began| notes.begin(began));
-        notes.take_timing()
+        let mut call_timing = CallTiming::default();
+        call_timing.start(started);
+        began.into_iter().for_each(|began| call_timing.begin(began));
+        call_timing.take_timing()
     }
 
     #[test]
     fn the_parts_of_the_word_do_not_touch_each_other() {
         for fate in (1..8).filter_map(Fate::from_number) {
-            let mut notes = Notes::default();
-            assert!(notes.end(fate) && !notes.end(Fate::Success));
-            notes.reserve();
-            notes.send();
-            notes.start(u64::MAX);
-            notes.begin(u64::MAX);
-            assert_eq!((notes.fate(), notes.is_reserved(), notes.is_sending()), (Some(fate), true, true));
-            assert!(notes.is_timed() && !notes.is_to_begin());
-            assert_eq!(notes.take_timing().map(|timing| timing.delay), Some(Duration::ZERO));
-            assert_eq!((notes.fate(), notes.take_timing()), (Some(fate), None));
+            let mut call_timing = CallTiming::default();
+            assert!(call_timing.end(fate) && !call_timing.end(Fate::Success));
+            call_timing.reserve();
+            call_timing.send();
+            call_timing.start(u64::MAX);
+            call_timing.begin(u64::MAX);
+            assert_eq!(
+                (call_timing.fate(), call_timing.is_reserved(), call_timing.is_sending()),
+                (Some(fate), true, true)
+            );
+            assert!(call_timing.is_timed() && !call_timing.is_to_begin());
+            assert_eq!(call_timing.take_timing().map(|timing| timing.delay), Some(Duration::ZERO));
+            assert_eq!((call_timing.fate(), call_timing.take_timing()), (Some(fate), None));
         }
-        assert!(Notes::default().fate().is_none() && !Notes::default().is_to_begin());
+        assert!(CallTiming::default().fate().is_none() && !CallTiming::default().is_to_begin());
     }
 
     #[test]

@@ -21,19 +21,19 @@ pub enum Entry {
     /// It has a slot.
     Admitted(Permit),
     /// It waits for one.
-    Queued(Ticket),
+    Queued(QueuedCall),
 }
 
 /// A place in the short queue of a [`Limiter`](super::Limiter). Dropping it leaves the queue; a slot that was meant for it
 /// goes to the next.
 #[must_use = "dropping a ticket leaves the queue"]
-pub struct Ticket {
+pub struct QueuedCall {
     /// `None` once there is nothing left to give back.
     limiter: Option<Arc<Shared>>,
     key: Key,
 }
 
-impl Ticket {
+impl QueuedCall {
     pub(super) const fn new(limiter: Arc<Shared>, key: Key) -> Self {
         Self { limiter: Some(limiter), key }
     }
@@ -63,7 +63,7 @@ impl Ticket {
     }
 }
 
-impl Ticket {
+impl QueuedCall {
     /// Leaves the queue for this reason. If it was served a slot meanwhile, which now goes on, it has this fate instead, or that
     /// of a permit that is dropped.
     pub(super) fn leave(&mut self, reason: DropReason, fate: Option<Fate>) {
@@ -83,14 +83,14 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for QueuedCall {
     fn drop(&mut self) {
         self.leave(DropReason::Cancelled, None);
     }
 }
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for QueuedCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticket").field("number", &self.key.number()).finish_non_exhaustive()
+        f.debug_struct("QueuedCall").field("number", &self.key.number()).finish_non_exhaustive()
     }
 }

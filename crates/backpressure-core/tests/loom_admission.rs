@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use backpressure_core::{Counts, DropReason, Signal};
+use backpressure_core::{AdmissionMeter, Counts, DropReason};
 use loom::sync::Mutex;
 use loom::thread;
 
@@ -22,7 +22,7 @@ fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
 }
 
 /// What a reader sees, which is never less than what it saw before.
-fn look(signal: &Signal, before: Counts) -> Counts {
+fn look(signal: &AdmissionMeter, before: Counts) -> Counts {
     let counts = signal.gauge().snapshot().counts;
     assert!(counts.balances(), "{counts:?}");
     assert!(counts.received >= before.received && counts.delivered >= before.delivered, "{before:?}, then {counts:?}");
@@ -33,9 +33,9 @@ fn look(signal: &Signal, before: Counts) -> Counts {
 #[test]
 fn s4_two_never_share_one_slot() {
     model(3, || {
-        let signal = Arc::new(Signal::new(1, clock));
+        let signal = Arc::new(AdmissionMeter::new(1, clock));
         let other = Arc::clone(&signal);
-        let take = |signal: &Signal| {
+        let take = |signal: &AdmissionMeter| {
             signal.try_take().is_some_and(|slots| {
                 assert_eq!((slots.in_flight(), signal.slots().in_flight()), (1, 1));
                 signal.give_back();
@@ -54,7 +54,7 @@ fn s4_two_never_share_one_slot() {
 #[test]
 fn c1_m2_counts_balance_at_every_look_and_do_not_go_back() {
     model(2, || {
-        let signal = Arc::new(Signal::new(2, clock));
+        let signal = Arc::new(AdmissionMeter::new(2, clock));
         let other = Arc::clone(&signal);
         let thread = thread::spawn(move || {
             assert!(other.try_take().is_some());
@@ -73,7 +73,7 @@ fn c1_m2_counts_balance_at_every_look_and_do_not_go_back() {
 #[test]
 fn c1_a_call_that_waits_is_counted_once() {
     model(2, || {
-        let signal = Arc::new(Signal::new(1, clock));
+        let signal = Arc::new(AdmissionMeter::new(1, clock));
         let queue = Arc::new(Mutex::new(()));
         let other = (Arc::clone(&signal), Arc::clone(&queue));
         let thread = thread::spawn(move || {
