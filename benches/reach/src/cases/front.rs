@@ -5,17 +5,22 @@ use backpressure_core::{BackpressureConfig, ConfigError, Strategy};
 use backpressure_sink::BackpressureSinkExt;
 use backpressure_stream::BackpressureStreamExt;
 use futures_util::{SinkExt, StreamExt};
+use http_body_util::BodyExt;
+use hyper::Request;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
 
-use super::grpc;
 use super::http2::get_and_hold;
+use super::{grpc, websocket};
 use crate::case::{Case, Tolerance};
-use crate::http::{Settings, answers};
+use crate::http::{Settings, answers, http1, http2, serve};
 
 const CAPACITY: usize = 16;
 
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Counted, start };
+    let case_in_kernel =
+        |name, lies, setting, start| Case { tolerance: Tolerance::Kernel, ..case(name, lies, setting, start) };
     vec![
         case("`.backpressure(16)` before an HTTP/2 response", "the window, and the adapter", "both bounds", |reach| {
             Box::pin(async move {
@@ -67,6 +72,52 @@ pub fn cases() -> Vec<Case> {
             "the receiver's hyper: a window",
             "the client's window",
             grpc::down_coalesced,
+        ),
+        case(
+            "`.backpressure(16).spawn()` with drop-oldest behind an HTTP/2 response, `.coalesce(16 KiB)` before it",
+            "nowhere: what is too much is dropped by the reader, and counted",
+            "the strategy",
+            |reach| {
+                Box::pin(async move {
+                    let frames = reach.ready().coalesce(16 * 1024).map(Ok::<_, std::io::Error>);
+                    let io = serve(&reach, answers(Body::from_stream(frames)), Settings::default()).await?;
+                    let mut client = http2(&reach, io, Settings::default()).await?;
+                    let response = client.send_request(Request::get("http://a/").body(Body::empty())?).await?;
+                    let frames = response.into_body().into_data_stream();
+                    let frames = frames.backpressure(config(Strategy::DropOldest)?).spawn();
+                    reach.shows(frames.gauge());
+                    Ok(Box::new((client, frames)) as _)
+                })
+            },
+        ),
+        case_in_kernel(
+            "`.backpressure(16).spawn()` before an HTTP/1.1 response",
+            "the kernel, hyper and the channel",
+            "the capacity, and the socket buffers",
+            |reach| {
+                Box::pin(async move {
+                    let stream = reach.ready().backpressure(config(Strategy::block_forever())?).spawn();
+                    reach.shows(stream.gauge());
+                    let router = answers(Body::from_stream(stream.map(Ok::<_, std::io::Error>)));
+                    let io = serve(&reach, router, Settings::default()).await?;
+                    let mut client = http1(&reach, io, Settings::default()).await?;
+                    let response = client.send_request(Request::get("/").body(Body::empty())?).await?;
+                    Ok(Box::new((client, response)) as _)
+                })
+            },
+        ),
+        case_in_kernel(
+            "`.bounded(16)` before a WebSocket, up",
+            "the kernel, tungstenite and the buffer",
+            "the capacity, and the socket buffers",
+            |reach| {
+                Box::pin(async move {
+                    let mut sink = websocket::connect(&reach).await?.bounded(config(Strategy::block_forever())?);
+                    reach.shows(sink.gauge());
+                    tokio::spawn(async move { websocket::fill(&reach, &mut sink, Message::Binary, false).await });
+                    Ok(Box::new(()) as _)
+                })
+            },
         ),
         case(
             "`.bounded(16)` before `FramedWrite`, pipe of 64 KiB",

@@ -36,7 +36,7 @@ pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Counted, start };
     vec![
         case("tonic, server streaming", WINDOW, CLIENTS, |reach| down(reach, DOWN, false, false)),
-        case("tonic, server streaming, one by one", WINDOW, "the size of the frames: see below", |reach| {
+        case("tonic, server streaming, one by one", WINDOW, "the size of the frames: see above", |reach| {
             down(reach, DOWN, true, false)
         }),
         case("tonic, server streaming, adaptive window", WINDOW, "the client's `http2_adaptive_window`", |reach| {
@@ -46,7 +46,7 @@ pub fn cases() -> Vec<Case> {
             let source = reach.ready();
             up(reach, source, UP)
         }),
-        case("tonic, client streaming, one by one", WINDOW, "the size of the frames: see below", |reach| {
+        case("tonic, client streaming, one by one", WINDOW, "the size of the frames: see above", |reach| {
             let source = reach.singly();
             up(reach, source, UP)
         }),

@@ -26,7 +26,7 @@ pub fn cases() -> Vec<Case> {
             let source = reach.ready();
             down(reach, source, DEFAULT)
         }),
-        case("HTTP/2 response, one by one", WINDOW, "the size of the frames: see below", Counted, |reach| {
+        case("HTTP/2 response, one by one", WINDOW, "the size of the frames: see above", Counted, |reach| {
             let source = reach.singly();
             down(reach, source, DEFAULT)
         }),
@@ -52,7 +52,7 @@ pub fn cases() -> Vec<Case> {
             let source = reach.ready();
             up(reach, source, DEFAULT)
         }),
-        case("HTTP/2 request, one by one", WINDOW, "the size of the frames: see below", Counted, |reach| {
+        case("HTTP/2 request, one by one", WINDOW, "the size of the frames: see above", Counted, |reach| {
             let source = reach.singly();
             up(reach, source, DEFAULT)
         }),
@@ -64,7 +64,7 @@ pub fn cases() -> Vec<Case> {
             let source = reach.ready();
             up(reach, source, SMALL)
         }),
-        case("SSE over HTTP/2", WINDOW, "the size of the frames: see below", Kernel, |reach| {
+        case("SSE over HTTP/2", WINDOW, "the size of the frames: see above", Kernel, |reach| {
             let events = events(&reach);
             get_and_hold(reach, answers(events), DEFAULT)
         }),

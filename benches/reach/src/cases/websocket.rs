@@ -1,18 +1,20 @@
 //! WebSockets: axum as the server, tungstenite as the client.
 
+use anyhow::Result;
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt};
-use tokio_tungstenite::client_async;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as ClientMessage;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::case::{Case, Setup, Tolerance};
 use crate::http::{Settings, serve};
 use crate::reach::Reach;
 
-const KERNEL: &str = "the kernel; `send` leaves nothing in tungstenite";
+const KERNEL: &str = "the kernel";
 
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Kernel, start };
@@ -43,20 +45,25 @@ fn down(reach: Reach, sockets: Option<u32>) -> Setup {
 
 fn up(reach: Reach, flushes: bool) -> Setup {
     Box::pin(async move {
-        let upgrade = async |upgrade: WebSocketUpgrade| {
-            upgrade.on_upgrade(|socket: WebSocket| async move {
-                std::future::pending::<()>().await;
-                drop(socket);
-            })
-        };
-        let io = serve(&reach, Router::new().route("/", any(upgrade)), Settings::default()).await?;
-        let (mut client, _) = client_async("ws://a/", io).await?;
+        let mut client = connect(&reach).await?;
         tokio::spawn(async move { fill(&reach, &mut client, ClientMessage::Binary, flushes).await });
         Ok(Box::new(()) as _)
     })
 }
 
-async fn fill<S, M>(reach: &Reach, sink: &mut S, message: fn(Bytes) -> M, flushes: bool)
+/// A client whose server never reads.
+pub async fn connect(reach: &Reach) -> Result<WebSocketStream<TcpStream>> {
+    let upgrade = async |upgrade: WebSocketUpgrade| {
+        upgrade.on_upgrade(|socket: WebSocket| async move {
+            std::future::pending::<()>().await;
+            drop(socket);
+        })
+    };
+    let io = serve(reach, Router::new().route("/", any(upgrade)), Settings::default()).await?;
+    Ok(client_async("ws://a/", io).await?.0)
+}
+
+pub async fn fill<S, M>(reach: &Reach, sink: &mut S, message: fn(Bytes) -> M, flushes: bool)
 where
     S: Sink<M> + Unpin,
     S::Error: ToString,
