@@ -23,7 +23,7 @@ use crate::settle;
 /// An answer that has not come by then does not come.
 const LONG: Duration = Duration::from_secs(1);
 const MIB: u32 = 1024 * 1024;
-const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false, send_buffer: None };
+const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false };
 const ADAPTIVE: Settings = Settings { adaptive: true, ..DEFAULT };
 const SERVER: Settings = Settings { windows: Some((MIB, 4 * MIB)), ..DEFAULT };
 const CLIENT: Settings = Settings { windows: Some((2 * MIB, 16 * MIB)), ..DEFAULT };

@@ -27,8 +27,6 @@ pub struct Settings {
     pub windows: Option<(u32, u32)>,
     /// HTTP/2: the receiver's window follows the bandwidth.
     pub adaptive: bool,
-    /// HTTP/2: the most that the sender buffers for a stream, in bytes.
-    pub send_buffer: Option<usize>,
 }
 
 /// A listener, and how to reach it.
@@ -70,9 +68,6 @@ pub async fn serve(reach: &Reach, router: Router, settings: Settings) -> Result<
     if settings.adaptive {
         builder.http2().adaptive_window(true);
     }
-    if let Some(bytes) = settings.send_buffer {
-        builder.http2().max_send_buf_size(bytes);
-    }
     let reach = reach.clone();
     tokio::spawn(async move {
         let service = TowerToHyperService::new(router);
@@ -102,9 +97,6 @@ pub async fn http2(reach: &Reach, io: TcpStream, settings: Settings) -> Result<h
     }
     if settings.adaptive {
         builder.adaptive_window(true);
-    }
-    if let Some(bytes) = settings.send_buffer {
-        builder.max_send_buf_size(bytes);
     }
     let (sender, connection) = builder.handshake(TokioIo::new(io)).await?;
     watch(reach, connection);

@@ -118,7 +118,8 @@ where
             }
             left -= 1;
         }
-        match this.frames.take(clock::now()) {
+        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(clock::now()) };
+        match taken {
             Ok(Some(frame)) => {
                 this.alarm.disarm();
                 return Poll::Ready(Some(frame));

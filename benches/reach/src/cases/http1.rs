@@ -13,7 +13,7 @@ use crate::http::{Settings, answers, http1, serve};
 use crate::reach::Reach;
 
 const KERNEL: &str = "the kernel; in hyper 16 chunks, or 400 KiB if that is less";
-const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false, send_buffer: None };
+const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false };
 const SMALL: Settings = Settings { sockets: Some(16 * 1024), buffer: Some(16 * 1024), ..DEFAULT };
 
 pub fn cases() -> Vec<Case> {

@@ -11,7 +11,7 @@ use crate::case::{Case, Setup, Tolerance};
 use crate::http::{Settings, answers, http2, serve};
 use crate::reach::{Reach, Source};
 
-const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false, send_buffer: None };
+const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false };
 const ADAPTIVE: Settings = Settings { adaptive: true, ..DEFAULT };
 const SMALL: Settings = Settings { windows: Some((64 * 1024, 64 * 1024)), ..DEFAULT };
 /// A stream's window is full before its frames are too many for the connection.

@@ -2,13 +2,16 @@
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
+use axum::body::Body as AxumBody;
 use axum::http::uri::PathAndQuery;
 use axum::http::{self, StatusCode};
 use backpressure_tower::{GrpcRefusals, Judge, ShedLayer};
 use bytes::Bytes;
+use futures_util::stream;
 use tokio::net::TcpListener;
 use tonic::Request;
 use tonic::client::Grpc;
@@ -41,6 +44,8 @@ pub fn table() -> Table {
                 asked(request, |endpoint| endpoint)
             }),
             line("tonic `Endpoint::timeout`", || asked(Request::new(Bytes::new()), |endpoint| endpoint.timeout(SOON))),
+            line("tonic `Endpoint::timeout`, held back by `rate_limit`", held_back),
+            line("tonic `Endpoint::timeout`, answers that have begun", begun),
             line("tower `Timeout` as a layer of tonic's server", || {
                 served(async |listener| {
                     let layer = tower::timeout::TimeoutLayer::new(SOON);
@@ -139,6 +144,38 @@ fn served_twice(serve: impl AsyncFnOnce(TcpIncoming) -> Result<(), Error> + 'sta
 /// A client that loses patience with a server that knows nothing of gRPC's timeouts.
 fn asked(request: Request<Bytes>, with: fn(Endpoint) -> Endpoint) -> Cells {
     Box::pin(async move { judged(with(plain(never()).await?).connect().await?, request).await })
+}
+
+/// Nobody has lost patience within a second, though it was to be lost [`SOON`].
+const NOTHING: &str = "nothing, in a second";
+const LONG: Duration = Duration::from_secs(1);
+
+/// The second call in an hour, where one is allowed.
+fn held_back() -> Cells {
+    Box::pin(async move {
+        let endpoint = plain(proxy(200, "")).await?.rate_limit(1, Duration::from_secs(3600)).timeout(SOON);
+        let channel = endpoint.connect().await?;
+        judged(channel.clone(), Request::new(Bytes::new())).await?;
+        let second = tokio::time::timeout(LONG, judged(channel, Request::new(Bytes::new()))).await;
+        second.unwrap_or_else(|_| Ok([NOTHING, "–", "–"].map(Into::into).to_vec()))
+    })
+}
+
+/// A stream of answers that pauses after its head.
+fn begun() -> Cells {
+    Box::pin(async move {
+        let answer = async || {
+            ([("content-type", "application/grpc")], AxumBody::from_stream(stream::pending::<Result<Bytes>>()))
+        };
+        let endpoint = plain(Router::new().fallback(answer)).await?.timeout(SOON);
+        let mut calls = Grpc::new(endpoint.connect().await?);
+        calls.ready().await?;
+        let codec = ProstCodec::<Bytes, Bytes>::default();
+        let path = PathAndQuery::from_static("/reach.Reach/Many");
+        let answers = calls.server_streaming(Request::new(Bytes::new()), path, codec).await?;
+        let next = tokio::time::timeout(LONG, answers.into_inner().message()).await;
+        Ok([next.map_or(NOTHING.into(), |next| format!("{next:?}")), "served".into(), "served".into()].to_vec())
+    })
 }
 
 /// A proxy that answers by itself.

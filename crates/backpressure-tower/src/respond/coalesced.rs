@@ -98,7 +98,8 @@ impl<B: Body> Body for CoalescedBody<B> {
             let data = this.frames.take_now().map(|data| Ok(Frame::data(data)));
             return Poll::Ready(data.or_else(|| this.last.take()));
         }
-        match this.frames.take(Instant::now().into_std()) {
+        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(Instant::now().into_std()) };
+        match taken {
             Ok(Some(data)) => {
                 *this.due = None;
                 return Poll::Ready(Some(Ok(Frame::data(data))));
