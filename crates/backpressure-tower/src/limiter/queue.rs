@@ -37,6 +37,8 @@ pub(crate) struct Key {
     number: u64,
     seat: u32,
     is_endless: bool,
+    /// Whether a slot that it was served can be taken back until it is told.
+    is_revocable: bool,
     /// Whether the deadline is the caller's own, rather than the rule's.
     is_own: bool,
     /// When the caller is refused. The rule does not change its mind while anybody waits.
@@ -81,6 +83,11 @@ impl Queue {
         self.waiting
     }
 
+    /// How many seats there are.
+    pub(crate) const fn seats(&self) -> u32 {
+        self.seats
+    }
+
     /// Most callers that wait under this limit; none where no rule says.
     pub(crate) fn bound(&self, limit: usize) -> usize {
         self.rule.as_ref().map_or(0, |rule| rule.bound(limit))
@@ -106,6 +113,8 @@ impl Queue {
             number: self.next,
             seat: self.seat(seats),
             is_endless: matches!(patience, Patience::Endless),
+            // A service, rather than a call.
+            is_revocable: waker.is_some(),
             is_own: own.is_some() && own == deadline,
             deadline,
         };
@@ -162,7 +171,7 @@ impl Queue {
         let lane = &mut self.lanes[next.lane];
         let waiter = if next.is_newest { lane.pop_back() } else { lane.pop_front() }?;
         self.is_gone(now, waiter.key);
-        seats.tell(waiter.key.seat, verdict);
+        seats.tell(waiter.key.seat, verdict, waiter.key.is_revocable);
         waiter.waker
     }
 

@@ -12,7 +12,7 @@ use super::permit::Permit;
 use super::queue::Key;
 use super::seats::Verdict;
 use super::shared::Shared;
-use crate::overloaded::Overloaded;
+use crate::overloaded::{Overloaded, ShedReason};
 
 /// How a call entered a [`Limiter`](super::Limiter).
 #[derive(Debug)]
@@ -54,6 +54,8 @@ impl QueuedCall {
         Poll::Ready(match verdict {
             Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since)),
             Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
+            // Only a service's, which waits again.
+            Verdict::TakenBack => Err(limiter.overloaded(ShedReason::Limit)),
         })
     }
 

@@ -80,8 +80,18 @@ impl Shared {
     /// Somebody waits who may wait for ever: sees to it that slots go back which are not used.
     pub(super) fn watch_the_ready(self: &Arc<Self>) {
         if self.ready.is_enabled() && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm() {
-            self.ready.see();
+            self.see_the_ready();
         }
+    }
+
+    /// From here on those have been seen that are ready, or were served a slot and do not know it yet.
+    fn see_the_ready(&self) {
+        self.ready.see();
+        self.seats.see(self.seats_in_use());
+    }
+
+    fn seats_in_use(&self) -> u32 {
+        lock(&self.queue).seats()
     }
 
     /// Without a runtime nobody can be woken: then the slots stay where they are. So they do for good once a runtime turns out
@@ -107,8 +117,12 @@ impl Shared {
 
     /// The limiter drains: a service that has not called yet is not waited for.
     pub(super) fn take_back_the_ready(&self, relay: &mut Relay) {
+        if !self.ready.is_enabled() {
+            return;
+        }
         fence(Ordering::SeqCst);
-        for _ in 0..self.ready.take_all() {
+        let slots = self.ready.take_all() + self.seats.take_all(self.seats_in_use());
+        for _ in 0..slots {
             relay.call(|| self.depart(Fate::Cancelled, None, false));
         }
     }
@@ -120,10 +134,13 @@ impl Shared {
         drop(alarm.sleep);
         let mut relay = Relay::new();
         if has_come {
-            for _ in 0..self.ready.take_back(self.waiting()) {
+            let wanted = self.waiting();
+            let ready = self.ready.take_back(wanted);
+            let served = self.seats.take_back(self.seats_in_use(), wanted - ready);
+            for _ in 0..ready + served {
                 relay.call(|| self.depart(Fate::Cancelled, None, false));
             }
-            self.ready.see();
+            self.see_the_ready();
         }
         // Whoever joins the queue after this finds no alarm; who has joined before is counted.
         self.ready.is_watched.swap(0, Ordering::AcqRel);

@@ -13,6 +13,8 @@ pub(crate) enum Verdict {
     /// It has had a slot since this moment, in nanoseconds of the limiter's own, if anybody has looked at a clock.
     Admitted(Option<NonZeroU64>),
     Refused(ShedReason),
+    /// It had a slot, and has lost it to others that wait.
+    TakenBack,
 }
 
 /// A cell for each caller that waits. The holder of the queue's lock gives it away and writes the verdict; the caller
@@ -32,6 +34,13 @@ const WAITING: u64 = 1;
 /// The first of the reasons for a refusal.
 const REFUSED: u64 = 2;
 const ADMITTED: u64 = 1 << 63;
+/// With [`ADMITTED`]: the slot can be taken back until the verdict is read.
+const IS_REVOCABLE: u64 = 1 << 62;
+/// With [`IS_REVOCABLE`]: it was there when somebody looked.
+const SEEN: u64 = 1 << 61;
+const TAKEN_BACK: u64 = 1 << 60;
+/// Of the bits with [`ADMITTED`]: thirty years of nanoseconds.
+const SINCE: u64 = TAKEN_BACK - 1;
 
 impl Seats {
     pub(super) fn new() -> Self {
@@ -55,10 +64,14 @@ impl Seats {
 
     /// Tells whoever has this seat what has become of it.
     #[inline]
-    pub(super) fn tell(&self, seat: u32, verdict: Verdict) {
+    pub(super) fn tell(&self, seat: u32, verdict: Verdict, is_revocable: bool) {
         let bits = match verdict {
-            Verdict::Admitted(since) => ADMITTED | since.map_or(0, NonZeroU64::get),
+            Verdict::Admitted(since) => {
+                let revocable = if is_revocable { IS_REVOCABLE } else { 0 };
+                ADMITTED | revocable | since.map_or(0, NonZeroU64::get) & SINCE
+            }
             Verdict::Refused(reason) => REFUSED + reason as u64,
+            Verdict::TakenBack => TAKEN_BACK,
         };
         self.cell(seat).store(bits, Ordering::Release);
     }
@@ -66,10 +79,17 @@ impl Seats {
     /// What has become of whoever has this seat. It is told once; then the seat is free.
     #[inline]
     pub(super) fn take(&self, seat: u32) -> Option<Verdict> {
-        let bits = self.cell(seat).load(Ordering::Acquire);
+        let mut bits = self.cell(seat).load(Ordering::Acquire);
+        while bits & IS_REVOCABLE != 0 {
+            match self.cell(seat).compare_exchange(bits, FREE, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(Verdict::Admitted(NonZeroU64::new(bits & SINCE))),
+                Err(now) => bits = now,
+            }
+        }
         let verdict = match bits {
             FREE | WAITING => return None,
-            bits if bits & ADMITTED != 0 => Verdict::Admitted(NonZeroU64::new(bits & !ADMITTED)),
+            TAKEN_BACK => Verdict::TakenBack,
+            bits if bits & ADMITTED != 0 => Verdict::Admitted(NonZeroU64::new(bits & SINCE)),
             bits => Verdict::Refused(ShedReason::ALL[(bits - REFUSED) as usize % ShedReason::ALL.len()]),
         };
         self.free(seat);
@@ -80,6 +100,32 @@ impl Seats {
     #[inline]
     pub(super) fn free(&self, seat: u32) {
         self.cell(seat).store(FREE, Ordering::Release);
+    }
+
+    /// From here on the slots in the first so many seats that can be taken back have been seen.
+    pub(super) fn see(&self, seats: u32) {
+        for seat in 0..seats {
+            let seen = |bits: u64| (bits & IS_REVOCABLE != 0).then_some(bits | SEEN);
+            let _ = self.cell(seat).fetch_update(Ordering::AcqRel, Ordering::Relaxed, seen);
+        }
+    }
+
+    /// Takes up to so many slots back that have been seen before and not read since, and answers how many are to be given back
+    /// for them.
+    pub(super) fn take_back(&self, seats: u32, most: usize) -> usize {
+        self.revoke(seats, most, SEEN)
+    }
+
+    /// Takes all slots back that can be.
+    pub(super) fn take_all(&self, seats: u32) -> usize {
+        self.revoke(seats, usize::MAX, IS_REVOCABLE)
+    }
+
+    fn revoke(&self, seats: u32, most: usize, due: u64) -> usize {
+        let revoked = |bits: u64| (bits & IS_REVOCABLE != 0 && bits & due != 0).then_some(TAKEN_BACK);
+        let is_revoked =
+            |seat: &u32| self.cell(*seat).fetch_update(Ordering::AcqRel, Ordering::Relaxed, revoked).is_ok();
+        (0..seats).filter(is_revoked).take(most).count()
     }
 
     #[inline]
@@ -105,14 +151,33 @@ mod tests {
     #[test]
     fn every_verdict_is_told_once_and_frees_the_seat() {
         let seats = Seats::new();
-        let admitted = [None, NonZeroU64::new(7), NonZeroU64::new(ADMITTED - 1)].map(Verdict::Admitted);
-        for verdict in admitted.into_iter().chain(ShedReason::ALL.map(Verdict::Refused)) {
+        let admitted = [None, NonZeroU64::new(7), NonZeroU64::new(SINCE)].map(Verdict::Admitted);
+        for verdict in admitted.into_iter().chain(ShedReason::ALL.map(Verdict::Refused)).chain([Verdict::TakenBack]) {
             assert!(seats.occupy(3) && !seats.occupy(3));
             assert_eq!(seats.take(3), None);
-            seats.tell(3, verdict);
+            seats.tell(3, verdict, false);
             assert!(!seats.occupy(3), "not before it is read");
             assert_eq!((seats.take(3), seats.take(3)), (Some(verdict), None));
         }
+    }
+
+    #[test]
+    fn c2_a_slot_that_was_not_read_is_taken_back_once_and_then_not_told() {
+        let seats = Seats::new();
+        let admitted = Verdict::Admitted(NonZeroU64::new(7));
+        assert!((0..4).all(|seat| seats.occupy(seat)));
+        seats.see(4);
+        seats.tell(0, admitted, true);
+        seats.tell(1, admitted, true);
+        seats.tell(2, admitted, false);
+        assert_eq!(seats.take_back(4, 9), 0, "nobody has seen them");
+        seats.see(4);
+        assert_eq!(seats.take(0), Some(admitted));
+        assert_eq!((seats.take_back(4, 9), seats.take_back(4, 9)), (1, 0));
+        assert_eq!((seats.take(1), seats.take(1)), (Some(Verdict::TakenBack), None));
+        assert_eq!((seats.take(2), seats.take(3)), (Some(admitted), None));
+        seats.tell(3, admitted, true);
+        assert_eq!((seats.take_all(4), seats.take(3)), (1, Some(Verdict::TakenBack)));
     }
 
     #[test]

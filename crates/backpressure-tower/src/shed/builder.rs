@@ -135,7 +135,8 @@ impl ShedLayerBuilder {
     /// A readiness that is not used goes back: after a second, or two at most, a service that is ready and was not called loses
     /// its slot to those that wait. If it is called then, the call itself waits for a slot, first come, first served; and from
     /// then on that service is ready when there is a slot, and takes it only when it is called. So nothing is stuck where
-    /// several services of one limit are polled and one is called, as `Steer` and `Balance` of tower do. It takes a tokio
+    /// several services of one limit are polled and one is called, as `Steer` and `Balance` of tower do; nor where a service
+    /// waits that nobody polls any more, for its slot goes back likewise when it has its turn. It takes a tokio
     /// runtime with a timer; without one, a service that is ready keeps its slot. A drain takes such slots back at once, and
     /// waits for no service that is ready and not called.
     ///

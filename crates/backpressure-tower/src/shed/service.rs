@@ -37,7 +37,7 @@ pub struct Shed<S, C = Plain, R = Plain> {
     turn: Turn,
     /// Its number among those that hold slots; 0 before it has one.
     holder: u64,
-    /// Whether a slot that it did not use was taken back: it takes its slots at the call now.
+    /// Whether a slot that it did not use, or did not come for, was taken back: it takes its slots at the call now.
     hoards: bool,
     /// Whether it is ready without a slot.
     is_unheld: bool,
@@ -147,7 +147,11 @@ impl<S, C, R> Shed<S, C, R> {
             if let Turn::Queued(ticket) = &mut self.turn {
                 let admitted = ready!(ticket.poll_admitted(cx));
                 self.turn = Turn::Nothing;
-                admitted.into_iter().for_each(|permit| self.hold(permit));
+                match admitted {
+                    Ok(permit) => self.hold(permit),
+                    // It was served a slot and did not come for it, unless the layer drains.
+                    Err(_) => self.hoards = true,
+                }
                 continue;
             }
             if self.hoards && self.gate.limiter.has_room() {

@@ -234,3 +234,40 @@ async fn t7_a_drain_waits_for_no_service_that_is_ready_and_not_called_and_sheds_
     let counts = layer.handle().gauge().snapshot().counts;
     assert!(counts.balances() && (counts.delivered, counts.in_flight) == (1, 0), "{counts:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn t4_a_slot_that_is_served_to_a_service_that_is_not_polled_any_more_goes_on() {
+    let layer = waiting(1);
+    let [mut flying, mut left, mut stays] = [(); 3].map(|()| layer.layer(Desk::new()));
+    assert!(is_ready(&mut flying));
+    let response = Box::pin(flying.call(1));
+    let (absent, task) = (Task::new(), Task::new());
+    assert!(!is_ready_by(&absent, &mut left) && !is_ready_by(&task, &mut stays));
+    drop(response);
+    assert_eq!((absent.wakes(), task.wakes()), (1, 0), "its turn, but whoever polled it has given up");
+    advance(1001 * MS).await;
+    advance(1001 * MS).await;
+    assert_eq!(task.wakes(), 1);
+    assert!(is_ready(&mut stays));
+    assert_eq!(layer.handle().limiter().in_flight(), 1);
+    let mut late = Box::pin(stays.call(2));
+    assert!(poll(late.as_mut()).is_pending() && !is_ready(&mut left));
+    drop(late);
+    assert!(is_ready(&mut left));
+    drop((left, stays, flying));
+    let counts = layer.handle().gauge().snapshot().counts;
+    assert!(counts.balances() && (counts.in_flight, counts.queued) == (0, 0), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t7_a_drain_waits_for_no_service_that_was_served_a_slot_and_not_polled() {
+    let layer = waiting(1);
+    let [mut flying, mut left] = [(); 2].map(|()| layer.layer(Desk::new()));
+    assert!(is_ready(&mut flying));
+    let response = Box::pin(flying.call(1));
+    assert!(!is_ready(&mut left));
+    drop(response);
+    let report = layer.handle().drain(30_000 * MS).await;
+    assert_eq!((report.abandoned, report.elapsed), (0, Duration::ZERO));
+    assert!(is_ready(&mut left));
+}

@@ -18,6 +18,7 @@ use crate::kit::{Answer, Desk, Task, is_ready_by, poll_by};
 #[derive(Debug, Clone)]
 enum Step {
     PollReady(usize),
+    GiveUp(usize),
     Call(usize),
     PollCall(usize),
     Answer,
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     let n = any::<usize>();
     prop_oneof![
         10 => n.prop_map(Step::PollReady),
+        2 => n.prop_map(Step::GiveUp),
         8 => n.prop_map(Step::Call),
         6 => n.prop_map(Step::PollCall),
         5 => Just(Step::Answer),
@@ -106,6 +108,8 @@ impl World {
         let (clients, calls) = (self.clients.len(), self.calls.len());
         match *step {
             Step::PollReady(n) if clients > 0 => self.clients[n % clients].poll(),
+            // Whoever polled it does not come back, and leaves it as it is.
+            Step::GiveUp(n) if clients > 0 => self.clients[n % clients].waits = false,
             Step::Call(n) if clients > 0 => {
                 let client = &mut self.clients[n % clients];
                 if std::mem::take(&mut client.ready) {
