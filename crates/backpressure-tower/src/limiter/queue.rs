@@ -83,6 +83,11 @@ impl Queue {
         self.waiting
     }
 
+    /// Hands out the wakers of all who wait, without ending their wait.
+    pub(crate) fn wakers(&mut self) -> Vec<Waker> {
+        self.lanes.iter_mut().flatten().filter_map(|waiter| waiter.waker.take()).collect()
+    }
+
     /// How many seats there are.
     pub(crate) const fn seats(&self) -> u32 {
         self.seats

@@ -79,7 +79,10 @@ impl Drop for Readiness {
 impl Shared {
     /// Somebody waits who may wait for ever: sees to it that slots go back which are not used.
     pub(super) fn watch_the_ready(self: &Arc<Self>) {
-        if self.ready.is_enabled() && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm() {
+        if !self.ready.is_enabled() || self.ready.is_watched.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        if self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm() {
             self.see_the_ready();
         }
     }
@@ -146,6 +149,11 @@ impl Shared {
         self.ready.is_watched.swap(0, Ordering::AcqRel);
         if has_come && self.waiting() > 0 && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 {
             self.set_alarm();
+        }
+        if !has_come {
+            // Those who wait in another runtime set it again.
+            let wakers = lock(&self.queue).wakers();
+            wakers.into_iter().for_each(|waker| relay.call(|| waker.wake()));
         }
         relay.resume();
     }

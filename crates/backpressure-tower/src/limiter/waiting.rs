@@ -184,7 +184,7 @@ impl Shared {
 
     /// What has become of a caller that waits. If nothing has, its waker is the one that is woken.
     #[inline]
-    pub(super) fn poll_verdict(&self, key: Key, cx: &Context<'_>) -> Poll<Verdict> {
+    pub(super) fn poll_verdict(self: &Arc<Self>, key: Key, cx: &Context<'_>) -> Poll<Verdict> {
         match self.seats.take(key.seat()) {
             Some(verdict) => Poll::Ready(verdict),
             None => self.wait_on(key, cx.waker()),
@@ -192,7 +192,7 @@ impl Shared {
     }
 
     #[inline(never)]
-    fn wait_on(&self, key: Key, waker: &Waker) -> Poll<Verdict> {
+    fn wait_on(self: &Arc<Self>, key: Key, waker: &Waker) -> Poll<Verdict> {
         if key.deadline().is_some() {
             if let Some(reason) = self.give_up(key, self.queue_time()) {
                 return Poll::Ready(Verdict::Refused(reason));
@@ -201,6 +201,9 @@ impl Shared {
         // Cloned before the lock and dropped after it: both call the waker's own code.
         let waker = waker.clone();
         let surplus = lock(&self.queue).refresh(key, waker);
+        if key.is_endless() {
+            self.watch_the_ready();
+        }
         let verdict = if surplus.is_ok() { None } else { self.seats.take(key.seat()) };
         drop(surplus);
         verdict.map_or(Poll::Pending, Poll::Ready)

@@ -271,3 +271,23 @@ async fn t7_a_drain_waits_for_no_service_that_was_served_a_slot_and_not_polled()
     assert_eq!((report.abandoned, report.elapsed), (0, Duration::ZERO));
     assert!(is_ready(&mut left));
 }
+
+#[test]
+fn t4_the_end_of_a_runtime_leaves_nobody_waiting_in_another() {
+    let [ends, lives] =
+        [(); 2].map(|()| Builder::new_current_thread().enable_time().start_paused(true).build().unwrap());
+    let (layer, task) = (waiting(1), Task::new());
+    let [mut idle, mut gone, mut stays] = [(); 3].map(|()| layer.layer(Desk::new()));
+    assert!(is_ready(&mut idle));
+    ends.block_on(async { assert!(!is_ready(&mut gone)) });
+    lives.block_on(async { assert!(!is_ready_by(&task, &mut stays)) });
+    drop((gone, ends));
+    assert_eq!(task.wakes(), 1, "the alarm went with its runtime");
+    lives.block_on(async {
+        assert!(!is_ready_by(&task, &mut stays));
+        advance(1001 * MS).await;
+        assert_eq!(task.wakes(), 2);
+        assert!(is_ready(&mut stays));
+    });
+    assert_eq!(layer.handle().limiter().in_flight(), 1);
+}
