@@ -9,7 +9,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
-/// So many can be taken back at a time. The slots of more than that stay with their services.
+/// So many services hold slots at a time. Those of more than that take them at the call.
 pub(super) const CELLS: usize = 64;
 
 /// In a cell: it was there when somebody looked.

@@ -31,15 +31,15 @@ pub(crate) struct Readiness {
     /// `None` once it is the call's.
     permit: Option<Permit>,
     holder: u64,
-    /// `None` if there was no cell left: it cannot be taken back.
-    cell: Option<usize>,
+    cell: usize,
 }
 
 impl Readiness {
-    /// This slot is for the next call of the service with this number, which has no other. `None` if the limiter drains.
+    /// This slot is for the next call of the service with this number, which has no other. `None`, and the slot goes back, if the
+    /// limiter drains, or if there is no cell left: then it could not be taken back.
     #[inline]
     pub(crate) fn new(permit: Permit, holder: u64) -> Option<Self> {
-        let cell = permit.limiter().ready.hold(holder);
+        let cell = permit.limiter().ready.hold(holder)?;
         let readiness = Self { permit: Some(permit), holder, cell };
         // Either the drain is seen here, or whoever drains sees the cell.
         fence(Ordering::SeqCst);
@@ -49,8 +49,7 @@ impl Readiness {
 
     /// Whether the service still has its slot.
     pub(crate) fn is_held(&self) -> bool {
-        let (Some(permit), Some(cell)) = (&self.permit, self.cell) else { return self.permit.is_some() };
-        permit.limiter().ready.is_held(cell, self.holder)
+        self.permit.as_ref().is_some_and(|permit| permit.limiter().ready.is_held(self.cell, self.holder))
     }
 
     /// The slot, for a call; `None` if it was taken back.
@@ -62,7 +61,7 @@ impl Readiness {
     #[inline]
     fn take(&mut self) -> Option<Permit> {
         let permit = self.permit.take()?;
-        if self.cell.is_none_or(|cell| permit.limiter().ready.let_go(cell, self.holder)) {
+        if permit.limiter().ready.let_go(self.cell, self.holder) {
             return Some(permit);
         }
         permit.disown();
@@ -207,15 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn s2_where_no_cell_is_left_a_slot_stays_with_its_service() {
+    fn s2_where_no_cell_is_left_no_slot_is_held() {
         let limiter = Limiter::fixed(CELLS + 1).unwrap();
         limiter.hold_for_services();
-        let held: Vec<_> = (0..=CELLS).map(|_| ready(&limiter)).collect();
-        limiter.shared.ready.see();
-        assert_eq!(limiter.shared.ready.take_back(usize::MAX), CELLS);
-        assert_eq!(held.iter().filter(|readiness| readiness.is_held()).count(), 1);
+        let held: Vec<_> = (0..CELLS).map(|_| ready(&limiter)).collect();
+        let permit = limiter.try_admit(Level::default()).unwrap();
+        assert!(Readiness::new(permit, limiter.holder()).is_none());
+        assert_eq!(limiter.in_flight(), CELLS);
         drop(held);
-        assert_eq!(limiter.in_flight(), CELLS, "those that were taken back are given back by whoever took them");
+        assert_eq!(limiter.in_flight(), 0);
     }
 
     #[test]

@@ -115,6 +115,8 @@ impl<S, C, R> Shed<S, C, R> {
             self.holder = self.gate.limiter.holder();
         }
         self.slot = Readiness::new(permit, self.holder);
+        // As many hold slots as may, or the layer drains.
+        self.is_unheld = self.slot.is_none();
     }
 
     fn let_go(&mut self) {

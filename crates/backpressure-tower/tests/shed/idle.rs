@@ -291,3 +291,20 @@ fn t4_the_end_of_a_runtime_leaves_nobody_waiting_in_another() {
     });
     assert_eq!(layer.handle().limiter().in_flight(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn t7_however_many_services_are_ready_a_drain_waits_for_none_and_without_it_all_calls_are_made() {
+    for drains in [true, false] {
+        let (layer, desk) = (waiting(300), Desk::new());
+        let mut services: Vec<_> = (0..200).map(|_| layer.layer(desk.view())).collect();
+        assert!(services.iter_mut().all(is_ready));
+        if drains {
+            let report = layer.handle().drain(30_000 * MS).await;
+            assert_eq!((report.abandoned, report.elapsed), (0, Duration::ZERO));
+        }
+        let mut calls: Vec<_> = services.iter_mut().map(|service| Box::pin(service.call(1))).collect();
+        let shed = calls.iter_mut().map(|call| usize::from(poll(call.as_mut()).is_ready())).sum::<usize>();
+        assert_eq!((shed, desk.made()), if drains { (200, 0) } else { (0, 200) });
+        assert_eq!(layer.handle().limiter().in_flight(), desk.made());
+    }
+}
