@@ -123,7 +123,9 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             // Everything is over: whoever ended it has answered the call.
             _ if self.calls.find(call).is_none() => rest = Some(outcome),
             Alone::Answered(got) => {
-                self.at_once += u32::from(self.dispatch_alone(number, &mut effects));
+                if let Some(dispatched) = self.dispatch_alone(number) {
+                    (effects, self.at_once) = (dispatched, self.at_once + 1);
+                }
                 let failed = usize::from(got.is_err());
                 self.complete(&[number], failed, None, &mut effects);
                 answer = Some(got);
@@ -134,7 +136,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 answer = Some(got);
             }
             Alone::InFlight => {
-                if self.dispatch_alone(number, &mut effects) {
+                if let Some(dispatched) = self.dispatch_alone(number) {
+                    effects = dispatched;
                     self.calls.call(number).waker = waker.take();
                 }
                 in_flight = Some(number);
@@ -156,15 +159,14 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         RunEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused, _waker: None }
     }
 
-    /// A call that is alone was sent. Whether that is news.
-    fn dispatch_alone(&mut self, number: usize, effects: &mut Effects) -> bool {
+    /// A call that is alone was sent, unless that is known.
+    fn dispatch_alone(&mut self, number: usize) -> Option<Effects> {
         let call = self.calls.call(number);
-        let is_new = matches!(call.stage, Stage::Held);
-        if is_new {
-            call.stage = Stage::Sent;
-            effects.append(&mut self.vacate(1, Moved::taken(1)));
+        if !matches!(call.stage, Stage::Held) {
+            return None;
         }
-        is_new
+        call.stage = Stage::Sent;
+        Some(self.vacate(1, Moved::taken(1)))
     }
 }
 
