@@ -106,24 +106,27 @@ impl<Req> Batches<Req> {
         Self { batches: Slab::new(), waiting: VecDeque::new(), positions: Vec::new() }
     }
 
-    /// Takes in a batch that goes to the inner service.
-    pub(crate) fn insert(&mut self, batch: Batch<Req>) -> usize {
-        let entry = self.batches.vacant_entry();
-        let key = entry.key();
+    /// The number that the next batch will have.
+    pub(crate) fn next_key(&self) -> usize {
+        self.batches.vacant_key()
+    }
+
+    /// Takes in a batch that is with the inner service.
+    pub(crate) fn insert(&mut self, batch: Batch<Req>) {
+        let key = self.next_key();
         for (position, &call) in batch.calls.iter().enumerate() {
             if call >= self.positions.len() {
                 self.positions.resize(call + 1, (usize::MAX, usize::MAX));
             }
             self.positions[call] = (key, position);
         }
-        entry.insert(batch);
-        key
+        self.batches.insert(batch);
     }
 
     /// Takes in a batch that waits to go to the inner service.
     pub(crate) fn put_back(&mut self, batch: Batch<Req>) {
-        let key = self.insert(batch);
-        self.waiting.push_back(key);
+        self.waiting.push_back(self.next_key());
+        self.insert(batch);
     }
 
     /// Whether a batch waits.
@@ -177,7 +180,8 @@ mod tests {
     #[test]
     fn x1_a_batch_is_over_when_its_last_caller_is_gone() {
         let mut batches = Batches::new();
-        let key = batches.insert(batch(&[4, 7], &[0, 1]));
+        let key = batches.next_key();
+        batches.insert(batch(&[4, 7], &[0, 1]));
         assert!(batches.cancel(5).is_none(), "never here");
         assert!(batches.cancel(4).is_none());
         assert!(batches.cancel(4).is_none(), "gone already");
@@ -188,9 +192,11 @@ mod tests {
     #[test]
     fn a_stale_position_is_nobodys() {
         let mut batches = Batches::new();
-        let key = batches.insert(batch(&[4, 7], &[0, 1]));
+        let key = batches.next_key();
+        batches.insert(batch(&[4, 7], &[0, 1]));
         assert!(batches.remove(key).is_some());
-        assert_eq!(batches.insert(batch(&[9, 3], &[0, 1])), key, "the number is used again");
+        assert_eq!(batches.next_key(), key, "the number is used again");
+        batches.insert(batch(&[9, 3], &[0, 1]));
         assert!(batches.cancel(4).is_none());
         assert!(batches.cancel(9).is_none());
         assert!(batches.cancel(3).is_some(), "both of its own callers are gone");

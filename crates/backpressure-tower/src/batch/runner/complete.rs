@@ -19,9 +19,8 @@ where
     S::Response: Answers<Resp, S::Error>,
 {
     /// Notes the answers of a batch.
-    pub(super) fn complete(&mut self, key: usize, outcome: Result<Result<S::Response, S::Error>, Panic>) {
+    pub(super) fn complete(&mut self, batch: Batch<Req>, outcome: Result<Result<S::Response, S::Error>, Panic>) {
         let now = clock::now();
-        let Some(batch) = self.batches.remove(key) else { return };
         let latency = now.saturating_duration_since(batch.started);
         self.tuning.returned(now, Some(latency), self.in_flight.len());
         if self.tuning.learn(batch.requests, latency) {

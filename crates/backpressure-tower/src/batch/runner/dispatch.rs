@@ -63,18 +63,14 @@ where
 
     /// Calls the inner service, and polls what it gives once: an answer that comes at once is noted.
     pub(super) fn send(&mut self, batch: Batch<Req>, requests: Vec<Req>, now: Instant) {
-        let key = self.batches.insert(batch);
-        let Some(future) = self.inner.call(requests) else {
-            if let Some(batch) = self.batches.remove(key) {
-                self.fail(batch, BatchError::Panicked);
-            }
-            return;
-        };
+        let Some(future) = self.inner.call(requests) else { return self.fail(batch, BatchError::Panicked) };
+        let key = self.batches.next_key();
         self.in_flight.push(key, future);
         self.tuning.dispatched(now, self.in_flight.len());
         // Polled here, before anybody registers to be woken: one that is ready at once needs no waker stored.
-        if let Some(outcome) = self.in_flight.poll(key) {
-            self.complete(key, outcome);
+        match self.in_flight.poll(key) {
+            Some(outcome) => self.complete(batch, outcome),
+            None => self.batches.insert(batch),
         }
     }
 

@@ -73,8 +73,7 @@ where
     }
 
     fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
-        if let Some((batch, outcome)) = self.in_flight.poll_next() {
-            self.complete(batch, outcome);
+        if self.complete_next() {
             self.in_flight.unregister();
         }
         self.outcome_alone(cx)
@@ -121,8 +120,7 @@ where
         if !self.update(now, run_as) {
             return Step::Over;
         }
-        if let Some((batch, outcome)) = self.in_flight.poll_next() {
-            self.complete(batch, outcome);
+        if self.complete_next() {
             self.deliver(None, run_as);
             return Step::Again;
         }
@@ -131,6 +129,15 @@ where
         }
         self.deliver(Some(DropReason::Expired), run_as);
         self.dispatch(now, run_as, cx)
+    }
+
+    /// Polls what is in flight and was woken, until a batch comes back. Whether one did.
+    fn complete_next(&mut self) -> bool {
+        let Some((key, outcome)) = self.in_flight.poll_next() else { return false };
+        if let Some(batch) = self.batches.remove(key) {
+            self.complete(batch, outcome);
+        }
+        true
     }
 
     /// Learns of calls that came and callers that went. False if everything is over.
