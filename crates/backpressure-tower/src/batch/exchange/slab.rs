@@ -49,8 +49,8 @@ impl<O, Resp, E> AnswerSlab<O, Resp, E> {
     }
 
     /// For whoever has answers for some of its calls.
-    pub(crate) fn lock(&self) -> AdmissionState<'_, Resp, E> {
-        AdmissionState(lock(&self.slots))
+    pub(crate) fn lock(&self) -> Slots<'_, Resp, E> {
+        Slots(lock(&self.slots))
     }
 }
 
@@ -88,9 +88,9 @@ impl<Resp, E> Slot<Resp, E> {
 }
 
 /// The slots of a slab, locked. Whether a call has its answer is decided here.
-pub(crate) struct AdmissionState<'a, Resp, E>(MutexGuard<'a, Box<[Slot<Resp, E>]>>);
+pub(crate) struct Slots<'a, Resp, E>(MutexGuard<'a, Box<[Slot<Resp, E>]>>);
 
-impl<Resp, E> AdmissionState<'_, Resp, E> {
+impl<Resp, E> Slots<'_, Resp, E> {
     /// Answers a call, unless that has been done, or its caller is gone. If so, the answer stays in its place, to be dropped
     /// outside the lock.
     pub(crate) fn put(&mut self, call: usize, answer: &mut Answer<Resp, E>) -> bool {
