@@ -51,12 +51,7 @@ impl QueuedCall {
         let Some(limiter) = &self.limiter else { return Poll::Pending };
         let verdict = ready!(limiter.poll_verdict(self.key, cx));
         let Some(limiter) = self.limiter.take() else { return Poll::Pending };
-        Poll::Ready(match verdict {
-            Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since)),
-            Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
-            // Only a service's, which waits again.
-            Verdict::TakenBack => Err(limiter.overloaded(ShedReason::Limit)),
-        })
+        Poll::Ready(self.read(limiter, verdict))
     }
 
     /// When the call is refused if it has not been admitted; `None` if never.
@@ -66,6 +61,24 @@ impl QueuedCall {
 }
 
 impl QueuedCall {
+    /// Ready with what has become of the call by now, which is refused if it still waits.
+    pub(crate) fn time_out(&mut self) -> Poll<Result<Permit, Overloaded>> {
+        let Some(limiter) = self.limiter.take() else { return Poll::Pending };
+        match limiter.time_out(self.key) {
+            Some(verdict) => Poll::Ready(self.read(limiter, verdict)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn read(&self, limiter: Arc<Shared>, verdict: Verdict) -> Result<Permit, Overloaded> {
+        match verdict {
+            Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since)),
+            Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
+            // Only a service's, which waits again.
+            Verdict::TakenBack => Err(limiter.overloaded(ShedReason::Limit)),
+        }
+    }
+
     /// Leaves the queue for this reason. If it was served a slot meanwhile, which now goes on, it has this fate instead, or that
     /// of a permit that is dropped.
     pub(super) fn leave(&mut self, reason: DropReason, fate: Option<Fate>) {

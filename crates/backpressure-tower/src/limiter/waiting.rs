@@ -211,7 +211,16 @@ impl Shared {
 
     /// Refuses a caller that still waits when its time is up.
     fn give_up(&self, key: Key, now: Instant) -> Option<ShedReason> {
-        let reason = key.overdue(now)?;
+        self.turn_away(key, now, key.overdue(now)?)
+    }
+
+    /// Refuses a caller that still waits, whatever its time. What has become of it.
+    pub(super) fn time_out(&self, key: Key) -> Option<Verdict> {
+        let refused = self.turn_away(key, self.queue_time(), ShedReason::QueueTimeout).map(Verdict::Refused);
+        refused.or_else(|| self.seats.take(key.seat()))
+    }
+
+    fn turn_away(&self, key: Key, now: Instant, reason: ShedReason) -> Option<ShedReason> {
         let mut queue = lock(&self.queue);
         let waker = queue.leave(now, key, &self.seats)?;
         self.returned(reason);

@@ -36,7 +36,8 @@ impl ShedLayer {
         ShedLayerBuilder::new(Limiter::builder().queue(CoDel::new()))
     }
 
-    /// A layer that finds out by itself how many calls to admit, with a short queue.
+    /// A layer that finds out by itself how many calls to admit, with a short queue. In a runtime without timers no call waits in
+    /// it: each is shed instead.
     pub fn adaptive() -> Self {
         Self::builder().build()
     }

@@ -7,6 +7,7 @@
 //!                             └── Overloaded ────┴──────────────────────────────────┘
 //! ```
 
+mod alarm;
 mod builder;
 mod classify;
 mod counts;

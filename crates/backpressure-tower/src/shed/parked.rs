@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
+use super::alarm::alarm as alarm_at;
 use super::lingering::Lingering;
 use super::respond::Responder;
 use super::until::Until;
@@ -109,7 +110,11 @@ fn poll_admitted(
             // The limiter's clock and tokio's disagree.
             deadline = deadline.max(Instant::now() + Duration::from_millis(1));
         }
-        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.is_none() {
+            *alarm = alarm_at(deadline).map(Box::pin);
+        }
+        // Where nobody would wake it at its deadline a call does not wait.
+        let Some(alarm) = alarm else { return ticket.time_out() };
         if alarm.deadline() != deadline {
             alarm.as_mut().reset(deadline);
         }

@@ -291,3 +291,21 @@ fn w5_a_waker_that_panics_keeps_nobody_else_waiting() {
         drop(flying);
     }
 }
+
+#[test]
+fn where_there_is_no_timer_a_call_that_would_wait_in_the_queue_is_shed_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (mut service, desk, handle) = queued(1);
+        let mut first = call(&mut service);
+        assert!(poll(first.as_mut()).is_pending());
+        let overloaded = refusal(poll(call(&mut service).as_mut())).expect("shed");
+        assert_eq!(overloaded.reason(), ShedReason::QueueTimeout);
+        assert_eq!(handle.counts().shed(ShedReason::QueueTimeout), 1);
+        desk.answer(Ok(1));
+        assert!(poll(first.as_mut()).is_ready());
+        let counts = handle.gauge().snapshot().counts;
+        assert!(counts.balances(), "{counts:?}");
+        assert_eq!((counts.received, counts.rejected, counts.in_flight, counts.queued), (2, 1, 0, 0));
+    });
+}
