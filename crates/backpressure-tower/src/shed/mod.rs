@@ -7,7 +7,6 @@
 //!                             └── Overloaded ────┴──────────────────────────────────┘
 //! ```
 
-mod alarm;
 mod builder;
 mod classify;
 mod counts;

@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
-use super::alarm::alarm as alarm_at;
 use super::lingering::Lingering;
 use super::respond::Responder;
 use super::until::Until;
@@ -111,7 +110,7 @@ fn poll_admitted(
             deadline = deadline.max(Instant::now() + Duration::from_millis(1));
         }
         if alarm.is_none() {
-            *alarm = alarm_at(deadline).map(Box::pin);
+            *alarm = crate::alarm::alarm(|| sleep_until(deadline)).map(Box::pin);
         }
         // Where nobody would wake it at its deadline a call does not wait.
         let Some(alarm) = alarm else { return ticket.time_out() };

@@ -157,3 +157,12 @@ proptest! {
         prop_assert!(asked <= elapsed && elapsed <= asked + jitter, "{:?} in {:?} + {:?}", elapsed, asked, jitter);
     }
 }
+
+#[test]
+fn where_there_is_no_timer_nothing_is_retried_and_the_outcome_is_the_first() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (service, seen) = Scripted::new(|_| ready(Err::<u32, _>("down")));
+    let client = unlimited().layer(service);
+    assert_eq!(runtime.block_on(client.oneshot(1)), Err("down"));
+    assert_eq!(seen.calls.get(), 1);
+}

@@ -10,6 +10,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::plan::Plan;
+use crate::alarm::alarm;
 use crate::client::Judge;
 
 pin_project! {
@@ -35,10 +36,9 @@ pin_project! {
     }
 }
 
-impl<F> State<F> {
-    fn waiting(wait: Duration) -> Self {
-        Self::Waiting { sleep: Box::pin(sleep(wait)) } // tidy: paused clock
-    }
+/// `None` where there is no timer.
+fn timer(wait: Duration) -> Option<Pin<Box<Sleep>>> {
+    alarm(|| sleep(wait)).map(Box::pin) // tidy: paused clock
 }
 
 impl<S: Service<Req>, J, Req: Clone> RetryFuture<S, J, Req> {
@@ -64,9 +64,10 @@ where
                 Projected::Calling { call } => {
                     let outcome = ready!(call.poll(cx));
                     let Plan { budget, rule, random, judge } = &*this.plan;
-                    match rule.wait(judge.judge(&outcome), *this.retries, random.next_f64()) {
-                        Some(wait) if budget.withdraw() => State::waiting(wait),
-                        _ => return Poll::Ready(outcome),
+                    let wait = rule.wait(judge.judge(&outcome), *this.retries, random.next_f64());
+                    match wait.filter(|_| budget.withdraw()).and_then(timer) {
+                        Some(sleep) => State::Waiting { sleep },
+                        None => return Poll::Ready(outcome),
                     }
                 }
                 Projected::Waiting { sleep } => {

@@ -18,7 +18,8 @@ use crate::random::Random;
 /// the service asks for.
 ///
 /// Which outcomes are refusals is for a [`Judge`](crate::Judge) to say; to the default one every error is. What the caller gets
-/// when no retry is left, or none affordable, is the last outcome, as it was. The request is cloned for each try.
+/// when no retry is left, or none affordable, is the last outcome, as it was; in a runtime without timers none is. The request is
+/// cloned for each try.
 ///
 /// Only what did not take effect is safe to be tried again. A call that was shed did not; of one that timed out nobody
 /// knows. Have the judge answer [`Served`](crate::Verdict::Served) for outcomes after which a retry might do the work twice.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,10 +9,10 @@ use std::time::Duration;
 use bytes::Buf;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep};
 
 use super::bounds::Linger;
+use crate::alarm::alarm;
 use crate::shed::{Fate, Lingering, Stay};
 
 /// How many frames are read in one poll.
@@ -81,9 +80,7 @@ impl<A: Body + Send + 'static> Rest<A> {
 
 /// A timer of tokio's, unless there is none.
 fn timer(duration: Duration) -> Option<Sleep> {
-    Handle::try_current().ok()?;
-    // It panics in a runtime without timers, and nothing else tells whether there are any.
-    catch_unwind(|| sleep(duration)).ok() // tidy: paused clock
+    alarm(|| sleep(duration)) // tidy: paused clock
 }
 
 impl<A> fmt::Debug for Rest<A> {
