@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use backpressure_core::limit::{Level, Outcome};
 use backpressure_tower::{Entry, Limiter, Permit, QueuedCall};
@@ -54,11 +55,16 @@ impl Gate {
     }
 
     pub fn enter(&mut self, call: Call) -> Answer {
+        self.enter_within(call, None)
+    }
+
+    /// The call brings along what is left of its time.
+    pub fn enter_within(&mut self, call: Call, patience: Option<Duration>) -> Answer {
         let Some(limiter) = &self.limiter else {
             self.in_flight += 1;
             return Answer::Admitted;
         };
-        match limiter.acquire(Level::default(), None) {
+        match limiter.acquire(Level::default(), patience) {
             Ok(Entry::Admitted(permit)) => self.admit(call, permit),
             Ok(Entry::Queued(ticket)) => {
                 self.tickets.insert(call, ticket);
@@ -92,9 +98,13 @@ impl Gate {
     }
 
     pub fn leave(&mut self, call: Call) {
+        self.leave_with(call, Outcome::Success);
+    }
+
+    pub fn leave_with(&mut self, call: Call, outcome: Outcome) {
         self.in_flight -= 1;
         if let Some(permit) = self.permits.remove(&call) {
-            permit.finish(Outcome::Success);
+            permit.finish(outcome);
         }
     }
 

@@ -20,6 +20,7 @@ mod clock;
 mod curves;
 mod gate;
 mod goals;
+mod kinds;
 mod lab;
 mod metrics;
 mod plot;
@@ -43,8 +44,10 @@ use lexopt::prelude::*;
 use crate::policy::Policy;
 
 const HELP: &str = "\
-cargo xtask overload [--sockets] [--quick] [--only NAME]
+cargo xtask overload [--kinds | --sockets] [--quick] [--tuning] [--only NAME]
 
+  --kinds     only the kinds of work under the limiters (the heat map), not the scenarios
+  --tuning    the kinds with the seeds for tuning instead of those of the report
   --only NAME only the scenarios whose name contains NAME
   --sockets   real servers and clients on two cores, instead of the simulation
   --quick     three seeds instead of ten, and without the half hour; with --sockets, shorter runs
@@ -57,6 +60,8 @@ const OUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/overload");
 struct Options {
     is_quick: bool,
     on_sockets: bool,
+    of_kinds: bool,
+    is_tuning: bool,
     wants_help: bool,
     only: String,
 }
@@ -68,6 +73,8 @@ impl Options {
             match arg {
                 Long("quick") => options.is_quick = true,
                 Long("only") => options.only = args.value()?.string()?,
+                Long("kinds") => options.of_kinds = true,
+                Long("tuning") => options.is_tuning = true,
                 Long("sockets") => options.on_sockets = true,
                 Short('h') | Long("help") => options.wants_help = true,
                 other => return Err(other.unexpected().into()),
@@ -82,7 +89,28 @@ impl Options {
             return Ok(());
         }
         std::fs::create_dir_all(OUT)?;
-        if self.on_sockets { on_sockets(self.is_quick) } else { simulate(self.is_quick, &self.only) }
+        if self.on_sockets {
+            return on_sockets(self.is_quick);
+        }
+        if !self.of_kinds {
+            simulate(self.is_quick, &self.only)?;
+        }
+        self.map_kinds()
+    }
+}
+
+impl Options {
+    fn map_kinds(&self) -> Result<()> {
+        let (name, seeds) =
+            if self.is_tuning { ("tuning", kinds::TUNING_SEEDS) } else { ("the report", kinds::REPORT_SEEDS) };
+        let seeds = if self.is_quick { *seeds.start()..=*seeds.start() + 2 } else { seeds };
+        let chosen: Vec<_> = kinds::KINDS.into_iter().filter(|kind| kind.name.contains(&self.only)).collect();
+        println!("{} kinds of work …", chosen.len());
+        let rows = kinds::run(&chosen, seeds.clone())?;
+        let map = kinds::map(&chosen, &rows, &format!("The seeds of {name}: {seeds:?}."));
+        std::fs::write(Path::new(OUT).join("kinds.md"), &map)?;
+        println!("\n{map}\nwritten to target/overload: kinds.md");
+        Ok(())
     }
 }
 

@@ -46,12 +46,12 @@ impl Policy {
         }
     }
 
-    fn limit(self) -> Result<Option<Box<dyn Limit>>, ConfigError> {
+    fn limit(self, too_late: Duration) -> Result<Option<Box<dyn Limit>>, ConfigError> {
         let bounds = Bounds::default();
         Ok(match self {
             Self::None => None,
             Self::Guess(limit) => Some(Box::new(Fixed::new(limit)?)),
-            Self::Aimd => Some(Box::new(Aimd::new(bounds, TOO_LATE)?)),
+            Self::Aimd => Some(Box::new(Aimd::new(bounds, too_late)?)),
             Self::Vegas => Some(Box::new(Vegas::new(bounds))),
             Self::Gradient => Some(Box::new(Gradient::new(bounds))),
             Self::Fast => Some(Box::new(Fast::new(bounds))),
@@ -59,7 +59,12 @@ impl Policy {
     }
 
     pub fn limiter(self, seed: u64) -> Result<Option<Limiter>, ConfigError> {
+        self.limiter_told(seed, TOO_LATE)
+    }
+
+    /// The same where [`Aimd`] is told that latencies above this are `too_late`.
+    pub fn limiter_told(self, seed: u64, too_late: Duration) -> Result<Option<Limiter>, ConfigError> {
         let builder = |limit| Limiter::builder().limit(limit).queue(CoDel::new()).clock(clock::now).seed(seed).build();
-        Ok(self.limit()?.map(builder))
+        Ok(self.limit(too_late)?.map(builder))
     }
 }

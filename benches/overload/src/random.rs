@@ -42,6 +42,17 @@ pub enum Spread {
 }
 
 impl Spread {
+    pub fn mean(self) -> f64 {
+        match self {
+            Self::Even { mean } => mean,
+            Self::Tail { shape, min, max } => {
+                let part = (min / max).powf(shape);
+                shape / (shape - 1.0) * (min - max * part) / (1.0 - part)
+            }
+            Self::Two { common, rare, other } => common + rare * (other - common),
+        }
+    }
+
     pub fn draw(self, random: &mut Random) -> f64 {
         match self {
             Self::Even { mean } => mean * (0.5 + random.unit()),
@@ -73,6 +84,7 @@ mod tests {
     fn the_spreads_have_the_means_they_are_used_for() {
         for spread in [Spread::Even { mean: 2.0 }, crate::scenario::HEAVY, crate::scenario::BIMODAL] {
             assert!((mean(spread) - 2.0).abs() < 0.05, "{spread:?} {}", mean(spread));
+            assert!((spread.mean() - 2.0).abs() < 0.05, "{spread:?} {}", spread.mean());
         }
     }
 }

@@ -1,0 +1,241 @@
+//! One run of a world.
+
+use std::time::Duration;
+
+use backpressure_core::ConfigError;
+use backpressure_core::limit::Outcome;
+
+use super::world::{Callers, Fate, World, at, nanos};
+use crate::clock::{Agenda, MS, Nanos, SECOND};
+use crate::gate::{Answer, Call, Gate};
+use crate::policy::Policy;
+use crate::random::Random;
+use crate::scenario::{SHED_COST, WAIT_COST};
+use crate::server::Pool;
+
+/// From an answer to the next call of a connection.
+const ROUND_TRIP: Nanos = MS / 5;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Arrival,
+    Ran(Call, Done),
+    Waited(Call),
+    Served(Call),
+    Expired(Call),
+    Again,
+    Resumed,
+    End,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Enter,
+    Look,
+    Finish,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Done {
+    FirstHalf,
+    SecondHalf,
+    Refused,
+    MadeToWait,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    called: Nanos,
+    class: usize,
+    cpu: f64,
+    wait: f64,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    /// Good answers per second.
+    pub goodput: f64,
+    /// The share of all calls that was refused.
+    pub shed: f64,
+}
+
+#[derive(Debug)]
+pub struct Run<'a> {
+    world: &'a World,
+    gate: Gate,
+    agenda: Agenda<Event>,
+    arrivals: Random,
+    work: Random,
+    cores: Pool<(Call, Turn)>,
+    pool: Pool<Call>,
+    calls: Vec<State>,
+    is_paused: bool,
+    counts: [u64; 3],
+}
+
+const GOOD: usize = 0;
+const SHED: usize = 1;
+const CALLS: usize = 2;
+
+impl<'a> Run<'a> {
+    pub fn new(world: &'a World, policy: Policy, seed: u64, too_late: Duration) -> Result<Self, ConfigError> {
+        let agenda = Agenda::new();
+        let gate = Gate::new(policy.limiter_told(seed, too_late)?);
+        Ok(Self {
+            world,
+            gate,
+            agenda,
+            arrivals: Random::new(seed, 11),
+            work: Random::new(seed, 12),
+            cores: Pool::new(world.cores),
+            pool: Pool::new(world.pool),
+            calls: Vec::new(),
+            is_paused: false,
+            counts: [0; 3],
+        })
+    }
+
+    pub fn run(mut self) -> Tally {
+        match self.world.callers {
+            Callers::Open { .. } => self.agenda.after(0, Event::Arrival),
+            Callers::Closed { connections } => (0..connections).for_each(|_| self.agenda.after(0, Event::Again)),
+        }
+        self.agenda.after(nanos(self.world.to) + 2 * SECOND, Event::End);
+        while let Some(event) = self.agenda.next() {
+            match event {
+                Event::Arrival => self.arrive(),
+                Event::Again => self.call(),
+                Event::Ran(call, done) => self.ran(call, done),
+                Event::Waited(call) => self.cores.push((call, Turn::Finish)),
+                Event::Served(call) => {
+                    self.pool.done();
+                    self.cores.push((call, Turn::Finish));
+                }
+                Event::Expired(call) => self.woken(call),
+                Event::Resumed => self.is_paused = false,
+                Event::End => break,
+            }
+            self.dispatch();
+            self.gate.woken().into_iter().for_each(|call| self.woken(call));
+            self.dispatch();
+        }
+        let seconds = self.world.to - self.world.from;
+        let [good, shed, calls] = self.counts.map(|count| count as f64);
+        Tally { goodput: good / seconds, shed: shed / calls.max(1.0) }
+    }
+
+    fn count(&mut self, what: usize, call: Call) {
+        let called = self.calls[call as usize].called;
+        let is_measured = (nanos(self.world.from)..nanos(self.world.to)).contains(&called);
+        self.counts[what] += u64::from(is_measured);
+    }
+
+    fn seconds(&self) -> f64 {
+        self.agenda.now() as f64 / SECOND as f64
+    }
+
+    fn arrive(&mut self) {
+        let Callers::Open { page } = self.world.callers else { return };
+        let gap = self.arrivals.exponential(page as f64 / at(&self.world.load, self.seconds()));
+        self.agenda.after(nanos(gap), Event::Arrival);
+        (0..page).for_each(|_| self.call());
+    }
+
+    fn call(&mut self) {
+        let class = self.world.draw_class(&mut self.work);
+        let of = &self.world.classes[class];
+        let (cpu, wait) = (of.cpu.draw(&mut self.work), of.wait.draw(&mut self.work));
+        let call = self.calls.len() as Call;
+        self.calls.push(State { called: self.agenda.now(), class, cpu, wait });
+        self.count(CALLS, call);
+        self.cores.push((call, Turn::Enter));
+    }
+
+    fn dispatch(&mut self) {
+        if let Some(until) = self.world.paused_until(self.agenda.now()) {
+            if !std::mem::replace(&mut self.is_paused, true) {
+                self.agenda.at(until, Event::Resumed);
+            }
+            return;
+        }
+        while let Some((call, turn)) = self.cores.start() {
+            let half = 0.5 * self.calls[call as usize].cpu;
+            let (done, ms) = match turn {
+                Turn::Enter => self.decided(call, true, half),
+                Turn::Look if self.gate.is_waiting(call) => {
+                    let (done, ms) = self.decided(call, false, half);
+                    (done, ms - WAIT_COST)
+                }
+                Turn::Look => (Done::MadeToWait, 0.0),
+                Turn::Finish => (Done::SecondHalf, half),
+            };
+            let cost = ms.max(0.0) / at(&self.world.speed, self.seconds()) * MS as f64;
+            self.agenda.after(cost as Nanos, Event::Ran(call, done));
+        }
+        while let Some(call) = self.pool.start() {
+            self.agenda.after((self.calls[call as usize].wait * MS as f64) as Nanos, Event::Served(call));
+        }
+    }
+
+    fn decided(&mut self, call: Call, is_new: bool, half: f64) -> (Done, f64) {
+        let answer = if is_new { self.gate.enter_within(call, self.patience(call)) } else { self.gate.look(call) };
+        match answer {
+            Answer::Admitted => (Done::FirstHalf, half),
+            Answer::Refused => (Done::Refused, SHED_COST),
+            Answer::Queued { until } => {
+                if let Some(until) = until {
+                    self.agenda.at(until, Event::Expired(call));
+                }
+                (Done::MadeToWait, WAIT_COST)
+            }
+        }
+    }
+
+    fn patience(&self, call: Call) -> Option<Duration> {
+        let state = self.calls[call as usize];
+        let deadline = state.called + self.world.classes[state.class].deadline();
+        self.world.tells_deadline.then(|| Duration::from_nanos(deadline.saturating_sub(self.agenda.now())))
+    }
+
+    fn woken(&mut self, call: Call) {
+        if self.gate.is_waiting(call) {
+            self.cores.push((call, Turn::Look));
+        }
+    }
+
+    fn ran(&mut self, call: Call, done: Done) {
+        self.cores.done();
+        let state = self.calls[call as usize];
+        let class = &self.world.classes[state.class];
+        match done {
+            Done::Refused => {
+                self.count(SHED, call);
+                self.over();
+            }
+            Done::FirstHalf => match class.fate {
+                Fate::Fails { after } => self.agenda.after((after * MS as f64) as Nanos, Event::Waited(call)),
+                Fate::Answered if class.is_pooled => self.pool.push(call),
+                Fate::Answered => {
+                    let wait = state.wait * at(&self.world.longer, self.seconds());
+                    self.agenda.after((wait * MS as f64) as Nanos, Event::Waited(call));
+                }
+            },
+            Done::MadeToWait => {}
+            Done::SecondHalf => {
+                let is_answer = class.fate == Fate::Answered;
+                self.gate.leave_with(call, if is_answer { Outcome::Success } else { Outcome::Overload });
+                if is_answer && self.agenda.now() - state.called <= class.deadline() {
+                    self.count(GOOD, call);
+                }
+                self.over();
+            }
+        }
+    }
+
+    fn over(&mut self) {
+        if matches!(self.world.callers, Callers::Closed { .. }) {
+            self.agenda.after(ROUND_TRIP, Event::Again);
+        }
+    }
+}
