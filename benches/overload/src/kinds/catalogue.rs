@@ -74,7 +74,7 @@ pub const KINDS: [Kind; 24] = [
     kind("pauses, deadlines told", true, pauses),
     kind("calls of two seconds, 2", false, |draw| {
         let wait = draw.from(1500.0, 2500.0);
-        World::new(draw.whole(1, 4), draw.from(10.0, 40.0), wait).at_load(2.0).measured(0.0, 60.0)
+        World::new(draw.whole(1, 4), draw.from(20.0, 100.0), wait).at_load(2.0).measured(0.0, 60.0)
     }),
     kind("cold start", true, |draw| {
         let wait = draw.from(50.0, 200.0);

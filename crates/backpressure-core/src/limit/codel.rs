@@ -4,6 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::ConfigError;
 
+/// As long as a call may wait at most because it says that it can.
+const MOST_TOLD: Duration = Duration::from_secs(2);
+/// So many times as many calls that say how much time they have may wait.
+const TOLD: usize = 64;
+
 /// The rule of a short queue in front of a limit: patient with a burst, impatient with a queue that stands.
 ///
 /// A burst fills a queue and is gone a moment later; refusing it would be a mistake. A queue that has not been empty
@@ -21,6 +26,10 @@ use crate::ConfigError;
 ///            first come first   │newest first
 ///                        ├100 ms┤
 /// ```
+///
+/// Who says how much time there is may use half of it, up to two seconds, and such calls may be 64 times as many: a burst, or
+/// what has gathered in a pause, is worked off as far as deadlines allow. The queue stands only once it has not been empty for
+/// that long.
 ///
 /// After B. Maurer, *Fail at Scale*, ACM Queue 13(8), 2015, which takes the test for a standing queue from K. Nichols and
 /// V. Jacobson, *Controlling Queue Delay*, ACM Queue 10(5), 2012.
@@ -51,6 +60,8 @@ pub struct CoDel {
     emptied: Option<Instant>,
     /// Whether it was standing when it was last observed.
     stood: bool,
+    /// How long those that wait have said that they can, at most.
+    told: Duration,
 }
 
 impl CoDel {
@@ -64,6 +75,7 @@ impl CoDel {
             since: None,
             emptied: None,
             stood: false,
+            told: Duration::ZERO,
         }
     }
 
@@ -92,10 +104,34 @@ impl CoDel {
         self
     }
 
-    /// Most waiters under that `limit`: as many as may be in flight, but at least 16. While the queue stands, a quarter of
+    /// Most waiters under that `limit`, of those who do not say how much time they have: as many as may be in flight, but at least 16. While the queue stands, a quarter of
     /// the limit and at least 1: more have no chance to be served before their patience ends.
     pub fn bound(&self, limit: usize) -> usize {
         if self.stood { (limit / 4).max(1) } else { limit.max(self.min_bound) }
+    }
+
+    /// How long a call that must be answered by `own` may wait while the queue comes and goes: half of what is left, up to two
+    /// seconds, if that is more than the usual patience.
+    fn patient(&self, enqueued: Instant, own: Option<Instant>) -> Duration {
+        let half = own.map_or(Duration::ZERO, |own| own.saturating_duration_since(enqueued) / 2);
+        self.patient.max(half.min(MOST_TOLD))
+    }
+
+    /// Takes note of a call that begins to wait, and must be answered by `own`: a queue of calls that have time stands only
+    /// once it has not been empty for as long as they may wait.
+    pub fn joined(&mut self, now: Instant, own: Option<Instant>) {
+        if own.is_some() {
+            self.told = self.told.max(self.patient(now, own));
+        }
+    }
+
+    /// Most waiters that say how much time they have, under that `limit`.
+    pub fn bound_told(&self, limit: usize) -> usize {
+        if self.stood { self.bound(limit) } else { limit.max(self.min_bound).saturating_mul(TOLD) }
+    }
+
+    fn stands_after(&self) -> Duration {
+        self.interval.max(self.told)
     }
 
     /// Takes note of the number of calls that are `waiting`, after every change of it.
@@ -109,13 +145,16 @@ impl CoDel {
             self.emptied = None;
         }
         self.stood = self.is_standing(now);
+        if self.since.is_none() {
+            self.told = Duration::ZERO;
+        }
     }
 
     /// Whether the queue has not been empty for the interval, and since then not for a fifth of it. If so, the newest
     /// waiter goes first.
     pub fn is_standing(&self, now: Instant) -> bool {
         let passed = |since: Instant| now.saturating_duration_since(since);
-        self.since.is_some_and(|since| passed(since) >= self.interval)
+        self.since.is_some_and(|since| passed(since) >= self.stands_after())
             && self.emptied.is_none_or(|emptied| passed(emptied) < self.interval / 5)
     }
 
@@ -129,8 +168,8 @@ impl CoDel {
     /// The answer moves nearer at the moment the queue becomes [standing](CoDel::is_standing), so it already tells that
     /// moment where it comes first. `None` if that is beyond the end of time.
     pub fn deadline(&self, enqueued: Instant, own: Option<Instant>) -> Option<Instant> {
-        let patient = enqueued.checked_add(self.patient);
-        let stands = self.since.and_then(|since| since.checked_add(self.interval));
+        let patient = enqueued.checked_add(self.patient(enqueued, own));
+        let stands = self.since.and_then(|since| since.checked_add(self.stands_after()));
         let impatient = enqueued.checked_add(self.impatient).zip(stands).map(|(waited, stands)| waited.max(stands));
         [patient, impatient, own].into_iter().flatten().min()
     }

@@ -21,18 +21,22 @@
 //! there are, and there are most of them when it should be calm.
 
 mod aimd;
+mod baseline;
 #[cfg(test)]
 mod behaviour;
 mod bounds;
 mod codel;
+mod failures;
 mod fast;
 mod fixed;
 mod gradient;
 mod level;
 mod probes;
+mod quantiles;
 mod retry;
 mod sampler;
 mod threshold;
+mod trial;
 mod vegas;
 mod window;
 
@@ -45,6 +49,7 @@ pub use fast::Fast;
 pub use fixed::Fixed;
 pub use gradient::Gradient;
 pub use level::{Criticality, Level};
+pub use quantiles::Quantiles;
 pub use retry::{reserve, retry_after};
 pub use sampler::Sampler;
 pub use threshold::Threshold;

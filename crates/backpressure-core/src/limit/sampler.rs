@@ -2,20 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use super::Window;
+use super::{Quantiles, Window};
 
 const SHORTEST: Duration = Duration::from_millis(100);
+/// The first window may be as short as this, and each one half as long again, until they have their usual length.
+const FIRST: Duration = Duration::from_millis(2);
 const LONGEST: Duration = Duration::from_secs(1);
 /// As far as a window is extended for calls that are longer than [`LONGEST`].
 const ENOUGH: Duration = Duration::from_secs(60);
 /// A mean of fewer departures is noise.
 const DEPARTURES: u64 = 25;
+/// So many latencies of a window are kept; of more, every one has the same chance.
+const LATENCIES: usize = 256;
 
 /// Gathers arrivals and departures into [`Window`]s.
 ///
-/// A window is two residence times long, within 100 ms and 1 s: long enough for a change of the limit to show in what it
-/// measures, short enough to react. One with fewer than 25 departures goes on for up to a second, or two residence times
-/// if calls take that long.
+/// A window is twice as long as a call usually takes, within 100 ms and 1 s, and no shorter than a call: long enough for a
+/// change of the limit to show in what it measures, short enough to react. One with fewer than 25 departures goes on for at
+/// least a second. The first windows are as short as 2 ms, and each may be half as long again as the one before, so that a
+/// limit finds its way within a few round trips.
 ///
 /// It need not be told of everything. Calls in flight, latencies and delays may be told for a sample of the calls, such as
 /// one in sixteen; departures and overloads are told as sums, with nothing left out.
@@ -51,11 +56,16 @@ pub struct Sampler {
     overloads: u64,
     cancelled: u64,
     timed: u32,
+    answered: u32,
     latency: Duration,
     min_latency: Option<Duration>,
     delay: Duration,
-    /// How long calls took in the last window that knew.
-    residence: Duration,
+    /// Some of the latencies, in seconds.
+    latencies: Vec<f32>,
+    /// How long a call usually took in the last window that knew: half of them no longer than that.
+    usual: Duration,
+    /// The shortest window.
+    shortest: Duration,
 }
 
 impl Sampler {
@@ -72,10 +82,13 @@ impl Sampler {
             overloads: 0,
             cancelled: 0,
             timed: 0,
+            answered: 0,
             latency: Duration::ZERO,
             min_latency: None,
             delay: Duration::ZERO,
-            residence: Duration::ZERO,
+            latencies: Vec::new(),
+            usual: Duration::ZERO,
+            shortest: FIRST,
         }
     }
 
@@ -94,6 +107,20 @@ impl Sampler {
 
     /// Takes note of a call that left after `latency`, and whose work began `delay` after it came.
     pub fn timed(&mut self, latency: Duration, delay: Duration) {
+        let (at, seconds) = (self.place(), latency.as_secs_f32());
+        if let Some(kept) = self.latencies.get_mut(at) {
+            *kept = seconds;
+        } else if self.latencies.len() < LATENCIES {
+            self.latencies.reserve_exact(LATENCIES - self.latencies.len());
+            self.latencies.push(seconds);
+        }
+        self.answered = self.answered.saturating_add(1);
+        self.failed(latency, delay);
+    }
+
+    /// The same of a call that ended as an overload: when a call times out says nothing about how long calls take, so it is no
+    /// part of the [`quantiles`](Window::quantiles).
+    pub fn failed(&mut self, latency: Duration, delay: Duration) {
         self.timed = self.timed.saturating_add(1);
         self.latency = self.latency.saturating_add(latency);
         self.delay = self.delay.saturating_add(delay);
@@ -128,11 +155,16 @@ impl Sampler {
             saturated: self.saturated,
             latency: self.min_latency.map(|_| self.latency / timed),
             min_latency: self.min_latency,
+            quantiles: Quantiles::of(&mut self.latencies),
             delay: self.delay / timed,
             ..Window::new(now, length)
         };
-        let residence = window.residence().map_or(self.residence, |seconds| Duration::from_secs_f64(seconds.min(1e6)));
-        *self = Self { in_flight: self.in_flight, peak: self.in_flight, residence, ..Self::new(now) };
+        let residence = || window.residence().map(|seconds| Duration::from_secs_f64(seconds.min(1e6)));
+        let usual = window.quantiles.map(|quantiles| quantiles.median()).or_else(residence).unwrap_or(self.usual);
+        let shortest = (self.shortest * 3 / 2).min(SHORTEST);
+        let (in_flight, mut latencies) = (self.in_flight, std::mem::take(&mut self.latencies));
+        latencies.clear();
+        *self = Self { in_flight, peak: in_flight, usual, shortest, latencies, ..Self::new(now) };
         Some(window)
     }
 
@@ -145,8 +177,18 @@ impl Sampler {
 
     /// How long the window is to be, by what has departed so far.
     fn due(&self) -> Duration {
-        let two = self.residence.saturating_mul(2);
-        if self.departures >= DEPARTURES { two.clamp(SHORTEST, LONGEST) } else { two.clamp(LONGEST, ENOUGH) }
+        let two = self.usual.saturating_mul(2).min(LONGEST.max(self.usual)).min(ENOUGH);
+        two.max(if self.departures < DEPARTURES { LONGEST } else { self.shortest })
+    }
+
+    /// Where the next latency is kept, if it is: a reservoir (J. S. Vitter, *Random Sampling with a Reservoir*, ACM
+    /// Transactions on Mathematical Software 11(1), 1985). The lots are drawn by a hash of their number.
+    fn place(&self) -> usize {
+        if (self.answered as usize) < LATENCIES {
+            return self.answered as usize;
+        }
+        let lot = u64::from(self.answered).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        ((lot * (u64::from(self.answered) + 1)) >> 32) as usize
     }
 
     fn advance(&mut self, now: Instant) {
@@ -165,8 +207,9 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// With windows of their usual length.
     fn busy(start: Instant, departures: u64) -> Sampler {
-        let mut sampler = Sampler::new(start);
+        let mut sampler = Sampler { shortest: SHORTEST, ..Sampler::new(start) };
         sampler.in_flight(start, 5, 10);
         sampler.departed(departures, 0);
         sampler
@@ -181,6 +224,22 @@ mod tests {
             assert_eq!(sampler.close(start + due * MS - MS), None);
             let window = sampler.close(start + due * MS).unwrap();
             assert_eq!((window.departures, window.end, window.length), (departures, start + due * MS, due * MS));
+        }
+    }
+
+    #[test]
+    fn the_first_windows_are_as_short_as_two_round_trips() {
+        let start = Instant::now();
+        let mut sampler = Sampler::new(start);
+        let mut now = start;
+        for length in [2000, 3000, 4500, 6750] {
+            sampler.in_flight(now, 5, 10);
+            (0..25).for_each(|_| sampler.timed(MS, Duration::ZERO));
+            sampler.departed(25, 0);
+            let due = now + Duration::from_micros(length);
+            assert_eq!(sampler.poll_timeout(), Some(due));
+            sampler.close(due).unwrap();
+            now = due;
         }
     }
 
@@ -200,7 +259,7 @@ mod tests {
         let mut sampler = busy(start, 1);
         sampler.timed(5000 * MS, Duration::ZERO);
         sampler.close(start + 1000 * MS).unwrap();
-        assert_eq!(sampler.poll_timeout(), Some(start + 11_000 * MS));
+        assert_eq!(sampler.poll_timeout(), Some(start + 6000 * MS));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Quantiles;
+
 /// One stretch of traffic, as a [`Limit`](super::Limit) sees it. A [`Sampler`](super::Sampler) makes them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -27,6 +29,8 @@ pub struct Window {
     pub latency: Option<Duration>,
     /// The shortest of those latencies.
     pub min_latency: Option<Duration>,
+    /// How those latencies are spread.
+    pub quantiles: Option<Quantiles>,
     /// Mean time from the call to the first poll of the inner future, of the calls that were timed: how late the
     /// runtime is.
     pub delay: Duration,
@@ -46,6 +50,7 @@ impl Window {
             saturated: false,
             latency: None,
             min_latency: None,
+            quantiles: None,
             delay: Duration::ZERO,
         }
     }

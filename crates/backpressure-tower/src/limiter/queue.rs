@@ -98,6 +98,11 @@ impl Queue {
         self.rule.as_ref().map_or(0, |rule| rule.bound(limit))
     }
 
+    /// Most callers that wait and say for how long they can.
+    pub(crate) fn bound_told(&self, limit: usize) -> usize {
+        self.rule.as_ref().map_or(0, |rule| rule.bound_told(limit))
+    }
+
     #[inline]
     pub(crate) fn join(
         &mut self,
@@ -109,6 +114,9 @@ impl Queue {
     ) -> Key {
         self.waiting += 1;
         self.observe(now);
+        if let (Some(rule), Patience::Since(since, own)) = (&mut self.rule, patience) {
+            rule.joined(since, own);
+        }
         let (deadline, own) = match patience {
             Patience::Endless => (None, None),
             Patience::Since(since, own) => (self.rule.as_ref().and_then(|rule| rule.deadline(since, own)), own),

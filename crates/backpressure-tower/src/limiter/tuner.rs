@@ -111,10 +111,12 @@ impl Tuner {
         self.sampler.departed(since(look.sums.answered, before.answered), since(look.sums.overloads, before.overloads));
         self.sampler.cancelled(since(look.sums.cancelled, before.cancelled));
         if let Some(Timed { latency, delay, is_usual }) = look.timed {
-            self.sampler.timed(latency, delay);
             if is_usual {
+                self.sampler.timed(latency, delay);
                 self.answered = self.answered.saturating_add(1);
                 self.latency = self.latency.saturating_add(latency);
+            } else {
+                self.sampler.failed(latency, delay);
             }
         }
         if look.was_felt {

@@ -90,13 +90,14 @@ impl Shared {
             return Some(ShedReason::Draining);
         }
         let Patience::Since(_, own) = patience else { return None };
-        if queue.len() >= queue.bound(seen.limit()) {
+        let bound = if own.is_some() { queue.bound_told(seen.limit()) } else { queue.bound(seen.limit()) };
+        if queue.len() >= bound {
             return Some(ShedReason::QueueFull);
         }
         let left = own?.saturating_duration_since(now).as_secs_f64();
-        let throughput = self.refusals.throughput();
         let residence = f64::from_bits(self.residence.load(Ordering::Relaxed));
-        let wait = if throughput > 0.0 { queue.len() as f64 / throughput } else { 0.0 };
+        // All slots are taken, and each comes free once in a residence time.
+        let wait = residence * queue.len() as f64 / seen.limit().max(1) as f64;
         (left <= wait + residence).then_some(ShedReason::Deadline)
     }
 
