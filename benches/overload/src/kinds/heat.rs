@@ -1,6 +1,7 @@
 //! The heat map: kind × limiter.
 
-use super::{Kind, PEERS, Row};
+use super::catalogue::Kind;
+use super::row::{PEERS, Row};
 use crate::table::markdown;
 
 const ABOUT: &str = "\
