@@ -55,16 +55,16 @@ impl Gate {
     }
 
     pub fn enter(&mut self, call: Call) -> Answer {
-        self.enter_within(call, None)
+        self.enter_within(call, Level::default(), None)
     }
 
-    /// The call brings along what is left of its time.
-    pub fn enter_within(&mut self, call: Call, patience: Option<Duration>) -> Answer {
+    /// The call says how important it is, and brings along what is left of its time.
+    pub fn enter_within(&mut self, call: Call, level: Level, patience: Option<Duration>) -> Answer {
         let Some(limiter) = &self.limiter else {
             self.in_flight += 1;
             return Answer::Admitted;
         };
-        match limiter.acquire(Level::default(), patience) {
+        match limiter.acquire(level, patience) {
             Ok(Entry::Admitted(permit)) => self.admit(call, permit),
             Ok(Entry::Queued(ticket)) => {
                 self.tickets.insert(call, ticket);

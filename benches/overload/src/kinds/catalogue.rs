@@ -1,5 +1,7 @@
 //! The kinds of work. Each is a family: a seed draws the parameters.
 
+use backpressure_core::limit::{Criticality, Level};
+
 use super::world::{Callers, Class, Fate, World};
 use crate::random::{Random, Spread};
 
@@ -44,7 +46,7 @@ const fn kind(name: &'static str, has_room: bool, make: fn(&mut Draw) -> World) 
     Kind { name, has_room, make }
 }
 
-pub const KINDS: [Kind; 24] = [
+pub const KINDS: [Kind; 25] = [
     kind("plain, 0.8", true, |draw| draw.plain().at_load(0.8)),
     kind("plain, 2", false, |draw| draw.plain().at_load(2.0)),
     kind("very fast, 2", false, |draw| World::new(2, draw.from(0.1, 0.3), 0.5).at_load(2.0).measured(2.0, 5.0)),
@@ -88,6 +90,7 @@ pub const KINDS: [Kind; 24] = [
         let world = World::new(4, 0.01, draw.from(0.8, 3.0)).at_load(0.5);
         World { callers: Callers::Closed { connections: 256 }, ..world }.measured(0.0, 0.5)
     }),
+    kind("a tenant's flood, the others", false, |draw| flood(draw).0),
     kind("a step of capacity", false, |draw| {
         let world = draw.plain();
         let load = 0.8 * world.capacity();
@@ -172,8 +175,43 @@ fn pauses(draw: &mut Draw) -> World {
     World { pause: Some((draw.from(0.2, 0.4), 3.0)), tells_deadline: true, ..world.at_load(0.7) }.measured(2.0, 30.0)
 }
 
+/// Ten tenants and a flood by another, whose calls are ranked behind theirs: as the ten see it, and as the flooder does.
+fn flood(draw: &mut Draw) -> (World, World) {
+    let world = draw.plain();
+    let (theirs, flood) = (draw.from(0.5, 0.8), draw.from(1.0, 3.0));
+    let flooder =
+        Class { level: Level::new(Criticality::Critical, 1), share: flood / (theirs + flood), ..world.classes[0] };
+    let (mut theirs_only, mut flood_only) = (world.clone().with(flooder), world.with(flooder));
+    theirs_only.classes[1].deadline = 0.0;
+    flood_only.classes[0].deadline = 0.0;
+    (theirs_only.at_load(theirs + flood), flood_only.at_load(theirs + flood))
+}
+
 fn longer(draw: &mut Draw, times: f64) -> World {
     let mut world = World::new(draw.whole(2, 8), draw.from(1.0, 3.0), draw.from(10.0, 25.0));
     world.classes[0].deadline = 1000.0;
     World { longer: vec![(0.0, 1.0), (10.0, times)], ..world.at_load(0.7) }.measured(8.0, 25.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::simulation::Run;
+    use super::*;
+    use crate::policy::Policy;
+
+    #[test]
+    fn a_flood_by_one_tenant_costs_the_others_nothing_and_wastes_nothing() {
+        for seed in 1..=4 {
+            let (theirs, floods) = flood(&mut Draw(Random::new(seed, 0)));
+            let goodput = |world: &World| {
+                Run::new(world, Policy::Fast, seed, Duration::ZERO).map(|run| run.run().goodput).unwrap_or_default()
+            };
+            let (capacity, offered) = (theirs.capacity(), theirs.load[0].1 * theirs.classes[0].share);
+            let (others, flooder) = (goodput(&theirs), goodput(&floods));
+            assert!(others > 0.97 * offered, "{seed}: {others} of {offered}");
+            assert!(others + flooder > 0.93 * capacity, "{seed}: {others} + {flooder} of {capacity}");
+        }
+    }
 }

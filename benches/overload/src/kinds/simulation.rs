@@ -5,7 +5,7 @@ use std::time::Duration;
 use backpressure_core::ConfigError;
 use backpressure_core::limit::Outcome;
 
-use super::world::{Callers, Fate, World, at, nanos};
+use super::world::{Callers, Class, Fate, World, at, nanos};
 use crate::clock::{Agenda, MS, Nanos, SECOND};
 use crate::gate::{Answer, Call, Gate};
 use crate::policy::Policy;
@@ -179,7 +179,11 @@ impl<'a> Run<'a> {
     }
 
     fn decided(&mut self, call: Call, is_new: bool, half: f64) -> (Done, f64) {
-        let answer = if is_new { self.gate.enter_within(call, self.patience(call)) } else { self.gate.look(call) };
+        let answer = if is_new {
+            self.gate.enter_within(call, self.class(call).level, self.patience(call))
+        } else {
+            self.gate.look(call)
+        };
         match answer {
             Answer::Admitted => (Done::FirstHalf, half),
             Answer::Refused => (Done::Refused, SHED_COST),
@@ -192,9 +196,12 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn class(&self, call: Call) -> &'a Class {
+        &self.world.classes[self.calls[call as usize].class]
+    }
+
     fn patience(&self, call: Call) -> Option<Duration> {
-        let state = self.calls[call as usize];
-        let deadline = state.called + self.world.classes[state.class].deadline();
+        let deadline = self.calls[call as usize].called + self.class(call).deadline();
         self.world.tells_deadline.then(|| Duration::from_nanos(deadline.saturating_sub(self.agenda.now())))
     }
 

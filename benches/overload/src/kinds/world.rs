@@ -1,5 +1,7 @@
 //! What a server is like, and what is asked of it.
 
+use backpressure_core::limit::Level;
+
 use crate::clock::{MS, Nanos, SECOND};
 use crate::random::{Random, Spread};
 
@@ -25,6 +27,8 @@ pub struct Class {
     /// Whether the wait is one for a worker of the [`pool`](World::pool), and then for its work.
     pub is_pooled: bool,
     pub fate: Fate,
+    /// How important its calls are.
+    pub level: Level,
     /// An answer is good within this time, in milliseconds.
     pub deadline: f64,
 }
@@ -77,6 +81,7 @@ impl World {
             wait: Spread::Even { mean: wait },
             is_pooled: false,
             fate: Fate::Answered,
+            level: Level::default(),
             deadline: 100.0 + 3.0 * (cpu + wait),
         };
         Self {

@@ -94,6 +94,10 @@ impl Level {
 
     /// A level by lot: a tenant's rank is the same in all services for an `hour`, and another one in the next.
     ///
+    /// That spreads refusals fairly among tenants that are all alike. It cannot protect them from one that floods: the lot knows
+    /// nothing of usage, and half of the tenants have a worse one than the flooder. For that, give each tenant a
+    /// [rank](Level::new) by how much it uses.
+    ///
     /// `hour` is any number that changes when the lots are to be drawn again, such as the hours since the Unix epoch.
     pub const fn of_tenant(criticality: Criticality, tenant_hash: u64, hour: u64) -> Self {
         // SplitMix64 of both (G. L. Steele et al., OOPSLA 2014), so that hashes that differ in few bits spread.

@@ -38,6 +38,8 @@ pub struct Threshold {
     next: usize,
     len: usize,
     last: Level,
+    /// Whether more is offered than fits.
+    is_over: bool,
 }
 
 impl Threshold {
@@ -49,6 +51,7 @@ impl Threshold {
             next: 0,
             len: 0,
             last: Level::LAST,
+            is_over: false,
         }
     }
 
@@ -71,7 +74,8 @@ impl Threshold {
     /// of 0.7 everybody is admitted, whatever the rates say.
     pub fn update(&mut self, capacity: f64, offered: f64, utilization: f64) -> Level {
         let excess = if utilization < PRESSED { 0.0 } else { 1.0 - capacity.max(0.0) / offered };
-        self.last = if excess > 0.0 { self.cut(excess.min(1.0)) } else { Level::LAST };
+        self.is_over = excess > 0.0;
+        self.last = if self.is_over { self.cut(excess.min(1.0)) } else { Level::LAST };
         self.last
     }
 
@@ -79,6 +83,12 @@ impl Threshold {
     #[inline]
     pub fn admits(&self, level: Level) -> bool {
         level <= self.last
+    }
+
+    /// Whether calls at [`level`](Threshold::level), where the cut falls, should leave the last slots to others: not all calls
+    /// fit, and more important ones have been offered lately.
+    pub fn keeps_distance(&self) -> bool {
+        self.is_over && self.counts[..usize::from(self.last.as_u16())].iter().any(|&offered| offered > 0)
     }
 
     /// The least important level that is admitted.
@@ -151,6 +161,18 @@ mod tests {
         let mut threshold = after(&[Level::default(); 3000]);
         threshold.update(100.0, 1000.0, 1.0);
         assert!(threshold.admits(Level::default()));
+    }
+
+    #[test]
+    fn calls_at_the_cut_keep_a_distance_only_from_more_important_ones_and_only_while_not_all_fit() {
+        let mut threshold = after(&[Sheddable.into(); 100]);
+        threshold.update(100.0, 1000.0, 1.0);
+        assert!(!threshold.keeps_distance(), "all are alike");
+        threshold.offered(Critical.into());
+        threshold.update(900.0, 1000.0, 1.0);
+        assert!(threshold.level() == Sheddable.into() && threshold.keeps_distance());
+        threshold.update(1000.0, 1000.0, 1.0);
+        assert!(!threshold.keeps_distance());
     }
 
     #[test]

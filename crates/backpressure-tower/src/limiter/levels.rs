@@ -24,7 +24,11 @@ pub(crate) struct Levels {
     /// Whether it has called since somebody last [asked](Self::has_called).
     has_called: AtomicBool,
     cut: AtomicU16,
+    /// The level whose calls leave the last slots to more important ones; a number that is none if they need not.
+    distant: AtomicU16,
 }
+
+const NONE: u16 = u16::MAX;
 
 impl Levels {
     pub(crate) fn new() -> Self {
@@ -35,6 +39,7 @@ impl Levels {
             is_reserving: AtomicBool::new(false),
             has_called: AtomicBool::new(false),
             cut: AtomicU16::new(Level::LAST.as_u16()),
+            distant: AtomicU16::new(NONE),
         }
     }
 
@@ -64,12 +69,16 @@ impl Levels {
 
     /// Whether a call of this level may have a slot, if there is one.
     ///
-    /// Below 70 % of the limit everybody may; above, those at least as important as the cut; the last slots are for the
-    /// most important class, if it calls at all.
+    /// Below 70 % of the limit everybody may; above, those at least as important as the cut, of which those at the cut itself
+    /// keep to 85 %, if more important ones call; the last slots are for the most important class, if it calls at all.
     #[inline]
     pub(crate) fn permits(&self, level: Level, seen: AdmissionState) -> Result<(), ShedReason> {
         let is_pressed = seen.in_flight() as u64 * 10 >= seen.limit() as u64 * 7 && !seen.is_draining();
         if is_pressed && level.as_u16() > self.cut.load(Ordering::Relaxed) && !is_first_class(level) {
+            return Err(ShedReason::Priority);
+        }
+        let is_distant = level.as_u16() == self.distant.load(Ordering::Relaxed) && !is_first_class(level);
+        if is_distant && is_nearly_full(seen) && !seen.is_draining() {
             return Err(ShedReason::Priority);
         }
         self.permits_in_turn(level, seen)
@@ -90,9 +99,10 @@ impl Levels {
         Ok(())
     }
 
-    /// The least important level admitted under pressure from now on.
-    pub(crate) fn cut_at(&self, level: Level) {
+    /// The least important level admitted under pressure from now on, and whether its calls keep a distance to the limit.
+    pub(crate) fn cut_at(&self, level: Level, keeps_distance: bool) {
         self.cut.store(level.as_u16(), Ordering::Relaxed);
+        self.distant.store(if keeps_distance { level.as_u16() } else { NONE }, Ordering::Relaxed);
     }
 
     /// Whether the most important class has called since this was last asked.
@@ -114,6 +124,12 @@ impl Levels {
         }
         *cursor = end;
     }
+}
+
+/// Whether the limit is reached, as far as calls that keep a distance to it are concerned: 85 % of it.
+#[inline]
+pub(crate) fn is_nearly_full(seen: AdmissionState) -> bool {
+    seen.in_flight() as u64 * 20 >= seen.limit() as u64 * 17
 }
 
 /// Whether slots are kept for calls like this one.
@@ -179,10 +195,23 @@ mod tests {
     #[test]
     fn the_cut_is_felt_from_seventy_percent_on() {
         let (levels, signal) = part(10);
-        levels.cut_at(Criticality::Critical.into());
+        levels.cut_at(Criticality::Critical.into(), false);
         (1..=7).for_each(|n| assert_eq!(admitted(&levels, &signal, Criticality::Sheddable), Ok(n)));
         assert_eq!(admitted(&levels, &signal, Criticality::Sheddable), Err(ShedReason::Priority));
         assert_eq!(admitted(&levels, &signal, Criticality::Critical), Ok(8));
+    }
+
+    #[test]
+    fn calls_at_the_cut_leave_the_last_slots_to_more_important_ones() {
+        let (levels, signal) = part(20);
+        levels.cut_at(Level::new(Criticality::Critical, 1), true);
+        let flooder = Level::new(Criticality::Critical, 1);
+        (1..=17).for_each(|n| assert_eq!(admitted(&levels, &signal, flooder), Ok(n)));
+        assert_eq!(admitted(&levels, &signal, flooder), Err(ShedReason::Priority));
+        (18..=20).for_each(|n| assert_eq!(admitted(&levels, &signal, Criticality::Critical), Ok(n)));
+        levels.cut_at(Level::LAST, false);
+        signal.give_back();
+        assert_eq!(admitted(&levels, &signal, flooder), Ok(20));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::call_timing::Timing;
 use super::cells::Ready;
 use super::cuts::Cuts;
 use super::fate::Fate;
-use super::levels::Levels;
+use super::levels::{Levels, is_nearly_full};
 use super::notify::Notify;
 use super::pressure::Pressure;
 use super::queue::Queue;
@@ -200,7 +200,8 @@ impl Shared {
 
     #[inline]
     fn answer(&self, seen: AdmissionState, reason: ShedReason, number: u64) -> Overloaded {
-        if reason == ShedReason::Limit {
+        // Who keeps a distance to the limit has reached it all the same.
+        if reason == ShedReason::Limit || reason == ShedReason::Priority && is_nearly_full(seen) {
             self.felt();
         }
         let ahead = seen.in_flight().saturating_add(self.waiting());

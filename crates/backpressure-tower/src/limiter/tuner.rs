@@ -135,7 +135,8 @@ impl Tuner {
             usual: std::mem::take(&mut self.latency).checked_div(std::mem::take(&mut self.answered)),
             every: every(window.throughput()),
         };
-        levels.cut_at(self.cut(&window, look, levels));
+        let level = self.cut(&window, look, levels);
+        levels.cut_at(level, self.threshold.keeps_distance());
         self.decided = look.sums.decided;
         self.reserve(look.now, levels);
         Some(tuning)
