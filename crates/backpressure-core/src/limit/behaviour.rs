@@ -199,7 +199,7 @@ fn fast_comes_down_when_the_runtime_is_late() {
 #[test]
 fn fast_gives_back_what_is_not_used_but_only_down_to_a_multiple_of_the_peak() {
     let part = Part { capacity: 1e6, time: 0.1 };
-    for (in_flight, floor) in [(1.0, 24..=24), (20.0, 50..=80)] {
+    for (in_flight, floor) in [(1.0, 24..=24), (20.0, 40..=80)] {
         let mut fast = Fast::new(Bounds::new(2, 1000).unwrap().start(100).unwrap());
         let start = Instant::now();
         let first = fast.update(&part.window(start, in_flight, false));

@@ -38,7 +38,7 @@ use crate::ConfigError;
 /// * A runtime that is late, by the time from a call to its first poll, brings it down by up to a quarter.
 /// * Overload in more than one call of twenty (an answer that says so, or a timeout) takes it × 0.7, once per window, if
 ///   calls are late as well, or if four of five fail. Where three cuts have mended nothing, that share is taken as given.
-/// * A limit that is hardly used shrinks slowly, to two and a half times the peak and no lower than 24, and never grows: it
+/// * A limit that is hardly used shrinks slowly, to twice the peak and no lower than 24, and never grows: it
 ///   has not been tried.
 ///
 /// What is usual is learned only when there is no queue to be learned with it: from windows that used less than half of the
@@ -208,7 +208,8 @@ impl Fast {
             self.start_probe(worked_on, Self::DEEP);
             return true;
         }
-        self.baseline = Some(if now > Self::MUCH * before { seen } else { known.towards(&seen, 0.5) });
+        self.is_opening = now > Self::MUCH * before;
+        self.baseline = Some(if self.is_opening { seen } else { known.towards(&seen, 0.5) });
         if (now - before).abs() <= 0.25 * before {
             self.probes.agreed(window, self.throughput);
         } else {
@@ -282,10 +283,15 @@ impl Fast {
         self.is_opening && window.saturated && last.is_some_and(|before| before.is_enough(&now, 0.1))
     }
 
+    /// Whether the limit is felt after it was not for long.
+    const fn is_sudden(&self) -> bool {
+        self.felt_for <= 4 && self.calm_for >= 10
+    }
+
     fn must_probe(&mut self, window: &Window) -> bool {
         let is_due = self.probes.are_due(window);
         let is_mistaken = self.was_shrunk_in_vain(window);
-        let is_used = window.saturated && window.calls_in_flight() >= 0.5 * self.limit;
+        let is_used = window.saturated && window.calls_in_flight() >= 0.5 * self.limit && !self.is_sudden();
         is_used && (is_due || (is_mistaken && self.probes.are_rested(window)))
     }
 
@@ -315,7 +321,7 @@ impl Fast {
         let shrinking = self.shrinking.take();
         let target_delay = self.target_delay.as_secs_f64().max(0.1 * seen.usual());
         if in_flight < 0.3 * limit && !window.saturated {
-            let used = 2.5 * window.peak as f64;
+            let used = 2.0 * window.peak as f64;
             limit.min((0.95 * limit).max(Self::IDLE).max(used))
         } else if window.delay.as_secs_f64() > target_delay {
             let share = target_delay / window.delay.as_secs_f64();
@@ -323,7 +329,7 @@ impl Fast {
         } else if queue > welcome && window.saturated {
             self.is_opening = false;
             // It has become full without anybody doing more: are calls just longer?
-            let is_sudden = self.felt_for <= 4 && self.calm_for >= 10 && throughput < 1.1 * self.calm;
+            let is_sudden = self.is_sudden() && throughput < 1.1 * self.calm;
             if let Some(higher) = Some(now).filter(|_| is_sudden).and_then(|now| self.trials.begin(window, limit, now))
             {
                 return higher;

@@ -68,8 +68,9 @@ impl Trials {
         let (limit, before) = self.current.take()?;
         let grown = now.in_flight / before.in_flight - 1.0;
         let noise = 2.0 * unevenness * (window.departures as f64).sqrt() / window.length.as_secs_f64();
-        let wanted = before.throughput + (0.6 * grown * before.throughput).max(noise);
-        if grown > 0.2 && before.is_no_slower(now, grown) && now.throughput > wanted {
+        let gain = now.throughput - before.throughput;
+        let (much, all) = (0.6 * grown * before.throughput, grown * before.throughput);
+        if grown > 0.2 && gain > noise && (gain > all || gain > much && before.is_no_slower(now, grown)) {
             return Some(Ok(()));
         }
         self.rest_until = window.end.checked_add(Self::REST);
