@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::baseline::Baseline;
 use super::failures::Failures;
 use super::probes::Probes;
+use super::pulse::Pulse;
 use super::trial::{Load, Trials};
+use super::why::{Evidence, Reason, Why};
 use super::{Bounds, Limit, Window};
 use crate::ConfigError;
 
@@ -85,16 +87,7 @@ pub struct Fast {
     first: Option<Baseline>,
     /// The window before.
     last: Option<Load>,
-    /// Departures per second while the limit is felt, evened out over some windows.
-    throughput: f64,
-    /// The same while it is not.
-    calm: f64,
-    /// For so many windows it has been felt.
-    felt_for: u32,
-    /// For so many windows it was not felt, the last time.
-    calm_for: u32,
-    /// By how much the departures of a window are off, as a multiple of their square root.
-    unevenness: f64,
+    pulse: Pulse,
     failures: Failures,
     probes: Probes,
     probe: Option<Probe>,
@@ -102,6 +95,7 @@ pub struct Fast {
     shrinking: Option<Load>,
     /// No queue has been seen yet: the limit opens as fast as it can.
     is_opening: bool,
+    why: Why,
 }
 
 /// A probe of the baseline.
@@ -126,8 +120,6 @@ impl Fast {
     const DEEP: f64 = 0.7;
     /// An idle limit shrinks to this and no further.
     const IDLE: f64 = 24.0;
-    /// How uneven departures are that have nothing to do with each other.
-    const AT_RANDOM: f64 = 0.8;
 
     /// A limit within `bounds`.
     pub fn new(bounds: Bounds) -> Self {
@@ -139,17 +131,14 @@ impl Fast {
             age: 0.0,
             first: None,
             last: None,
-            throughput: 0.0,
-            calm: 0.0,
-            felt_for: 0,
-            calm_for: 0,
-            unevenness: Self::AT_RANDOM,
+            pulse: Pulse::new(),
             failures: Failures::new(),
             probes: Probes::new(),
             probe: None,
             trials: Trials::default(),
             shrinking: None,
             is_opening: true,
+            why: Why::new(),
         }
     }
 
@@ -178,6 +167,7 @@ impl Fast {
         self.probe = Some(Probe { limit: self.limit, depth, is_drained: false, patience: 5 });
         self.shrinking = None;
         self.limit = self.limit.min(depth * worked_on);
+        self.why.reason = Reason::Probe;
     }
 
     /// One step of the probe, if one is under way. Answers whether the window is used up.
@@ -200,10 +190,10 @@ impl Fast {
         // A part that hardly felt it was busy all the time: there is a queue even so, and it takes another probe.
         let hardly_less = 0.6 + 0.4 * depth;
         let (before, now) = (known.usual(), known.usual() + known.delay(&seen));
-        if now < 1.2 * before && window.throughput() > hardly_less * self.throughput {
+        if now < 1.2 * before && window.throughput() > hardly_less * self.pulse.throughput {
             self.probes.disagreed(window);
             self.baseline = Some(seen);
-            let worked_on = self.throughput * seen.residence();
+            let worked_on = self.pulse.throughput * seen.residence();
             self.limit = self.limit.min(self.target(worked_on));
             self.start_probe(worked_on, Self::DEEP);
             return true;
@@ -211,7 +201,7 @@ impl Fast {
         self.is_opening = now > Self::MUCH * before;
         self.baseline = Some(if self.is_opening { seen } else { known.towards(&seen, 0.5) });
         if (now - before).abs() <= 0.25 * before {
-            self.probes.agreed(window, self.throughput);
+            self.probes.agreed(window, self.pulse.throughput);
         } else {
             self.probes.disagreed(window);
         }
@@ -220,7 +210,7 @@ impl Fast {
 
     /// One step of the trial of a higher limit, if one is under way.
     fn judge_trial(&mut self, window: &Window, seen: &Baseline, now: &Load) {
-        match self.trials.judge(window, now, self.unevenness) {
+        match self.trials.judge(window, now, self.pulse.unevenness) {
             Some(Ok(())) => {
                 self.baseline = Some(*seen);
                 self.is_opening = true;
@@ -238,8 +228,7 @@ impl Fast {
         let delay = known.delay(seen);
         let is_calm = !window.saturated && window.calls_in_flight() < 0.5 * self.limit;
         // A part that does nearly all it can has a queue now and then, and one that has a queue has no room.
-        let has_room = (self.throughput <= 0.0 || window.throughput() < 0.8 * self.throughput)
-            && window.throughput() * delay < 4.0;
+        let has_room = self.pulse.has_room(window.throughput()) && window.throughput() * delay < 4.0;
         let weight = if is_calm && (has_room || delay < 0.0) {
             self.probes.spared(window);
             (window.departures as f64 / 200.0).min(0.2)
@@ -257,41 +246,16 @@ impl Fast {
         baseline
     }
 
-    /// Learns what a part does that is busy all the time.
-    fn learn_throughput(&mut self, window: &Window) {
-        if !window.saturated {
-            self.calm_for = if self.felt_for > 0 { 1 } else { self.calm_for.saturating_add(1) };
-            self.felt_for = 0;
-            self.calm += if self.calm > 0.0 { 0.3 } else { 1.0 } * (window.throughput() - self.calm);
-            return;
-        }
-        self.felt_for = self.felt_for.saturating_add(1);
-        if self.throughput > 0.0 {
-            let expected = self.throughput * window.length.as_secs_f64();
-            let off = (window.departures as f64 - expected).abs() / expected.sqrt();
-            self.unevenness += 0.05 * (off.min(4.0) - self.unevenness);
-            self.throughput += 0.3 * (window.throughput() - self.throughput);
-            self.probes.look_at(window, self.throughput, self.unevenness / expected.sqrt());
-        } else {
-            self.throughput = window.throughput();
-        }
-    }
-
     /// Whether the limit has opened too far: with more in flight than before the part does no more, and it takes longer.
     fn is_open(&mut self, window: &Window, now: Load) -> bool {
         let last = self.last.replace(now);
         self.is_opening && window.saturated && last.is_some_and(|before| before.is_enough(&now, 0.1))
     }
 
-    /// Whether the limit is felt after it was not for long.
-    const fn is_sudden(&self) -> bool {
-        self.felt_for <= 4 && self.calm_for >= 10
-    }
-
     fn must_probe(&mut self, window: &Window) -> bool {
         let is_due = self.probes.are_due(window);
         let is_mistaken = self.was_shrunk_in_vain(window);
-        let is_used = window.saturated && window.calls_in_flight() >= 0.5 * self.limit && !self.is_sudden();
+        let is_used = window.saturated && window.calls_in_flight() >= 0.5 * self.limit && !self.pulse.is_sudden();
         is_used && (is_due || (is_mistaken && self.probes.are_rested(window)))
     }
 
@@ -309,7 +273,7 @@ impl Fast {
 
     /// What is worked on, and the queue that is welcome.
     fn target(&self, worked_on: f64) -> f64 {
-        worked_on + (0.4 * worked_on + self.unevenness * worked_on.sqrt()).max(4.0)
+        worked_on + (0.4 * worked_on + self.pulse.unevenness * worked_on.sqrt()).max(4.0)
     }
 
     /// The limit after a window that was neither a probe's nor one of overload.
@@ -321,23 +285,28 @@ impl Fast {
         let shrinking = self.shrinking.take();
         let target_delay = self.target_delay.as_secs_f64().max(0.1 * seen.usual());
         if in_flight < 0.3 * limit && !window.saturated {
+            self.why.reason = Reason::Idle;
             let used = 2.0 * window.peak as f64;
             limit.min((0.95 * limit).max(Self::IDLE).max(used))
         } else if window.delay.as_secs_f64() > target_delay {
+            self.why.reason = Reason::LateRuntime;
             let share = target_delay / window.delay.as_secs_f64();
             half_way(limit, in_flight.min(limit) * share.max(0.5))
         } else if queue > welcome && window.saturated {
             self.is_opening = false;
             // It has become full without anybody doing more: are calls just longer?
-            let is_sudden = self.is_sudden() && throughput < 1.1 * self.calm;
+            let is_sudden = self.pulse.is_sudden() && self.pulse.is_no_more(throughput);
             if let Some(higher) = Some(now).filter(|_| is_sudden).and_then(|now| self.trials.begin(window, limit, now))
             {
+                self.why.reason = Reason::Trial;
                 return higher;
             }
+            self.why.reason = Reason::Queue;
             self.shrinking = shrinking.or(Some(now));
             let step = if queue > 2.0 * welcome { 0.5 } else { 0.25 };
             limit + step * (target - limit).min(0.0)
         } else if window.saturated {
+            self.why.reason = Reason::Room;
             if queue < 0.25 * welcome {
                 let used = self.target(worked_on.max(window.peak as f64 - queue.max(0.0)));
                 let higher = if self.is_opening { 2.0 * limit } else { used.clamp(limit, 2.0 * limit) };
@@ -357,6 +326,7 @@ impl Limit for Fast {
     }
 
     fn update(&mut self, window: &Window) -> usize {
+        let before = self.limit();
         let seen = Baseline::of(window);
         let is_slow = match (self.baseline, &seen) {
             (Some(known), Some(seen)) => known.delay(seen) > 0.25 * known.usual(),
@@ -366,6 +336,7 @@ impl Limit for Fast {
         if let Some(limit) = self.failures.next(window, limit, is_slow) {
             (self.probe, self.shrinking) = (None, None);
             self.trials.give_up();
+            self.why.reason = Reason::Failures;
             self.limit = limit;
         } else if self.probe(window) {
             // Its windows are there to be measured, not to be acted on.
@@ -378,19 +349,34 @@ impl Limit for Fast {
                 baseline = self.first.unwrap_or(baseline);
                 (self.baseline, self.is_opening) = (Some(baseline), false);
             }
-            self.learn_throughput(window);
+            if let Some(noise) = self.pulse.learn(window) {
+                self.probes.look_at(window, self.pulse.throughput, noise);
+            }
             let queue = window.throughput() * baseline.delay(&seen);
             let worked_on = (window.calls_in_flight() - queue).max(0.0);
+            self.why.evidence = Some(Evidence {
+                in_flight: window.calls_in_flight(),
+                throughput: window.throughput(),
+                queue,
+                delay: baseline.delay(&seen),
+                usual: baseline.usual(),
+                is_felt: window.saturated,
+            });
             if self.must_probe(window) {
                 self.is_opening = false;
                 let service = (seen.residence() - baseline.delay(&seen)).max(0.0);
-                self.start_probe(self.throughput * service, Self::SHALLOW);
+                self.start_probe(self.pulse.throughput * service, Self::SHALLOW);
             } else {
                 self.limit = self.next(window, worked_on, &seen, now);
             }
         }
         self.limit = self.bounds.clamp(self.limit);
+        self.why.changed(before, self.limit());
         self.limit()
+    }
+
+    fn explain(&self) -> String {
+        format!("the limit is {}: {}", self.limit(), self.why)
     }
 }
 

@@ -32,12 +32,14 @@ mod fixed;
 mod gradient;
 mod level;
 mod probes;
+mod pulse;
 mod quantiles;
 mod retry;
 mod sampler;
 mod threshold;
 mod trial;
 mod vegas;
+mod why;
 mod window;
 
 use std::fmt;
@@ -66,6 +68,11 @@ pub trait Limit: fmt::Debug + Send {
 
     /// Learns from a window, and answers the limit from now on.
     fn update(&mut self, window: &Window) -> usize;
+
+    /// Why the limit is what it is, in words and numbers for people to read. Default: what it is.
+    fn explain(&self) -> String {
+        format!("the limit is {}", self.limit())
+    }
 }
 
 impl<L: Limit + ?Sized> Limit for Box<L> {
@@ -75,5 +82,9 @@ impl<L: Limit + ?Sized> Limit for Box<L> {
 
     fn update(&mut self, window: &Window) -> usize {
         (**self).update(window)
+    }
+
+    fn explain(&self) -> String {
+        (**self).explain()
     }
 }

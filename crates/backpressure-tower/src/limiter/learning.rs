@@ -78,6 +78,11 @@ impl Shared {
         }
     }
 
+    /// Why the limit is what it is.
+    pub(super) fn explain(&self) -> String {
+        lock(&self.tuner).explain()
+    }
+
     /// Another limit from now on.
     pub(super) fn replace(&self, limit: Box<dyn Limit>) {
         let mut tuner = lock(&self.tuner);

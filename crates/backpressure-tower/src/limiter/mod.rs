@@ -132,6 +132,14 @@ impl Limiter {
         self.shared.signal.slots().limit()
     }
 
+    /// Why the limit is what it is, in words and numbers for people to read: the last change and its reason, and what was seen
+    /// in the last window. See [`Limit::explain`].
+    ///
+    /// It takes the lock that timed calls take, and allocates the text: for a page or a log now and then.
+    pub fn explain(&self) -> String {
+        self.shared.explain()
+    }
+
     /// What is in flight now. It may be above the limit while a limit that has shrunk has not been drained to.
     pub fn in_flight(&self) -> usize {
         self.shared.signal.slots().in_flight()

@@ -99,6 +99,11 @@ impl Tuner {
         }
     }
 
+    /// Why the limit is what it is.
+    pub(crate) fn explain(&self) -> String {
+        self.limit.explain()
+    }
+
     /// Another limit from now on. Answers the one before, to be dropped where no lock is held.
     pub(crate) fn replace(&mut self, limit: Box<dyn Limit>) -> Box<dyn Limit> {
         std::mem::replace(&mut self.limit, limit)

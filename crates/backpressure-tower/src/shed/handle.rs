@@ -60,6 +60,16 @@ impl ShedHandle {
         self.gate.limiter.limit()
     }
 
+    /// Why the limit is what it is, in words and numbers for people to read: [`Limiter::explain`].
+    ///
+    /// ```
+    /// let layer = backpressure_tower::ShedLayer::adaptive();
+    /// assert_eq!(layer.handle().explain(), "the limit is 64: where it started; nothing has been answered yet");
+    /// ```
+    pub fn explain(&self) -> String {
+        self.gate.limiter.explain()
+    }
+
     /// Answers that are streams and still open. They occupy no slots, and are in the snapshots of the [gauge](Self::gauge).
     pub fn streams(&self) -> usize {
         self.gate.limiter.streams()
