@@ -276,15 +276,15 @@ fn more_of_the_long_calls_are_no_queue_and_raise_a_limit_that_is_felt() {
 
 #[test]
 fn a_dependency_that_is_dead_does_not_close_the_door_of_the_others() {
-    for share in [3, 5, 7] {
+    for (share, calm) in [(3, 20), (5, 20), (7, 20), (3, 0)] {
         let (mut fast, start) = (Fast::default(), Instant::now());
-        (0..20).for_each(|i| _ = fast.update(&mixed(start + i * 100 * MS, 1000.0, &[20.0; 10], false, 64)));
+        (0..calm).for_each(|i| _ = fast.update(&mixed(start + i * 100 * MS, 1000.0, &[20.0; 10], false, 64)));
         let before = fast.limit();
         for i in 20..60 {
             let window = mixed(start + i * 100 * MS, 1000.0, &[20.0; 10], false, 64);
             fast.update(&Window { overloads: window.departures * share / 10, ..window });
         }
-        assert_eq!(fast.limit(), before, "{share} of 10 fail");
+        assert!(fast.limit() >= before.min(40), "{share} of 10 fail: {before} {}", fast.limit());
     }
 }
 

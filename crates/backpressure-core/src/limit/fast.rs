@@ -338,6 +338,10 @@ impl Limit for Fast {
             self.trials.give_up();
             self.why.reason = Reason::Failures;
             self.limit = limit;
+            // Or it would never be known whether calls are late.
+            if let Some(seen) = seen.filter(|_| self.baseline.is_none()) {
+                self.learn(window, &seen);
+            }
         } else if self.probe(window) {
             // Its windows are there to be measured, not to be acted on.
         } else if let Some(seen) = seen.filter(|_| window.answered_share() > 0.0) {
