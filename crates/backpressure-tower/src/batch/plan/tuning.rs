@@ -17,14 +17,14 @@ pub(crate) struct Tuning {
 
 enum Concurrency {
     Fixed(usize),
-    Adaptive(Box<dyn Limit>, Sampler),
+    Adaptive(Box<dyn Limit>, Box<Sampler>),
 }
 
 impl Tuning {
     pub(crate) fn new<Req, Resp>(settings: &Settings, hooks: &Hooks<Req, Resp>, now: Instant) -> Self {
         let (pacer, sizer) = (settings.pacer.clone(), settings.sizer.clone());
         let concurrency = match &hooks.limit {
-            Some(make) => Concurrency::Adaptive(make(), Sampler::new(now)),
+            Some(make) => Concurrency::Adaptive(make(), Box::new(Sampler::new(now))),
             None => Concurrency::Fixed(settings.concurrency),
         };
         let max_items = sizer.as_ref().map_or(settings.batch.max_items(), BatchSizer::limit);
