@@ -130,11 +130,16 @@ fn fast_brings_a_start_that_is_much_too_high_down() {
     assert!((16..=22).contains(&limits[29]), "{limits:?}");
 }
 
+/// A limit that the load of these tests has opened.
+fn from_64() -> Fast {
+    Fast::new(Bounds::default().start(64).unwrap())
+}
+
 #[test]
 fn fast_notices_that_calls_take_longer_without_a_queue() {
     let before = Part { capacity: 1000.0, time: 0.012 };
     let after = Part { time: 0.048, ..before };
-    let (mut fast, start) = (Fast::default(), Instant::now());
+    let (mut fast, start) = (from_64(), Instant::now());
     before.overload(&mut fast, start, 50);
     let limits = after.overload(&mut fast, start + 50 * 100 * MS, 40);
     assert!(limits[39] >= 48, "48 are worked on: {limits:?}");
@@ -277,7 +282,7 @@ fn more_of_the_long_calls_are_no_queue_and_raise_a_limit_that_is_felt() {
 #[test]
 fn a_dependency_that_is_dead_does_not_close_the_door_of_the_others() {
     for (share, calm) in [(3, 20), (5, 20), (7, 20), (3, 0)] {
-        let (mut fast, start) = (Fast::default(), Instant::now());
+        let (mut fast, start) = (from_64(), Instant::now());
         (0..calm).for_each(|i| _ = fast.update(&mixed(start + i * 100 * MS, 1000.0, &[20.0; 10], false, 64)));
         let before = fast.limit();
         for i in 20..60 {

@@ -4,7 +4,7 @@ use crate::ConfigError;
 
 /// The range of an adaptive limit, and the value it starts from, in calls in flight.
 ///
-/// The default is 2 to 10 000, starting at 64. The floor keeps a service that is in trouble answering somebody, which is
+/// The default is 2 to 10 000, starting at 16. The floor keeps a service that is in trouble answering somebody, which is
 /// also how it finds out that the trouble is over. The ceiling bounds what a limit that was fooled can cost; it should
 /// be well above what the service ever needs, calls that hang included. A start that is low costs a few round trips, for a
 /// limit that is felt doubles until something queues; one that is high costs a service that comes up under overload its
@@ -26,7 +26,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The range from `min` to `max`, both included, starting at 64 or at the nearest bound.
+    /// The range from `min` to `max`, both included, starting at 16 or at the nearest bound.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { min: 2, max: 10_000, start: 64 }
+        Self { min: 2, max: 10_000, start: 16 }
     }
 }
 
@@ -102,9 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn the_start_is_64_or_the_nearest_bound() {
+    fn the_start_is_16_or_the_nearest_bound() {
         let start = |min, max| Bounds::new(min, max).unwrap().initial();
-        assert_eq!((start(1, 100), start(1, 4), start(80, 100)), (64, 4, 80));
+        assert_eq!((start(1, 100), start(1, 4), start(80, 100)), (16, 4, 80));
     }
 
     #[test]

@@ -72,9 +72,9 @@ use crate::ConfigError;
 ///
 /// let mut fast = Fast::default();
 /// let mut window = Window::new(Instant::now(), Duration::from_millis(100));
-/// // 640 calls of 10 ms in 100 ms: all 64 slots were used, and none of them waited.
-/// (window.departures, window.in_flight, window.peak, window.saturated) = (640, 64.0, 64, true);
-/// assert_eq!(fast.update(&window), 128);
+/// // 160 calls of 10 ms in 100 ms: all 16 slots were used, and none of them waited.
+/// (window.departures, window.in_flight, window.peak, window.saturated) = (160, 16.0, 16, true);
+/// assert_eq!(fast.update(&window), 32);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fast {
