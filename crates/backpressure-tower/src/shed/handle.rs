@@ -64,7 +64,7 @@ impl ShedHandle {
     ///
     /// ```
     /// let layer = backpressure_tower::ShedLayer::adaptive();
-    /// assert_eq!(layer.handle().explain(), "the limit is 64: where it started; nothing has been answered yet");
+    /// assert_eq!(layer.handle().explain(), "the limit is 16: where it started; nothing has been answered yet");
     /// ```
     pub fn explain(&self) -> String {
         self.gate.limiter.explain()
