@@ -27,7 +27,8 @@ pub struct DrainReport<T> {
     /// arrived is not known.
     pub unanswered: usize,
     /// Items that were accepted, have neither been delivered nor failed, and are not handed back here: another report or
-    /// the `on_drop` hook got them, or the runtime of the worker ended before the drain did.
+    /// the `on_drop` hook got them, or the runtime of the worker ended before the drain did. In that case those that were in
+    /// flight are among them, and whether they arrived is not known.
     pub lost: u64,
     /// Flushes that went on when the drain returned although they had been told to stop, for they block their thread.
     pub still_running: usize,
@@ -57,7 +58,7 @@ impl<T> DrainReport<T> {
 /// What a controller left undone when its worker ended.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ending {
-    /// Items that were handed back, to a report or to the hook.
+    /// Items that were handed back, to a report or to the hook, or that ended with the runtime.
     pub(crate) lost: u64,
     /// Items in flushes that had not answered, and of which no copy was kept.
     pub(crate) unanswered: usize,
@@ -70,6 +71,11 @@ impl Ending {
     pub(crate) fn report<T>(self) -> DrainReport<T> {
         let Self { lost, unanswered, still_running } = self;
         DrainReport { lost, unanswered, still_running, ..DrainReport::nothing_left() }
+    }
+
+    /// The runtime has ended: what was in flight is not waited for by anybody any more, and the ledger calls it lost, too.
+    pub(crate) const fn with_the_runtime(self) -> Self {
+        Self { lost: self.undelivered(), unanswered: 0, ..self }
     }
 
     pub(crate) const fn undelivered(self) -> u64 {

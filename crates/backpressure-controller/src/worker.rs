@@ -336,7 +336,8 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
         let abandoned = self.leaving.take().map_or_else(Remains::default, |(remains, _)| remains);
         let mut remains = self.remains(DropReason::Closed);
         remains.items.extend(self.receiver.evacuate(DropReason::Closed));
-        let ending = Ending { still_running: self.in_flight.running(), ..abandoned.ending() + remains.ending() };
+        let ending = abandoned.ending() + remains.ending().with_the_runtime();
+        let ending = Ending { still_running: self.in_flight.running(), ..ending };
         let _ = self.ending.set(ending);
         lose(remains.items.release(), DropReason::Closed, &self.on_drop);
         self.drains.report(now(), self.totals, abandoned.items.release(), ending, &self.on_drop);

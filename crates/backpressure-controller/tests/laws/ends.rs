@@ -175,10 +175,11 @@ fn w4_those_who_wait_are_woken_when_the_runtime_goes() {
         let error = flushing.await.unwrap().unwrap_err();
         assert_eq!(error.items, 20);
         let report = draining.await.unwrap();
-        assert_eq!((report.delivered, report.unanswered, report.lost), (0, 10, 10), "t7: the report is right");
+        assert_eq!((report.delivered, report.unanswered, report.lost), (0, 0, 20), "t7: the report is right");
         assert!(!report.is_complete());
     });
-    assert!(controller.snapshot().counts.balances());
+    let counts = controller.snapshot().counts;
+    assert_eq!((counts.lost(DropReason::Closed), counts.balances()), (20, true), "as the ledger says");
 }
 
 #[test]
