@@ -4,17 +4,18 @@
 //! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-tower --test loom_batch`.
 #![cfg(backpressure_loom)]
 
+mod loom_kit;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
-use backpressure_core::Gauge;
 use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
-use loom::sync::Notify;
 use loom::thread;
 use tower::Service;
+
+use crate::loom_kit::{assert_over, block_on, model};
 
 #[derive(Clone)]
 struct Double {
@@ -80,41 +81,6 @@ fn lead(batch: &mut Batch<u32, u32, Infallible>) -> BatchFuture<u32, u32, Infall
     let mut call = batch.call(1);
     drop(Pin::new(&mut call).poll(cx));
     call
-}
-
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    // Whoever steps back from a lock looks again.
-    builder.max_branches = 10_000;
-    builder.check(run);
-}
-
-struct Wakeup(Notify);
-
-impl Wake for Wakeup {
-    fn wake(self: Arc<Self>) {
-        self.0.notify();
-    }
-}
-
-/// Waits for a future; loom sees to it that a wait without a wake is a deadlock.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let wakeup = Arc::new(Wakeup(Notify::new()));
-    let waker = Waker::from(Arc::clone(&wakeup));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        wakeup.0.wait();
-    }
-}
-
-/// So many calls were made, and nothing is left of them.
-fn assert_over(gauge: &Gauge, calls: u64) {
-    let counts = gauge.snapshot().counts;
-    assert!(counts.balances() && counts.received == calls && counts.queued + counts.in_flight == 0, "{counts:?}");
 }
 
 async fn call(batch: &mut Batch<u32, u32, Infallible>, request: u32) -> u32 {

@@ -4,17 +4,19 @@
 //! `RUSTFLAGS="--cfg backpressure_loom" cargo test --release --target-dir target/loom -p backpressure-tower --test loom_shards`.
 #![cfg(backpressure_loom)]
 
-use std::convert::Infallible;
-use std::future::{Future, Ready, ready};
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+mod loom_kit;
 
-use backpressure_core::{Gauge, thread_number};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use backpressure_core::thread_number;
 use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
-use loom::sync::Notify;
 use loom::thread;
 use tower::Service;
+
+use crate::loom_kit::{assert_over, block_on, model};
 
 type Calls = Batch<u32, u32, Infallible>;
 type Worker = BatchWorker<Double, u32, u32>;
@@ -46,52 +48,17 @@ fn with_two_shards(max_items: usize) -> (Calls, Worker, Double) {
     (batch, worker, double)
 }
 
-fn model(run: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    // Whoever steps back from a lock looks again.
-    builder.max_branches = 10_000;
-    builder.check(run);
-}
-
-struct Wakeup(Notify);
-
-impl Wake for Wakeup {
-    fn wake(self: Arc<Self>) {
-        self.0.notify();
-    }
-}
-
-/// Waits for a future; loom sees to it that a wait without a wake is a deadlock.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let wakeup = Arc::new(Wakeup(Notify::new()));
-    let waker = Waker::from(Arc::clone(&wakeup));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        wakeup.0.wait();
-    }
-}
-
-/// So many calls were made, and nothing is left of them.
-fn assert_over(gauge: &Gauge, calls: u64) {
-    let counts = gauge.snapshot().counts;
-    assert!(counts.balances() && counts.received == calls && counts.queued + counts.in_flight == 0, "{counts:?}");
-}
-
 /// A call that is made and not waited for.
 fn start(batch: &mut Calls, request: u32) -> Option<BatchFuture<u32, u32, Infallible>> {
     let ready = batch.poll_ready(&mut Context::from_waker(Waker::noop()));
     matches!(ready, Poll::Ready(Ok(()))).then(|| batch.call(request))
 }
 
-#[test]
-fn w2_callers_at_two_shards_are_all_answered() {
-    model(|| {
+/// Three calls from each of two threads, and a worker that runs where `place` puts it.
+fn six_calls(place: impl Fn(Worker) -> Worker + Send + Sync + 'static) {
+    model(move || {
         let (mut batch, worker, _) = with_two_shards(2);
-        let (mut other, gauge) = (batch.clone(), batch.gauge());
+        let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), place(worker));
         let second = thread::spawn(move || {
             let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
             calls.map(|call| block_on(call).expect("an answer"))
@@ -106,21 +73,13 @@ fn w2_callers_at_two_shards_are_all_answered() {
 }
 
 #[test]
+fn w2_callers_at_two_shards_are_all_answered() {
+    six_calls(|worker| worker);
+}
+
+#[test]
 fn w2_callers_that_lead_for_two_shards_are_all_answered() {
-    model(|| {
-        let (mut batch, worker, _) = with_two_shards(2);
-        let (mut other, gauge, worker) = (batch.clone(), batch.gauge(), worker.led_by_callers());
-        let second = thread::spawn(move || {
-            let calls = [1, 2, 3].map(|request| start(&mut other, request).expect("a place"));
-            calls.map(|call| block_on(call).expect("an answer"))
-        });
-        let calls = [4, 5, 6].map(|request| start(&mut batch, request).expect("a place"));
-        drop(batch);
-        block_on(worker);
-        assert_eq!(calls.map(|call| block_on(call).expect("an answer")), [8, 10, 12]);
-        assert_eq!(second.join().expect("answers"), [2, 4, 6]);
-        assert_over(&gauge, 6);
-    });
+    six_calls(Worker::led_by_callers);
 }
 
 #[test]

@@ -99,18 +99,13 @@ fn cancelled_calls_raise_no_limit() {
 }
 
 #[test]
-fn half_an_hour_at_the_limit_does_not_move_fast_and_does_move_gradient() {
+fn half_an_hour_at_the_limit_does_not_move_fast() {
     let part = Part { capacity: 1000.0, time: 0.012 };
-    let settled = |limit: &mut dyn Limit| {
-        let limits = part.overload(limit, Instant::now(), 18_000);
-        let (early, late) = (&limits[100..600], &limits[17_500..]);
-        let mean = |limits: &[usize]| limits.iter().sum::<usize>() as f64 / limits.len() as f64;
-        (mean(early), mean(late))
-    };
-    let (early, late) = settled(&mut Fast::default());
-    assert!((early - late).abs() < 0.5 && (16.0..18.0).contains(&late), "{early} {late}: 12 are worked on");
-    let (early, late) = settled(&mut Gradient::default());
-    assert!(late > 3.0 * early, "{early} {late}");
+    let limits = part.overload(&mut Fast::default(), Instant::now(), 18_000);
+    let mean = |limits: &[usize]| limits.iter().sum::<usize>() as f64 / limits.len() as f64;
+    let (early, late) = (mean(&limits[100..600]), mean(&limits[17_500..]));
+    assert!((late / early - 1.0).abs() < 0.03, "{early} {late}");
+    assert!((1.0..1.5).contains(&(late / 12.0)), "{early} {late}: 12 are worked on");
 }
 
 #[test]
@@ -127,7 +122,7 @@ fn fast_brings_a_start_that_is_much_too_high_down() {
     let start = Instant::now();
     fast.update(&part.window(start, 5.0, false));
     let limits = part.overload(&mut fast, start, 30);
-    assert!((16..=22).contains(&limits[29]), "{limits:?}");
+    assert!((1.0..1.85).contains(&(limits[29] as f64 / 12.0)), "12 are worked on: {limits:?}");
 }
 
 /// A limit that the load of these tests has opened.

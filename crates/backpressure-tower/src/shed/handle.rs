@@ -134,6 +134,15 @@ impl ShedHandle {
     /// `deadline` has passed since this call at the latest.
     ///
     /// It cannot be undone. Several drains at once all report.
+    ///
+    /// # Cancel safety
+    ///
+    /// The drain begins with this call, the shedding once the future is polled and the grace is over. Dropping the future ends
+    /// neither, and nobody waits any more.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside of a tokio runtime with time enabled, unless nothing is in flight and there is no grace.
     pub fn drain(&self, deadline: Duration) -> Drain {
         self.gate.leave();
         Drain::new(Arc::clone(&self.gate), deadline)
