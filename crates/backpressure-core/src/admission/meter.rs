@@ -43,6 +43,7 @@ use crate::sync::{Mutex, Ordering};
 /// assert_eq!((counts.received, counts.delivered, counts.rejected, counts.in_flight), (2, 1, 1, 0));
 /// assert!(counts.balances());
 /// ```
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct AdmissionMeter {
     shared: Arc<Shared>,

@@ -26,6 +26,7 @@ pub(super) struct Word {
 }
 
 /// What the admission word of a [`AdmissionMeter`](super::AdmissionMeter) said at one instant.
+#[doc(hidden)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AdmissionState(u64);
 

@@ -16,6 +16,7 @@ impl<T> BoundedBuffer<T> {
     /// All there is goes at once into an empty lease. Otherwise each item is moved, so they are few.
     ///
     /// Lends nothing where a lent item could still be evicted, weighs something or could be overtaken.
+    #[doc(hidden)]
     pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
         let Store::Fifo(queue) = &mut self.store else { return 0 };
         if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
@@ -34,6 +35,7 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// Settles with a consumer that has ever taken so many of the items lent. Returns whether that is news.
+    #[doc(hidden)]
     pub fn settle_lent(&mut self, taken: u64) -> bool {
         let news = taken.saturating_sub(self.taken_of_lent);
         self.taken_of_lent += news;
@@ -42,11 +44,13 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// So many of the items lent were discarded.
+    #[doc(hidden)]
     pub fn discard_lent(&mut self, items: usize) {
         self.lent = self.lent.saturating_sub(items);
     }
 
     /// Items lent that were not taken yet, as far as is known. They are held, but not [queued](Self::len).
+    #[doc(hidden)]
     pub const fn lent(&self) -> usize {
         self.lent
     }

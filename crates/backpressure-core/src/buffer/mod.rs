@@ -153,6 +153,7 @@ impl<T> BoundedBuffer<T> {
     /// Returns whether it is so; if not, `item` is still to be offered.
     ///
     /// As many are held as before: [`Recorder::exchanged`](crate::Recorder::exchanged) publishes this.
+    #[doc(hidden)]
     #[inline]
     pub fn exchange(&mut self, item: &mut T) -> bool {
         if !matches!(self.strategy, Strategy::DropOldest) || self.queued < self.capacity || self.closed {
@@ -182,6 +183,7 @@ impl<T> BoundedBuffer<T> {
     /// from where it is. Returns whether it was.
     ///
     /// Should `item` panic, nothing has happened.
+    #[doc(hidden)]
     #[inline]
     pub fn push_with(&mut self, item: impl FnOnce() -> T) -> bool {
         let Store::Fifo(queue) = &mut self.store else { return false };

@@ -18,7 +18,7 @@ use crate::state::State;
 ///
 /// ```
 /// use std::time::Instant;
-/// use backpressure_core::{BackpressureConfig, BoundedBuffer, Moved, Recorder, State, Tag};
+/// use backpressure_core::{BackpressureConfig, BoundedBuffer, Recorder, State, Tag};
 ///
 /// let config = BackpressureConfig::builder().capacity(2).build()?;
 /// let mut buffer = BoundedBuffer::new(&config);
@@ -27,7 +27,7 @@ use crate::state::State;
 ///
 /// for item in 0..2 {
 ///     assert!(buffer.offer(item, Tag::default()).is_accepted());
-///     if recorder.update(&buffer, Moved::NOTHING) {
+///     if recorder.arrived(&buffer) {
 ///         recorder.reporter().notify(); // a shell does this after it has released its lock
 ///     }
 /// }
@@ -49,6 +49,7 @@ pub struct Recorder {
 }
 
 /// What left a buffer since the last update.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
     taken: u64,
@@ -90,30 +91,54 @@ impl Recorder {
     }
 
     /// The consumer's count of what it takes outside the lock.
+    #[doc(hidden)]
     pub fn tally(&self) -> Tally {
         Tally::of(Arc::clone(&self.shared))
     }
 
     /// Whether the state would be another one with so many slots held. Where weights count it always may be.
+    #[doc(hidden)]
     #[inline]
     pub fn is_edge(&self, held: usize) -> bool {
         !self.calm.contains(&held)
     }
 
     /// How many slots may be given back, of so many held, before the state changes.
+    #[doc(hidden)]
     #[inline]
     pub fn slack(&self, held: usize) -> usize {
         if self.is_edge(held) { 0 } else { held - self.calm.start }
     }
 
     /// How many slots may be held beside so many held before the state changes.
+    #[doc(hidden)]
     #[inline]
     pub fn headroom(&self, held: usize) -> usize {
         if self.is_edge(held) { 0 } else { self.calm.end - 1 - held }
     }
 
-    /// Publishes the buffer as it is now. Returns whether the state changed: if so, call [`Reporter::notify`] once the
-    /// buffer's lock is released.
+    /// Publishes the buffer after items arrived. Returns whether the state changed: if so, call [`Reporter::notify`] once
+    /// the buffer's lock is released.
+    #[must_use = "a change of state has to be notified"]
+    pub fn arrived<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
+        self.update(buffer, Moved::NOTHING)
+    }
+
+    /// Publishes that the consumer took `items`; others may have arrived. Returns what [`arrived`](Self::arrived) would.
+    #[must_use = "a change of state has to be notified"]
+    pub fn took<T>(&mut self, buffer: &BoundedBuffer<T>, items: usize) -> bool {
+        self.update(buffer, Moved::taken(items))
+    }
+
+    /// Publishes that `items` that were queued are lost for `reason`; others may have arrived. Returns what
+    /// [`arrived`](Self::arrived) would.
+    #[must_use = "a change of state has to be notified"]
+    pub fn discarded<T>(&mut self, buffer: &BoundedBuffer<T>, reason: DropReason, items: usize) -> bool {
+        self.update(buffer, Moved::discarded(reason, items))
+    }
+
+    /// Publishes the buffer as it is now, and what has left it. Returns what [`arrived`](Self::arrived) would.
+    #[doc(hidden)]
     #[inline(always)]
     #[must_use = "a change of state has to be notified"]
     pub fn update<T>(&mut self, buffer: &BoundedBuffer<T>, moved: Moved) -> bool {
@@ -127,7 +152,7 @@ impl Recorder {
     }
 
     /// Publishes that an item was [pushed](BoundedBuffer::push), and nothing else happened. Returns what
-    /// [`update`](Self::update) would.
+    /// [`arrived`](Self::arrived) would.
     #[inline]
     #[must_use = "a change of state has to be notified"]
     pub fn pushed<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
@@ -137,7 +162,7 @@ impl Recorder {
     }
 
     /// Publishes that the consumer took an item that was [popped](BoundedBuffer::pop). Nothing else has happened, unless
-    /// items are weighed or ranked: then some may have come. Returns what [`update`](Self::update) would.
+    /// items are weighed or ranked: then some may have come. Returns what [`arrived`](Self::arrived) would.
     #[inline]
     #[must_use = "a change of state has to be notified"]
     pub fn popped<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
@@ -155,6 +180,7 @@ impl Recorder {
     }
 
     /// Publishes that an item came in [exchange](BoundedBuffer::exchange) for the oldest one.
+    #[doc(hidden)]
     #[inline]
     pub fn exchanged<T>(&mut self, buffer: &BoundedBuffer<T>) {
         self.accepted = buffer.accepted();
@@ -164,18 +190,19 @@ impl Recorder {
     }
 
     /// Publishes that an item went past the empty buffer to the consumer.
+    #[doc(hidden)]
     #[inline]
     pub fn passed(&mut self) {
         self.shared.ledger.pass();
     }
 
-    /// How many items the consumer ever took, out of the buffer or past it. Those that a [`Tally`] counts are not among them.
+    /// How many items the consumer ever took, out of the buffer or past it. Those that it counts by itself, outside the lock, are not among them.
     pub fn taken(&self) -> u64 {
         self.taken + self.shared.ledger.passed()
     }
 
     /// Says whether something waits that the bounds alone do not show: an item too heavy for the room there is, a service that
-    /// is not ready. While it does the state is `Blocked`, from the next [`update`](Self::update) on.
+    /// is not ready. While it does the state is `Blocked`, from the next time on that the buffer is published.
     #[inline]
     pub fn stall(&mut self, stalled: bool) {
         if stalled != self.stalled && self.state != State::Draining {

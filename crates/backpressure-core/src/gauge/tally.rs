@@ -11,6 +11,7 @@ use super::shared::Shared;
 /// [settles](crate::BoundedBuffer::settle_lent) the count. Whoever needs them sooner, or needs to hear of the very next item,
 /// [calls](Self::call): count and call are one word, so either the caller sees an item in the count, or the consumer sees
 /// the call when it takes the item.
+#[doc(hidden)]
 #[derive(Clone)]
 pub struct Tally {
     shared: Arc<Shared>,
