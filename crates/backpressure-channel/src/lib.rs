@@ -52,6 +52,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod budget;
 mod builder;
 mod claim;

@@ -19,11 +19,12 @@
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
 //! * **Which bytes in one frame?** [`Coalescer`].
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
-//! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item; a
-//!   [`AdmissionMeter`] does the same for calls in flight.
+//! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
 //!
 //! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
 //! and take their time from a [function](Clock) that the shell supplies.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
 mod batch;
@@ -50,7 +51,6 @@ mod thresholds;
 mod watermarks;
 mod weigh;
 
-pub use admission::{AdmissionMeter, AdmissionState};
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
 pub use coalesce::Coalescer;
@@ -59,8 +59,7 @@ pub use error::ConfigError;
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
 pub use gauge::{
-    Changed, Clock, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Moved, Recorder, Reporter, Snapshot, Tally,
-    Vitals,
+    Changed, Clock, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Recorder, Reporter, Snapshot, Vitals,
 };
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
@@ -77,6 +76,8 @@ pub use weigh::Weigh;
 /// For the shells of this workspace.
 #[doc(hidden)]
 pub use {
+    admission::{AdmissionMeter, AdmissionState},
+    gauge::{Moved, Tally},
     ledger::thread_number,
     lock::{lock, try_lock},
     relay::{Relay, wake_all},

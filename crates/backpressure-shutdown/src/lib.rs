@@ -26,6 +26,8 @@
 //!
 //! `signal`: [`requested`] waits for SIGTERM or SIGINT. Off by default.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod share;
 mod shutdown;
 #[cfg(feature = "signal")]

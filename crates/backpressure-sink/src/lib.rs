@@ -68,6 +68,8 @@
 //! None is on by default, and without them there is no runtime among the dependencies. `time`: `BatchingSink`, and tokio's
 //! clock for all instruments. `rt`: [`BackpressureSink`]`::spawn`. `bytes`: [`Weigh`](backpressure_core::Weigh) for `Bytes` and `BytesMut`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "time")]
 mod batching;
 mod calls;

@@ -50,6 +50,8 @@
 //!
 //! Without either, no runtime is needed.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod backpressure;
 #[cfg(feature = "time")]
 mod batch;

@@ -38,6 +38,8 @@
 //! one another. Nobody waits for a batch to fill unless asked to; batches form by themselves while the service is busy. What is
 //! queued is bounded and has a gauge; callers that go away are not executed.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(any(feature = "client", feature = "shed"))]
 mod alarm;
 #[cfg(feature = "batch")]

@@ -1,23 +1,112 @@
-//! Backpressure for async Rust: bounded buffers with a stated policy, a signal that says how close to the edge you are, paced
-//! batches, graceful drain, and numbers that tell what happened.
+//! Backpressure for async Rust: bounded buffers with a policy, a pressure signal, batches, load
+//! shedding, graceful drain, and counters that account for every item.
 //!
-//! This crate only gathers the others under one name. Each stands on its own:
+//! # A controller
 //!
-//! | you have … | take | from |
+//! Many producers, one target that takes batches. `push` waits while the buffer is full, failed
+//! batches are retried, and `drain` reports what became of everything.
+//!
+//! ```
+//! use std::time::Duration;
+//! use backpressure::prelude::*;
+//!
+//! # #[derive(Clone)]
+//! # struct Database;
+//! # impl Database {
+//! #     async fn insert(&self, _rows: &[String]) -> std::io::Result<()> { Ok(()) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let database = Database;
+//! let config = BackpressureConfig::builder().capacity(10_000).batch_items(500).build()?;
+//! let controller = BackpressureController::builder(config)
+//!     .flush_fn(move |rows: Vec<String>| {
+//!         let database = database.clone(); // a handle for each batch: batches may run concurrently
+//!         async move { database.insert(&rows).await }
+//!     })
+//!     .retry([Duration::from_millis(50), Duration::from_secs(1)])
+//!     .spawn()?;
+//!
+//! controller.push("a row".to_owned()).await?;
+//! let report = controller.drain(Duration::from_secs(5)).await;
+//! assert_eq!((report.delivered, report.is_complete()), (1, true));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A stream
+//!
+//! Any stream gains a bounded buffer that reads ahead, and batches whose deadlines hold. Any tower
+//! service becomes a sink.
+//!
+//! ```
+//! use backpressure::prelude::*;
+//! use futures_util::{StreamExt, stream};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let insert = tower::service_fn(|rows: Vec<u64>| async move { Ok::<_, std::io::Error>(rows.len()) });
+//! let batches = stream::iter(0..1_000)
+//!     .backpressure(BackpressureConfig::builder().capacity(500).build()?)
+//!     .micro_batch(BatchConfig::builder().max_items(100).build()?);
+//! batches.map(Ok).forward(ServiceSink::new(insert).concurrency(2)?).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A server
+//!
+//! A layer finds out how many requests the server can bear and answers the rest at once: 503 with a
+//! computed `Retry-After`. It needs the feature `http`; gRPC needs `grpc`.
+//!
+#![cfg_attr(feature = "http", doc = "```no_run")]
+#![cfg_attr(not(feature = "http"), doc = "```ignore")]
+//! use axum::{Router, routing::get};
+//! use backpressure::prelude::*;
+//! use backpressure::layers::RequestHeaders;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let shed = ShedLayer::adaptive().classify(RequestHeaders::new().exempt("/health")).into_http();
+//! let app = Router::new()
+//!     .route("/report", get(async || "a report\n"))
+//!     .route("/health", get(async || "ok\n"))
+//!     .layer(shed);
+//! axum::serve(tokio::net::TcpListener::bind("127.0.0.1:3000").await?, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which one do I need?
+//!
+//! | you have … | take | feature |
 //! |---|---|---|
-//! | many producers and something that writes batches | [`BackpressureController`] | `backpressure-controller` |
-//! | producers and a consumer in tasks of their own | [`channel()`] | `backpressure-channel` |
-//! | a stream that is faster than its consumer | `.backpressure(cfg)`, `.micro_batch(cfg)` of [`BackpressureStreamExt`] | `backpressure-stream` |
-//! | a sink or a service that is slower than its producer | `.bounded(cfg)` of [`BackpressureSinkExt`], [`ServiceSink`] | `backpressure-sink` |
-//! | a server that must stay useful under too much load | [`ShedLayer`] | `backpressure-tower` |
-//! | single calls that could be one batched call | [`BatchLayer`] | `backpressure-tower` |
-//! | several parts that have to end within one grace period | `Shutdown`, with the feature `shutdown` | `backpressure-shutdown` |
-//! | a runtime, a lock and a clock of your own | [`BoundedBuffer`], [`BatchAccumulator`], [`FlushPacer`], [`Recorder`] | `backpressure-core` |
+//! | many producers, and something that writes batches | [`BackpressureController`] | `controller` |
+//! | a producer and a consumer in tasks of their own | [`channel()`] | `channel` |
+//! | a stream that is faster than its consumer | [`.backpressure(cfg)`](BackpressureStreamExt::backpressure), [`.micro_batch(cfg)`](BackpressureStreamExt::micro_batch) | `stream` |
+//! | a sink or a service that is slower than its producer | [`.bounded(cfg)`](BackpressureSinkExt::bounded), [`ServiceSink`] | `sink` |
+//! | a server that must stay useful under overload | [`ShedLayer`] | `tower`, with `http` or `grpc` |
+//! | single calls that could be one batched call | [`BatchLayer`] | `tower` |
+//! | a client of an overloaded service | [`ThrottleLayer`], [`RetryLayer`] | `tower`, with `http` or `grpc` |
+//! | several parts that must end within one grace period | [`Shutdown`] | `shutdown` |
+//! | a runtime, a lock or a clock of your own | [`BoundedBuffer`](core::BoundedBuffer), [`BatchAccumulator`](core::BatchAccumulator), [`FlushPacer`](core::FlushPacer) | always there |
 //!
-//! Whatever holds items has a [`Gauge`]: its [`State`] is one of `Normal`, `Elevated`, `Critical`, `Blocked` and
-//! `Draining`, its [`Snapshot`] accounts for every item. Whatever is full does what its [`Strategy`] says.
+//! Every part that holds items has a [`Gauge`]. Its [`State`] is `Normal`, `Elevated`, `Critical`,
+//! `Blocked` or `Draining`; its [`Snapshot`] accounts for every item. A full buffer does what its
+//! [`Strategy`] says: wait, drop, sample or reject.
+//!
+//! The names that most programs need are here and in the [`prelude`]. The rest is in the modules.
+//! Each module is a crate that can be used alone.
 
-pub use backpressure_core::*;
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[doc(inline)]
+pub use backpressure_core as core;
+#[doc(inline)]
+pub use backpressure_core::{
+    BackpressureConfig, BatchConfig, ConfigError, Counts, DropReason, Gauge, Health, Priority, Snapshot, State,
+    Strategy,
+};
 
 #[cfg(feature = "channel")]
 #[doc(inline)]
@@ -25,35 +114,23 @@ pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sen
 #[cfg(feature = "controller")]
 #[doc(inline)]
 pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
-
 #[cfg(feature = "shutdown")]
 #[doc(inline)]
 pub use backpressure_shutdown::{self as shutdown, Shutdown};
 #[cfg(feature = "sink")]
 #[doc(inline)]
-pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkExt, ServiceSink};
+pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkError, BackpressureSinkExt, ServiceSink};
 #[cfg(feature = "stream")]
 #[doc(inline)]
 pub use backpressure_stream::{self as stream, BackpressureStreamExt};
+// Not `tower`: a glob import of this crate would hide the crate of that name.
 #[cfg(feature = "tower")]
 #[doc(inline)]
-pub use backpressure_tower::{self as tower, BatchLayer, ShedLayer};
+pub use backpressure_tower::{
+    self as layers, BatchError, BatchLayer, Overloaded, RetryLayer, ShedError, ShedLayer, ThrottleError, ThrottleLayer,
+};
 
-/// What most programs need.
-pub mod prelude {
-    pub use backpressure_core::{BackpressureConfig, DropReason, Gauge, Snapshot, State, Strategy};
-
-    #[cfg(feature = "channel")]
-    pub use backpressure_channel::{Receiver, SendError, Sender, Sent, channel};
-    #[cfg(feature = "controller")]
-    pub use backpressure_controller::{BackpressureController, DrainReport, FlushError, FlushOutcome};
-    #[cfg(feature = "sink")]
-    pub use backpressure_sink::{BackpressureSink, BackpressureSinkExt, ServiceSink};
-    #[cfg(feature = "stream")]
-    pub use backpressure_stream::BackpressureStreamExt;
-    #[cfg(feature = "tower")]
-    pub use backpressure_tower::{BatchLayer, ShedLayer};
-}
+pub mod prelude;
 
 /// The README's examples compile and run.
 #[cfg(doctest)]
