@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Add;
 use std::time::{Duration, Instant};
 
-use backpressure_core::DropReason;
+use backpressure_core::{Drained, DropReason};
 use tokio::sync::oneshot;
 
 use crate::careful::{discard, guarded};
@@ -51,6 +51,24 @@ impl<T> DrainReport<T> {
             lost: 0,
             still_running: 0,
             elapsed: Duration::ZERO,
+        }
+    }
+}
+
+impl<T> Drained for DrainReport<T> {
+    fn is_complete(&self) -> bool {
+        self.is_complete()
+    }
+}
+
+/// How many items were delivered, failed and abandoned. What is not known to have arrived counts as abandoned.
+impl<T> fmt::Display for DrainReport<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let abandoned = (self.abandoned.len() + self.unanswered) as u64 + self.lost;
+        write!(f, "{} delivered, {} failed, {abandoned} abandoned", self.delivered, self.failed)?;
+        match self.still_running {
+            0 => Ok(()),
+            flushes => write!(f, ", {flushes} flushes still running"),
         }
     }
 }

@@ -20,6 +20,7 @@
 //! * **Which bytes in one frame?** [`Coalescer`].
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
+//!   What a drain came to is [`Drained`].
 //!
 //! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
 //! and take their time from a [function](Clock) that the shell supplies.
@@ -31,6 +32,7 @@ mod batch;
 mod buffer;
 mod coalesce;
 mod config;
+mod drained;
 mod error;
 mod gauge;
 mod histogram;
@@ -55,6 +57,7 @@ pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, Closed
 pub use buffer::{BoundedBuffer, Tag};
 pub use coalesce::Coalescer;
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
+pub use drained::Drained;
 pub use error::ConfigError;
 #[cfg(feature = "stream")]
 pub use gauge::Watch;

@@ -1,8 +1,12 @@
 //! Shutdown in stages, under one deadline.
 //!
 //! A service ends from the outside in: it takes no new requests, lets its connections end, then empties its buffers. Each stage
-//! waits for something that may not come, so each needs a time limit; and limits of 5 s for each of three stages are 15 s. A
-//! [`Shutdown`] has one deadline for all of them.
+//! waits for something that may not come, so each needs a time limit; and limits of 5 s for each of three stages are 15 s.
+//!
+//! A [`GracefulShutdown`] does all of that for a service with a server: it waits for the signal, runs the stages in that order
+//! under one deadline, and answers one report.
+//!
+//! A [`Shutdown`] is the deadline alone, for stages of your own:
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,15 +28,20 @@
 //!
 //! # Features
 //!
-//! `signal`: [`requested`] waits for SIGTERM or SIGINT. Off by default.
+//! `signal`: `requested` waits for SIGTERM or SIGINT, `GracefulShutdown::on_signal` begins with them. Off by default.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod graceful;
+mod report;
+mod servers;
 mod share;
 mod shutdown;
-#[cfg(feature = "signal")]
 mod signal;
 
+pub use graceful::GracefulShutdown;
+pub use report::{Cause, ShutdownReport, StageReport};
 pub use shutdown::Shutdown;
+pub use signal::Signal;
 #[cfg(feature = "signal")]
-pub use signal::{Signal, requested};
+pub use signal::requested;

@@ -73,7 +73,7 @@ impl fmt::Display for Shutdown {
 }
 
 /// A duration in whole milliseconds, or in tenths of a second from one second on.
-struct Short(Duration);
+pub(crate) struct Short(pub(crate) Duration);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,9 @@
 //! Whoever runs the process wants it to end.
 
+use std::fmt;
+#[cfg(feature = "signal")]
 use std::future::Future;
+#[cfg(feature = "signal")]
 use std::io;
 
 /// What asked for the shutdown.
@@ -11,6 +14,16 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, which systemd, Docker and Kubernetes send.
     Terminate,
+}
+
+/// As the operating system calls it.
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        })
+    }
 }
 
 /// Waits until the process is asked to end: by SIGTERM or SIGINT, or by Ctrl-C where there are no signals.
@@ -26,11 +39,12 @@ pub enum Signal {
 /// # Panics
 ///
 /// Outside a tokio runtime with `enable_io`.
+#[cfg(feature = "signal")]
 pub fn requested() -> io::Result<impl Future<Output = Signal> + Send> {
     listen()
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "signal"))]
 fn listen() -> io::Result<impl Future<Output = Signal> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -42,7 +56,7 @@ fn listen() -> io::Result<impl Future<Output = Signal> + Send> {
     }))
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, feature = "signal"))]
 fn listen() -> io::Result<impl Future<Output = Signal> + Send> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(std::future::poll_fn(move |cx| interrupt.poll_recv(cx).map(|_| Signal::Interrupt)))

@@ -11,7 +11,7 @@ const CORE: &str = "backpressure-core";
 const MAP: &[(&str, &[&str])] = &[
     (CORE, &[]),
     ("backpressure-channel", &[CORE]),
-    ("backpressure-shutdown", &[]),
+    ("backpressure-shutdown", &[CORE]),
     ("backpressure-sink", &[CORE]),
     ("backpressure-stream", &[CORE, "backpressure-channel"]),
     ("backpressure-controller", &[CORE, "backpressure-channel", "backpressure-sink"]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_core::DropReason;
+use backpressure_core::{Drained, DropReason};
 
 use super::clock::{self, Timer};
 use super::exchange::{Exchange, Totals};
@@ -32,6 +32,19 @@ impl BatchDrainReport {
     /// Whether every call had an answer, be it an error, by the deadline. Once calls were abandoned, no report is complete.
     pub const fn is_complete(&self) -> bool {
         self.abandoned == 0
+    }
+}
+
+impl Drained for BatchDrainReport {
+    fn is_complete(&self) -> bool {
+        self.is_complete()
+    }
+}
+
+impl fmt::Display for BatchDrainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answered, failed, abandoned, .. } = self;
+        write!(f, "{answered} answered, {failed} failed, {abandoned} abandoned")
     }
 }
 

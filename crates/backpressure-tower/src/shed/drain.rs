@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use backpressure_core::Drained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::gate::Gate;
@@ -54,6 +55,19 @@ pub struct ShedDrainReport {
     pub shed: u64,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+impl Drained for ShedDrainReport {
+    fn is_complete(&self) -> bool {
+        self.abandoned == 0 && self.streams == 0
+    }
+}
+
+impl fmt::Display for ShedDrainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { finished, abandoned, streams, shed, .. } = self;
+        write!(f, "{finished} finished, {abandoned} abandoned, {streams} streams cut off, {shed} shed")
+    }
 }
 
 impl Drain {

@@ -1,0 +1,32 @@
+//! The end of a part, as a shutdown tells it.
+
+use std::fmt;
+
+/// What a drain came to, in words and in one bit: the reports of a `ShedLayer`, a controller and a batcher are such.
+///
+/// A shutdown that drains several parts gathers their words into one report, and is complete if all of them are.
+///
+/// ```
+/// use std::fmt;
+/// use backpressure_core::Drained;
+///
+/// struct Files { left: usize }
+///
+/// impl fmt::Display for Files {
+///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         write!(f, "{} files left", self.left)
+///     }
+/// }
+///
+/// impl Drained for Files {
+///     fn is_complete(&self) -> bool {
+///         self.left == 0
+///     }
+/// }
+///
+/// assert!(!Files { left: 2 }.is_complete());
+/// ```
+pub trait Drained: fmt::Display {
+    /// Whether nothing that had been accepted was abandoned.
+    fn is_complete(&self) -> bool;
+}
