@@ -55,7 +55,7 @@ mod weigh;
 
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use buffer::{BoundedBuffer, Tag};
-pub use coalesce::Coalescer;
+pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use drained::Drained;
 pub use error::ConfigError;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use backpressure_core::Coalescer;
+use backpressure_core::{Coalescer, Filler};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
@@ -27,11 +27,16 @@ pin_project! {
     ///
     /// # Small frames
     ///
-    /// A transport with room asks for each chunk as it comes, and over HTTP/2 that ends badly if nobody reads: the window counts
-    /// bytes and stays open, but the receiver counts small frames too, and ends the connection with all its other calls. So a
-    /// frame below 256 bytes goes at once only while there are few of them: a burst of 100, and then one every 50 ms. A feed of up to
-    /// 20 chunks a second is never delayed; a chunk of a faster one waits for at most 50 ms, or until 256 bytes are
-    /// together. [`small_frames`](Self::small_frames) changes that. See [`Coalescer`].
+    /// A transport that asks gets what is there, with no delay, but for one case. A transport with room asks for each chunk as it comes,
+    /// and over HTTP/2 that ends badly if nobody reads: the window counts bytes and stays open, but the receiver counts small
+    /// frames too, and ends the connection with all its other calls. So frames below 256 bytes are paid for from a credit: a
+    /// hundred may go at once, and then some 31 a second. A frame that is one too many waits for at most 32 ms, and for less
+    /// the more comes meanwhile. [`Coalescer`] says exactly when, and why nobody can do without. Frames of 256 bytes or more
+    /// never wait.
+    ///
+    /// [`small_frames`](Self::small_frames) changes the numbers. Where the format has bytes that say nothing, as server-sent
+    /// events have, [`fill_with`](Self::fill_with) does away with the delay altogether. HTTP/1.1 and WebSockets know no such limit:
+    /// before them, `.small_frames(1, Duration::ZERO)` merges and never waits.
     ///
     /// # A reader that sleeps
     ///
@@ -80,9 +85,33 @@ where
     }
 
     /// How many frames below 256 bytes may go at once, and how long it takes until there may be one more; also the longest that a
-    /// chunk waits. A burst of 0 counts as 1; with an interval of zero no chunk ever waits.
+    /// chunk waits. A burst of 0 counts as 1; with an interval of zero no chunk ever waits. The default is 100, and 32 ms.
     pub fn small_frames(mut self, burst: u32, every: Duration) -> Self {
         self.frames = self.frames.small_frames(burst, every);
+        self
+    }
+
+    /// A small frame that would have to wait goes at once, filled up to 256 bytes with this.
+    ///
+    /// ```
+    /// use backpressure_core::Filler;
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let events = stream::iter(0..10_000).map(|n| format!("data: {n}\n\n").into_bytes());
+    /// let frames = events.then(|event| async { // A rest after each: there is nothing to merge.
+    ///     tokio::task::yield_now().await;
+    ///     event
+    /// });
+    /// let sizes = frames.coalesce(16 * 1024).fill_with(Filler::SseComment).map(|frame| frame.len());
+    /// let sizes = sizes.collect::<Vec<_>>().await;
+    /// assert_eq!((sizes[0], sizes[9_998]), (9, 256));
+    /// # }
+    /// ```
+    pub fn fill_with(mut self, filler: Filler) -> Self {
+        self.frames = self.frames.fill_with(filler);
         self
     }
 

@@ -66,10 +66,10 @@ pub trait BackpressureStreamExt: Stream {
         Conflate::new(self, merge)
     }
 
-    /// Merges chunks of bytes that are ready into frames of at most so many bytes, and spaces frames that stay small. See
+    /// Merges chunks of bytes that are ready into frames of at most so many bytes, and keeps small frames few. See
     /// [`Coalesce`].
     ///
-    /// 16 KiB is what HTTP/2 takes in one frame. With 0 nothing is merged.
+    /// 16 KiB is what HTTP/2 takes in one frame. Fewer than 512 count as 512, unless small frames never wait.
     #[cfg(feature = "time")]
     fn coalesce(self, bytes: usize) -> Coalesce<Self>
     where

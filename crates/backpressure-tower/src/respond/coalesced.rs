@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use backpressure_core::Coalescer;
+use backpressure_core::{Coalescer, Filler};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -18,10 +18,15 @@ pin_project! {
     ///
     /// A body that makes a frame of each event (server-sent events, a gRPC stream) is a danger over HTTP/2 when nobody reads it: the
     /// window counts bytes and stays open, the receiver counts small frames besides, and ends the connection with all its other calls when there
-    /// are too many. This body merges what is ready into frames of whole pieces, up to its most bytes. A frame below 256
-    /// bytes goes at once only while there are few: a burst of 100, and then one every 50 ms, unless
-    /// [`small_frames`](Self::small_frames) says otherwise. Each piece, be it an event or some whole messages of gRPC, stays in one piece.
-    /// The end, trailers and errors do not wait, and come after all data before them. See [`Coalescer`].
+    /// are too many. This body merges what is ready into frames of whole pieces, up to its most bytes. Each piece, be it an event
+    /// or some whole messages of gRPC, stays in one piece.
+    ///
+    /// A transport that asks gets what is there, with no delay, but for one case: frames below 256 bytes are paid for from a credit, a
+    /// hundred at once and then some 31 a second. One that is too many waits for at most 32 ms, and for less the more comes
+    /// meanwhile. [`Coalescer`] says exactly when, and why nobody can do without. [`small_frames`](Self::small_frames) changes
+    /// the numbers; [`fill_with`](Self::fill_with) does away with the delay for formats that have bytes that say nothing. The end,
+    /// trailers and errors never wait, and come after all data before them. HTTP/1.1 knows no such limit: under it
+    /// `.small_frames(1, Duration::ZERO)` merges and never waits.
     ///
     /// It loses nothing. A feed that is to go on while its reader sleeps is given a lossy buffer before it becomes a body:
     /// `.backpressure(config).spawn()` of `backpressure-stream`.
@@ -58,16 +63,26 @@ pin_project! {
 }
 
 impl<B: Body> CoalescedBody<B> {
-    /// Frames of at most so many bytes; a piece that is larger goes by itself. 16 KiB is what HTTP/2 takes in one frame. With 0
-    /// nothing is merged.
+    /// Frames of at most so many bytes; a piece that is larger goes by itself. 16 KiB is what HTTP/2 takes in one frame. Fewer than
+    /// 512 count as 512, unless small frames never wait.
     pub const fn new(body: B, bytes: usize) -> Self {
         Self { body, frames: Coalescer::new(bytes), last: None, has_ended: false, due: None }
     }
 
     /// How many frames below 256 bytes may go at once, and how long it takes until there may be one more; also the longest that a
-    /// piece waits. A burst of 0 counts as 1; with an interval of zero no piece ever waits.
+    /// piece waits. A burst of 0 counts as 1; with an interval of zero no piece ever waits. The default is 100, and 32 ms.
     pub fn small_frames(mut self, burst: u32, every: Duration) -> Self {
         self.frames = self.frames.small_frames(burst, every);
+        self
+    }
+
+    /// A small frame that would have to wait goes at once, filled up to 256 bytes with this. For
+    /// [`SseComment`](Filler::SseComment) each piece has to be whole events, as with axum's `Sse`; gRPC has nothing to fill
+    /// with. A body whose length is known is never filled up.
+    pub fn fill_with(mut self, filler: Filler) -> Self {
+        if self.body.size_hint().exact().is_none() {
+            self.frames = self.frames.fill_with(filler);
+        }
         self
     }
 }
@@ -108,6 +123,9 @@ impl<B: Body> Body for CoalescedBody<B> {
             Err(due) if is_pending => {
                 let due = due.into();
                 let sleep = this.due.get_or_insert_with(|| Box::pin(sleep_until(due)));
+                if sleep.deadline() != due {
+                    sleep.as_mut().reset(due);
+                }
                 if sleep.as_mut().poll(cx).is_ready() {
                     *this.due = None;
                     cx.waker().wake_by_ref();
@@ -127,7 +145,8 @@ impl<B: Body> Body for CoalescedBody<B> {
         let held = self.frames.held() as u64;
         let mut hint = SizeHint::new();
         hint.set_lower(left.lower().saturating_add(held));
-        if let Some(upper) = left.upper().and_then(|upper| upper.checked_add(held)) {
+        let upper = left.upper().filter(|_| !self.frames.is_filled_up());
+        if let Some(upper) = upper.and_then(|upper| upper.checked_add(held)) {
             hint.set_upper(upper);
         }
         hint
@@ -137,8 +156,11 @@ impl<B: Body> Body for CoalescedBody<B> {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::pin;
     use std::task::Waker;
 
+    use futures_util::StreamExt;
     use http::HeaderMap;
     use proptest::prelude::*;
 
@@ -180,12 +202,14 @@ mod tests {
     }
 
     fn body(steps: &[Step]) -> CoalescedBody<Script> {
-        CoalescedBody::new(Script(steps.to_vec().into()), 8).small_frames(1, Duration::from_secs(3600))
+        CoalescedBody::new(Script(steps.to_vec().into()), 8).small_frames(1, HOUR)
     }
 
     fn data(text: &str) -> Step {
         Step::Data(text.into())
     }
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     /// What a frame is, in a word.
     fn poll(body: &mut CoalescedBody<Script>) -> String {
@@ -217,6 +241,41 @@ mod tests {
         assert_eq!((poll(&mut body), poll(&mut body)), ("a".into(), "pending".into()));
         let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b2_b5_what_comes_while_a_frame_waits_makes_that_shorter() {
+        let steps = [data("a"), Step::Pending, data("b"), Step::Pending];
+        let mut body = body(&steps).small_frames(1, Duration::from_secs(256));
+        assert_eq!((poll(&mut body), poll(&mut body)), ("a".into(), "pending".into()));
+        body.body.0.extend([Step::Data(vec![b'c'; 155]), Step::Pending, Step::Pending, Step::Pending]);
+        let start = Instant::now();
+        let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        assert_eq!(frame.unwrap().unwrap().into_data().unwrap().len(), 156);
+        assert_eq!(start.elapsed().as_secs(), 99, "1 of 100 was left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_filled_up_never_waits_and_has_no_length() {
+        let steps = [data("a"), Step::Pending, data("b"), Step::Pending];
+        let known = CoalescedBody::new(Script(steps.to_vec().into()), 8).fill_with(Filler::SseComment);
+        assert_eq!(known.size_hint().exact(), Some(2));
+        let body = http_body_util::StreamBody::new(futures_util::stream::iter(0..1000).then(async |_| {
+            tokio::task::yield_now().await;
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"data: a\n\n")))
+        }));
+        let mut body = pin!(CoalescedBody::new(body, 1024).small_frames(1, HOUR).fill_with(Filler::SseComment));
+        let mut lengths = Vec::new();
+        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            assert_eq!(body.size_hint().upper(), None);
+            lengths.push(frame.unwrap().into_data().unwrap().len());
+        }
+        assert_eq!(
+            (lengths.len(), lengths[0], lengths[999]),
+            (1000, 9, 9),
+            "the first has credit, the last needs none"
+        );
+        assert!(lengths[1..999].iter().all(|&length| length == 256));
     }
 
     proptest! {
