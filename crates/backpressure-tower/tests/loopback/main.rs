@@ -13,6 +13,7 @@ mod outcomes;
 mod play;
 mod releases;
 mod shutdown;
+mod stalled;
 mod streams;
 mod timeouts;
 mod types;
