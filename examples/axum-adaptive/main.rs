@@ -31,15 +31,16 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backpressure::shutdown::requested;
+use backpressure::shutdown::GracefulShutdown;
 use backpressure_tower::ShedLayer;
 use clap::{Parser, Subcommand};
+use tokio::sync::oneshot;
 
 use crate::load::{Load, Seen};
 use crate::server::{CAPACITY, Server};
 
-/// What a server ends with that has abandoned requests.
-const INCOMPLETE: u8 = 2;
+/// How long a shutdown may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Parser)]
 #[command(about = "Any handler under a limit that finds itself")]
@@ -70,13 +71,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().mode.unwrap_or(Mode::Demo) {
         Mode::Demo => demo().await,
         Mode::Serve { address } => {
-            let asked_to_end = requested()?;
-            let server = Server::bind(address, Some(ShedLayer::adaptive())).await?;
+            let graceful = GracefulShutdown::on_signal(PATIENCE)?;
+            let server = Server::bind(address, Some(ShedLayer::adaptive()), graceful).await?;
             println!("http://{}/report", server.address);
-            asked_to_end.await;
-            let drained = server.shut_down().await;
-            println!("\n{drained}");
-            Ok(if drained.is_complete() { ExitCode::SUCCESS } else { INCOMPLETE.into() })
+            let report = server.ended().await?;
+            println!("\n{report}");
+            Ok(report.exit_code())
         }
         Mode::Load { address, rate, seconds } => {
             let seen = Load { address, rate, lasting: Duration::from_secs(seconds) }.run().await?;
@@ -91,12 +91,15 @@ async fn demo() -> anyhow::Result<ExitCode> {
     let any_port = "127.0.0.1:0".parse()?;
     println!("the handler can do {CAPACITY} a second\n\n            {}", Seen::HEAD);
 
-    let bare = Server::bind(any_port, None).await?;
+    let (stop, graceful) = stoppable();
+    let bare = Server::bind(any_port, None, graceful).await?;
     let lost = Load { address: bare.address, rate: 2 * CAPACITY, lasting }.run().await?;
     println!("without     {lost}");
-    bare.shut_down().await;
+    drop(stop);
+    let _ = bare.ended().await?;
 
-    let server = Server::bind(any_port, Some(ShedLayer::adaptive())).await?;
+    let (stop, graceful) = stoppable();
+    let server = Server::bind(any_port, Some(ShedLayer::adaptive()), graceful).await?;
     let mut at_twice = None;
     for rate in [CAPACITY / 2, 2 * CAPACITY, 5 * CAPACITY] {
         let seen = Load { address: server.address, rate, lasting }.run().await?;
@@ -105,6 +108,13 @@ async fn demo() -> anyhow::Result<ExitCode> {
             at_twice = Some(seen.in_time);
         }
     }
-    println!("\n{}", server.shut_down().await);
+    drop(stop);
+    println!("\n{}", server.ended().await?);
     Ok(if at_twice > Some(lost.in_time) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A shutdown that begins when the other end is dropped.
+fn stoppable() -> (oneshot::Sender<()>, GracefulShutdown) {
+    let (stop, stopped) = oneshot::channel();
+    (stop, GracefulShutdown::when(PATIENCE, async { stopped.await.unwrap_or_default() }))
 }

@@ -1,19 +1,18 @@
-//! The server: three routes, one layer, two drains.
+//! The server: three routes, one layer, and the shutdown that drains it.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Shutdown, Strategy};
-use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
+use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
+use backpressure::{BackpressureConfig, BackpressureController, Strategy};
+use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::MS;
@@ -26,12 +25,12 @@ pub(crate) struct Server {
     pub(crate) controller: BackpressureController<Reading>,
     pub(crate) shedding: ShedHandle,
     accepted: Arc<AtomicU64>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
+    shutdown: JoinHandle<ShutdownReport>,
 }
 
 impl Server {
-    pub(crate) async fn bind(address: SocketAddr, store: &Store) -> anyhow::Result<Self> {
+    /// Serves until the shutdown begins.
+    pub(crate) async fn bind(address: SocketAddr, store: &Store, graceful: GracefulShutdown) -> anyhow::Result<Self> {
         let config = BackpressureConfig::builder()
             .capacity(5_000)
             .batch_items(1_000)
@@ -60,22 +59,20 @@ impl Server {
             .layer(layer);
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
-            let _ = stopped.await;
-        });
-        Ok(Self { address, controller, shedding, accepted, stop, task: tokio::spawn(serve.into_future()) })
+        let serve = axum::serve(listener, router).with_graceful_shutdown(graceful.closing());
+        let (requests, readings) = (shedding.clone(), controller.clone());
+        let graceful = graceful
+            .requests("requests", move |time| requests.drain(time))
+            .server("connections", serve.into_future())
+            .buffer("readings", move |time| async move { readings.drain(time).await });
+        Ok(Self { address, controller, shedding, accepted, shutdown: tokio::spawn(graceful.run()) })
     }
 
-    /// From the outside in: no new requests, then the connections, then what is in the buffer.
-    pub(crate) async fn shut_down(self, patience: Duration) -> anyhow::Result<Ended> {
-        let mut shutdown = Shutdown::new(patience, ["requests", "connections", "readings"]);
-        let requests = shutdown.stage(|time| self.shedding.drain(time)).await;
-        let _ = self.stop.send(());
-        let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
-        let readings = shutdown.stage(|time| self.controller.drain(time)).await;
+    /// Waits for the end of the shutdown.
+    pub(crate) async fn ended(self) -> anyhow::Result<Ended> {
+        let shutdown = self.shutdown.await?;
         let failed = self.controller.snapshot().counts.failed();
-        Ok(Ended { requests, readings, failed, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
+        Ok(Ended { shutdown, failed, accepted: self.accepted.load(Ordering::Relaxed) })
     }
 }
 
@@ -95,32 +92,23 @@ async fn metrics(State(intake): State<Intake>) -> String {
 /// How a server ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    requests: ShedDrainReport,
-    readings: DrainReport<Reading>,
+    shutdown: ShutdownReport,
     /// Readings that the database refused, from the beginning.
     failed: u64,
     /// Lines.
     pub(crate) accepted: u64,
-    shutdown: Shutdown,
 }
 
 impl Ended {
     /// Whether every request was answered, and all that was accepted is in the database.
     pub(crate) fn is_complete(&self) -> bool {
-        let Self { requests, readings, failed, .. } = self;
-        requests.abandoned == 0 && requests.streams == 0 && readings.is_complete() && *failed == 0
+        self.shutdown.is_complete() && self.failed == 0
     }
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, readings, failed, accepted, shutdown } = self;
-        let (requests, streams) = (requests.abandoned, requests.streams);
-        let readings = (readings.abandoned.len() + readings.unanswered) as u64 + readings.lost;
-        writeln!(f, "server   {accepted} lines accepted\n         {shutdown}")?;
-        write!(
-            f,
-            "         abandoned: {requests} requests, {streams} streams, {readings} readings; {failed} readings failed"
-        )
+        let Self { shutdown, failed, accepted } = self;
+        write!(f, "{shutdown}\nserver   {accepted} lines accepted, {failed} readings failed")
     }
 }

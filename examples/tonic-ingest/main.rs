@@ -40,9 +40,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backpressure::shutdown::requested;
+use backpressure::shutdown::GracefulShutdown;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use crate::load::Load;
 use crate::report::Timeline;
@@ -102,14 +103,17 @@ async fn run(mode: Mode) -> anyhow::Result<ExitCode> {
 
 async fn demo() -> anyhow::Result<ExitCode> {
     let store = Store::fresh("tonic-ingest")?;
-    let server = Server::bind("127.0.0.1:0".parse()?, &store)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let graceful = GracefulShutdown::when(PATIENCE, async { stopped.await.unwrap_or_default() });
+    let server = Server::bind("127.0.0.1:0".parse()?, &store, graceful)?;
     println!("grpc://{} into {}\n", server.address, store.path().display());
     let timeline = Timeline::start(&server);
     let locked = tokio::spawn(store.lock_after(2000 * MS, 1500 * MS));
     let sent = Load { address: server.address, lasting: 5000 * MS }.run().await?;
     locked.await??;
 
-    let ended = server.shut_down(PATIENCE).await?;
+    drop(stop);
+    let ended = server.ended().await?;
     timeline.finish();
     println!("\nclients  {sent}\n{ended}");
     let rows = store.count()?;
@@ -122,13 +126,12 @@ async fn demo() -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(address: SocketAddr) -> anyhow::Result<ExitCode> {
-    let asked_to_end = requested()?;
+    let graceful = GracefulShutdown::on_signal(PATIENCE)?;
     let store = Store::fresh("tonic-ingest")?;
-    let server = Server::bind(address, &store)?;
+    let server = Server::bind(address, &store, graceful)?;
     println!("grpc://{} into {}\n", server.address, store.path().display());
     let timeline = Timeline::start(&server);
-    asked_to_end.await;
-    let ended = server.shut_down(PATIENCE).await?;
+    let ended = server.ended().await?;
     timeline.finish();
     println!("\n{ended}\ndatabase {} rows", store.count()?);
     Ok(if ended.is_complete() { ExitCode::SUCCESS } else { INCOMPLETE.into() })

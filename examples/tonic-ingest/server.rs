@@ -1,14 +1,13 @@
-//! The server: one service, one layer, two drains.
+//! The server: one service, one layer, and the shutdown that drains it.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use backpressure::{BackpressureConfig, BackpressureController, DrainReport, Shutdown, Strategy};
-use backpressure_tower::{RequestHeaders, ShedDrainReport, ShedHandle, ShedLayer};
-use tokio::sync::oneshot;
+use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
+use backpressure::{BackpressureConfig, BackpressureController, Strategy};
+use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -28,12 +27,12 @@ pub(crate) struct Server {
     pub(crate) controller: BackpressureController<Reading>,
     pub(crate) shedding: ShedHandle,
     accepted: Arc<AtomicU64>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), tonic::transport::Error>>,
+    shutdown: JoinHandle<ShutdownReport>,
 }
 
 impl Server {
-    pub(crate) fn bind(address: SocketAddr, store: &Store) -> anyhow::Result<Self> {
+    /// Serves until the shutdown begins.
+    pub(crate) fn bind(address: SocketAddr, store: &Store, graceful: GracefulShutdown) -> anyhow::Result<Self> {
         let config = BackpressureConfig::builder()
             .capacity(2_000)
             .batch_items(500)
@@ -58,25 +57,22 @@ impl Server {
 
         let incoming = TcpIncoming::bind(address)?;
         let address = incoming.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serve = tonic::transport::Server::builder().add_service(service).serve_with_incoming_shutdown(
-            incoming,
-            async move {
-                let _ = stopped.await;
-            },
-        );
-        Ok(Self { address, controller, shedding, accepted, stop, task: tokio::spawn(serve) })
+        let serve = tonic::transport::Server::builder()
+            .add_service(service)
+            .serve_with_incoming_shutdown(incoming, graceful.closing());
+        let (calls, readings) = (shedding.clone(), controller.clone());
+        let graceful = graceful
+            .requests("calls", move |time| calls.drain(time))
+            .server("connections", serve)
+            .buffer("readings", move |time| async move { readings.drain(time).await });
+        Ok(Self { address, controller, shedding, accepted, shutdown: tokio::spawn(graceful.run()) })
     }
 
-    /// From the outside in: no new calls, then the connections, then what is in the buffer.
-    pub(crate) async fn shut_down(self, patience: Duration) -> anyhow::Result<Ended> {
-        let mut shutdown = Shutdown::new(patience, ["calls", "connections", "readings"]);
-        let calls = shutdown.stage(|time| self.shedding.drain(time)).await;
-        let _ = self.stop.send(());
-        let _ = shutdown.stage(|time| tokio::time::timeout(time, self.task)).await;
-        let readings = shutdown.stage(|time| self.controller.drain(time)).await;
+    /// Waits for the end of the shutdown.
+    pub(crate) async fn ended(self) -> anyhow::Result<Ended> {
+        let shutdown = self.shutdown.await?;
         let failed = self.controller.snapshot().counts.failed();
-        Ok(Ended { calls, readings, failed, accepted: self.accepted.load(Ordering::Relaxed), shutdown })
+        Ok(Ended { shutdown, failed, accepted: self.accepted.load(Ordering::Relaxed) })
     }
 }
 
@@ -120,28 +116,22 @@ impl Ingest for Intake {
 /// How a server ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    calls: ShedDrainReport,
-    readings: DrainReport<Reading>,
+    shutdown: ShutdownReport,
     /// Readings that the database refused, from the beginning.
     failed: u64,
     pub(crate) accepted: u64,
-    shutdown: Shutdown,
 }
 
 impl Ended {
     /// Whether every call was answered, and all that was accepted is in the database.
     pub(crate) fn is_complete(&self) -> bool {
-        let Self { calls, readings, failed, .. } = self;
-        calls.abandoned == 0 && calls.streams == 0 && readings.is_complete() && *failed == 0
+        self.shutdown.is_complete() && self.failed == 0
     }
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { calls, readings, failed, accepted, shutdown } = self;
-        let (calls, streams) = (calls.abandoned, calls.streams);
-        let readings = (readings.abandoned.len() + readings.unanswered) as u64 + readings.lost;
-        writeln!(f, "server   {accepted} readings accepted\n         {shutdown}")?;
-        write!(f, "         abandoned: {calls} calls, {streams} streams, {readings} readings; {failed} readings failed")
+        let Self { shutdown, failed, accepted } = self;
+        write!(f, "{shutdown}\nserver   {accepted} readings accepted, {failed} failed")
     }
 }
