@@ -34,14 +34,17 @@ mod coalesce;
 mod config;
 mod drained;
 mod error;
+mod flow;
 mod gauge;
 mod histogram;
 mod hooks;
+mod instrument;
 mod ledger;
 mod levels;
 pub mod limit;
 mod lock;
 mod machine;
+mod metric;
 mod offer;
 mod pacer;
 mod relay;
@@ -59,16 +62,17 @@ pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use drained::Drained;
 pub use error::ConfigError;
+pub use flow::{Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
-pub use gauge::{
-    Changed, Clock, FlushStats, Flushed, Gauge, Health, Metric, MetricKind, Recorder, Reporter, Snapshot, Vitals,
-};
+pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
+pub use instrument::{Instrument, Reading};
 pub use ledger::Counts;
 pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
+pub use metric::{Durations, Family, Metric, MetricKind, MetricValue};
 pub use offer::{DropReason, Evicted, Offer};
 pub use pacer::FlushPacer;
 pub use sizer::BatchSizer;

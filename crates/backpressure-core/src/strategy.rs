@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::offer::DropReason;
+
 /// What a full (or, for [`Sample`](Strategy::Sample), a pressed) buffer does with an offer.
 ///
 /// The default is [`Block`](Strategy::Block) with a longest wait of five seconds: a library must not lose data unless it
@@ -63,6 +65,16 @@ impl Strategy {
         match self {
             Self::Block { .. } | Self::Reject => false,
             Self::DropOldest | Self::DropNewest | Self::Sample { .. } | Self::DropLowest => true,
+        }
+    }
+
+    /// Whether this strategy may discard items for this reason.
+    pub(crate) const fn may_lose_for(self, reason: DropReason) -> bool {
+        match self {
+            Self::Block { .. } | Self::Reject => false,
+            Self::DropOldest | Self::DropLowest => matches!(reason, DropReason::Evicted | DropReason::Overflow),
+            Self::DropNewest => matches!(reason, DropReason::Overflow),
+            Self::Sample { .. } => matches!(reason, DropReason::Sampled | DropReason::Overflow),
         }
     }
 

@@ -11,6 +11,7 @@ const CORE: &str = "backpressure-core";
 const MAP: &[(&str, &[&str])] = &[
     (CORE, &[]),
     ("backpressure-channel", &[CORE]),
+    ("backpressure-metrics", &[CORE]),
     ("backpressure-shutdown", &[CORE]),
     ("backpressure-sink", &[CORE]),
     ("backpressure-stream", &[CORE, "backpressure-channel"]),

@@ -262,6 +262,7 @@ impl AdmissionMeter {
 /// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
 impl Drop for AdmissionMeter {
     fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
         if self.enter(State::Draining) {
             self.notify();
         }

@@ -62,4 +62,22 @@ impl Gauge {
     pub fn snapshot(&self) -> Snapshot {
         self.parts().map(|part| Snapshot::of(part)).reduce(Snapshot::merge).unwrap_or_default()
     }
+
+    /// From now on the time is taken that the part spends idle, busy and blocked: [`Snapshot::work`]. Before, that costs nothing.
+    ///
+    /// It is known of parts that tell: of a channel, whether its receiver waits for items; of a batching part, whether a
+    /// flush is in flight. Of several parts together it is not known.
+    pub fn time_work(&self) {
+        self.parts().for_each(|part| part.work.time());
+    }
+
+    /// Says that what goes through this part goes on to that one: while this part works and a producer waits for room in that
+    /// one, this is blocked. Both are [timed](Self::time_work) from now on.
+    ///
+    /// Which producer waits is not known. Where several parts feed one, they all count as blocked then, unless they are idle.
+    pub fn feeds(&self, next: &Self) {
+        for part in self.parts() {
+            next.parts().for_each(|next| part.work.feeds(&next.work));
+        }
+    }
 }

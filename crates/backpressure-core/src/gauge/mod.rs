@@ -22,12 +22,12 @@ mod tally;
 mod times;
 mod watch;
 mod watchers;
+mod work;
 
 pub use clock::Clock;
 pub use flushes::Flushed;
 pub use gauge::Gauge;
 pub use health::{Health, Vitals};
-pub use metrics::{Metric, MetricKind};
 pub use recorder::{Moved, Recorder};
 pub use reporter::Reporter;
 pub(crate) use shared::{Calls, Shared};

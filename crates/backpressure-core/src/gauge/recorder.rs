@@ -13,6 +13,7 @@ use crate::config::BackpressureConfig;
 use crate::ledger::Ledger;
 use crate::offer::DropReason;
 use crate::state::State;
+use crate::sync::Ordering;
 
 /// Publishes what happens in a buffer. It belongs beside the buffer, under the same lock: one writer, plain stores.
 ///
@@ -285,6 +286,7 @@ impl Recorder {
 /// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
 impl Drop for Recorder {
     fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
         if self.drain() {
             self.shared.watchers.notify();
         }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::flushes::Flushed;
 use super::shared::Shared;
+use crate::flow::Work;
 use crate::offer::DropReason;
 use crate::state::State;
-use crate::sync::Ordering;
 
 /// Reports what happens to items outside the buffer. Cheap to clone; every call is a few atomic additions.
 #[derive(Debug, Clone)]
@@ -69,17 +69,24 @@ impl Reporter {
 
     /// A producer began to wait for room.
     pub fn producer_waits(&self) {
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.work.producer_waits();
     }
 
     /// A producer that waited stopped waiting, for whatever reason.
     pub fn producer_waited(&self) {
-        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.shared.work.producer_waited();
     }
 
     /// A producer's wait ended at `now`, after this long: it was let in, gave up, or was told that nothing is taken any more.
     pub fn producer_wait(&self, now: Instant, waited: Duration) {
         self.shared.waits.record(now, waited);
+    }
+
+    /// From now on the part does this. It is for the edges, not for each item: a relaxed load and a store, unless
+    /// [somebody asked](crate::Gauge::time_work) where the time goes; then the clock is read. One caller at a time.
+    #[inline]
+    pub fn works(&self, work: Work) {
+        self.shared.work.tell(work);
     }
 
     /// A batch was answered.

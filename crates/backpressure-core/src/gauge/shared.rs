@@ -10,10 +10,11 @@ use super::lazy::LazyLatencies;
 use super::level::Level;
 use super::times::StateTimes;
 use super::watchers::Watchers;
+use super::work::WorkCells;
 use crate::config::BackpressureConfig;
 use crate::ledger::{Counts, Ledger};
 use crate::strategy::Strategy;
-use crate::sync::{AtomicUsize, Mutex};
+use crate::sync::{AtomicBool, Mutex};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,7 +23,9 @@ pub(crate) struct Shared {
     pub(crate) times: StateTimes,
     pub(crate) watchers: Watchers,
     pub(super) age: Mutex<AgeMarks>,
-    pub(super) waiting: AtomicUsize,
+    pub(crate) work: WorkCells,
+    /// Whether whoever fed these instruments is gone.
+    pub(crate) ended: AtomicBool,
     pub(super) waits: LazyLatencies,
     pub(super) flushes: FlushCells,
     pub(super) strategy: Strategy,
@@ -50,7 +53,8 @@ impl Shared {
             times: StateTimes::new(clock()),
             watchers: Watchers::new(),
             age: Mutex::new(AgeMarks::default()),
-            waiting: AtomicUsize::new(0),
+            work: WorkCells::new(clock),
+            ended: AtomicBool::new(false),
             waits: LazyLatencies::default(),
             flushes: FlushCells::new(),
             strategy: config.strategy(),

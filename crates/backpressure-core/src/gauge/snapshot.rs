@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use super::flushes::FlushCells;
 use super::shared::Shared;
 use crate::batch::FlushReason;
+use crate::flow::WorkTimes;
 use crate::ledger::Counts;
 use crate::lock::lock;
+use crate::metric::Durations;
 use crate::state::State;
 use crate::strategy::Strategy;
 use crate::sync::Ordering;
@@ -42,8 +44,18 @@ pub struct Snapshot {
     /// The longest that the oldest queued item can have been queued; `None` while nothing is queued, or while no earlier
     /// snapshot bounds it.
     pub oldest_age: Option<Duration>,
+    /// How long all producers that ever had to wait waited; `None` before the first.
+    pub producer_waits: Option<Box<Durations>>,
     /// The flushes, where batches are flushed.
     pub flush: FlushStats,
+    /// Time spent idle, busy and blocked, in a part that tells, since [it is asked for](crate::Gauge::time_work).
+    pub work: Option<WorkTimes>,
+    /// Whether items taken are in flight until they are answered for.
+    pub tracked: bool,
+    /// Whether this is of calls in flight, of which `capacity` is the limit, rather than of a buffer.
+    pub admits_calls: bool,
+    /// Whether the part is gone: nothing more will come to it.
+    pub ended: bool,
 }
 
 /// How the flushes went.
@@ -60,6 +72,8 @@ pub struct FlushStats {
     pub p50: Option<Duration>,
     /// 99th percentile of the same.
     pub p99: Option<Duration>,
+    /// How long all flushes took; `None` before the first.
+    pub durations: Option<Box<Durations>>,
     /// The paced interval; zero where nothing is paced.
     pub interval: Duration,
     /// Most items in a batch; 0 where nothing is batched.
@@ -72,6 +86,11 @@ impl FlushStats {
         self.by_reason.iter().sum()
     }
 
+    /// Whether anything is flushed here.
+    pub(super) fn applies(&self) -> bool {
+        self.batch_items > 0 || self.batches() > 0
+    }
+
     fn of(cells: &FlushCells, now: Instant) -> Self {
         let [p50, p99] = cells.latencies.quantiles(now, [0.5, 0.99]);
         let by_reason = std::array::from_fn(|i| cells.causes[i].load(Ordering::Relaxed));
@@ -82,6 +101,7 @@ impl FlushStats {
             last: by_reason.iter().any(|&batches| batches > 0).then(|| nanos(&cells.last)),
             p50,
             p99,
+            durations: cells.latencies.ever(),
             interval: nanos(&cells.interval),
             batch_items: usize::try_from(cells.batch_items.load(Ordering::Relaxed)).unwrap_or(usize::MAX),
         }
@@ -94,6 +114,7 @@ impl FlushStats {
             last: self.last.max(other.last),
             p50: self.p50.max(other.p50),
             p99: self.p99.max(other.p99),
+            durations: plus(self.durations, other.durations),
             interval: self.interval.max(other.interval),
             batch_items: self.batch_items.max(other.batch_items),
         }
@@ -118,10 +139,15 @@ impl Snapshot {
             streams: shared.calls().map_or(0, |calls| calls.streams()),
             transitions: shared.times.transitions(),
             time_in_state: shared.times.read(&shared.level, now),
-            producers_waiting: shared.waiting.load(Ordering::Relaxed),
+            producers_waiting: shared.work.waiting(),
             producer_wait_p99,
             oldest_age,
+            producer_waits: shared.waits.ever(),
             flush: FlushStats::of(&shared.flushes, now),
+            work: shared.work.read(now),
+            tracked: shared.ledger.is_tracked(),
+            admits_calls: shared.calls().is_some(),
+            ended: shared.ended.load(Ordering::Acquire),
         }
     }
 
@@ -145,7 +171,38 @@ impl Snapshot {
             producers_waiting: self.producers_waiting + other.producers_waiting,
             producer_wait_p99: self.producer_wait_p99.max(other.producer_wait_p99),
             oldest_age: self.oldest_age.max(other.oldest_age),
+            producer_waits: plus(self.producer_waits, other.producer_waits),
             flush: self.flush.merge(other.flush),
+            work: self.work.into_iter().chain(other.work).reduce(|a, b| a.plus(&b)),
+            tracked: self.tracked || other.tracked,
+            admits_calls: self.admits_calls && other.admits_calls,
+            ended: self.ended && other.ended,
         }
+    }
+
+    /// This, with what an earlier part of the same name had counted.
+    pub(crate) fn continuing(self, earlier: &Self) -> Self {
+        let flush = FlushStats {
+            by_reason: std::array::from_fn(|i| self.flush.by_reason[i] + earlier.flush.by_reason[i]),
+            items: self.flush.items.saturating_add(earlier.flush.items),
+            durations: plus(self.flush.durations, earlier.flush.durations.clone()),
+            ..self.flush
+        };
+        Self {
+            counts: self.counts.plus(&earlier.counts),
+            transitions: self.transitions + earlier.transitions,
+            time_in_state: std::array::from_fn(|i| self.time_in_state[i] + earlier.time_in_state[i]),
+            producer_waits: plus(self.producer_waits, earlier.producer_waits.clone()),
+            work: self.work.into_iter().chain(earlier.work).reduce(|a, b| a.plus(&b)),
+            flush,
+            ..self
+        }
+    }
+}
+
+fn plus(a: Option<Box<Durations>>, b: Option<Box<Durations>>) -> Option<Box<Durations>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(Box::new(a.plus(&b))),
+        (a, b) => a.or(b),
     }
 }

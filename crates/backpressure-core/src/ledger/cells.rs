@@ -135,6 +135,10 @@ impl Ledger {
         self.settled[reason as usize].fetch_add(items, Ordering::Release);
     }
 
+    pub(crate) const fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     pub(crate) fn read(&self) -> Reading {
         let Refused { rejected, overflow } = self.refusals.read();
         let mut refused = load(&self.refused, Ordering::Relaxed);

@@ -53,8 +53,8 @@ fn d3_streams_are_counted_beside_the_slots_and_never_exceed_their_bound() {
     assert!(signal.open_stream(2) && signal.open_stream(2) && !signal.open_stream(2) && !signal.open_stream(0));
     let snapshot = signal.gauge().snapshot();
     assert_eq!((signal.streams(), snapshot.streams, snapshot.utilization), (2, 2, 0.0));
-    let open = snapshot.metrics().find(|metric| metric.name == "backpressure.stream.open").unwrap();
-    assert_eq!(open.value, 2.0);
+    let open = snapshot.metrics().find(|metric| metric.family.name == "backpressure.stream.open").unwrap();
+    assert_eq!(open.as_f64(), 2.0);
     assert_eq!((signal.close_stream(), signal.close_stream(), signal.streams()), (1, 0, 0));
     assert!(signal.open_stream(usize::MAX), "d6");
 }

@@ -1,0 +1,272 @@
+//! The parts of a pipeline, by name.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use backpressure_core::{Family, Instrument, Stage, bottleneck};
+
+use crate::error::RegisterError;
+use crate::name::{check_family, check_part};
+use crate::observation::{Observation, PartObservation};
+use crate::prometheus::exposed_name;
+use crate::slot::{Slot, Source};
+
+/// The parts of a pipeline: named, and linked. A handle: clones are the same registry.
+///
+/// ```
+/// use std::time::Instant;
+/// use backpressure_core::{BackpressureConfig, Recorder, State};
+/// use backpressure_metrics::Registry;
+///
+/// let config = BackpressureConfig::default();
+/// let [parse, db] = [(); 2].map(|()| Recorder::new(&config, Instant::now, false));
+///
+/// let registry = Registry::new();
+/// let from = registry.add("parse", parse.gauge())?;
+/// let to = registry.add("db", db.gauge())?;
+/// registry.link(&from, &to)?;
+///
+/// let seen = registry.observe(Instant::now());
+/// assert_eq!(seen.part("db").unwrap().state(), Some(State::Normal));
+/// assert_eq!(seen.links, [(0, 1)]);
+/// assert!(registry.add("db", db.gauge()).is_err());
+/// # Ok::<(), backpressure_metrics::RegisterError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    parts: Arc<Mutex<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    slots: Vec<Slot>,
+    by_name: HashMap<Arc<str>, usize>,
+    links: Vec<(usize, usize)>,
+    /// The metrics that are in use, by the names under which they are exposed.
+    families: HashMap<String, &'static Family>,
+}
+
+/// A part in a [`Registry`]: what to [link](Registry::link), or to [remove](Self::remove). Dropping it changes nothing.
+#[derive(Clone)]
+pub struct Part {
+    registry: Registry,
+    name: Arc<str>,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a part under a name of its own. If it has a gauge, [the time it spends](backpressure_core::Gauge::time_work) is
+    /// taken from now on.
+    ///
+    /// The name of a part that has ended, or was [removed](Part::remove), is free again. What counts goes on from where
+    /// that one stopped, so that nobody sees a counter go back; and links to it are links to the new one.
+    ///
+    /// # Errors
+    ///
+    /// A name that is taken, or that no exporter could carry: an empty one, one of more than 200 bytes, with control characters, or with
+    /// white space at its ends. And metrics of the part's own whose names or units would clash or not be understood.
+    pub fn add(&self, name: &str, instrument: impl Instrument + 'static) -> Result<Part, RegisterError> {
+        self.add_shared(name, Arc::new(instrument))
+    }
+
+    fn add_shared(&self, name: &str, instrument: Arc<dyn Instrument>) -> Result<Part, RegisterError> {
+        check_part(name)?;
+        // Instruments are others' code, so they are read without the lock.
+        let families: Vec<_> = instrument.read().metrics().map(|metric| metric.family).collect();
+        let gauge = instrument.gauge();
+        let occupant = self.lock().occupant(name);
+        let has_ended = occupant.as_ref().is_none_or(|occupant| occupant.read().ended);
+        let duplicate = || RegisterError::Duplicate { name: name.into() };
+        if !has_ended {
+            return Err(duplicate());
+        }
+        let mut parts = self.lock();
+        // Unless somebody else came first.
+        let same = match (parts.occupant(name), &occupant) {
+            (Some(now), Some(then)) => Arc::ptr_eq(&now, then),
+            (now, then) => now.is_none() && then.is_none(),
+        };
+        if !same {
+            return Err(duplicate());
+        }
+        parts.admit(name, &families)?;
+        let part = Part { registry: self.clone(), name: parts.place(name, instrument) };
+        let neighbours = parts.neighbours(&part.name);
+        drop(parts);
+        if let Some(gauge) = gauge {
+            gauge.time_work();
+        }
+        neighbours.into_iter().for_each(|(from, to)| feed(&from, &to));
+        Ok(part)
+    }
+
+    /// Says that `from` feeds `to`: while producers wait for room in `to`, and `from` works, `from` is blocked. To say it
+    /// again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// A link that would close a cycle, and a part that is not in this registry any more, or never was.
+    pub fn link(&self, from: &Part, to: &Part) -> Result<(), RegisterError> {
+        let mut parts = self.lock();
+        let [from, to] = [parts.index(self, from)?, parts.index(self, to)?];
+        if let Some(path) = parts.path(to, from) {
+            let path = path.into_iter().map(|slot| parts.slots[slot].name.to_string()).collect();
+            return Err(RegisterError::Cycle { path });
+        }
+        if parts.links.contains(&(from, to)) {
+            return Ok(());
+        }
+        parts.links.push((from, to));
+        let ends = [from, to].map(|slot| parts.slots[slot].source.current.clone());
+        drop(parts);
+        if let [Some(from), Some(to)] = ends {
+            feed(&from, &to);
+        }
+        Ok(())
+    }
+
+    /// How all parts are now. It takes no lock that a part needs for its work.
+    ///
+    /// `now` is for the shares of the recent past; a `now` that repeats or goes backwards is harmless. Any number of
+    /// readers may observe, each at its own pace.
+    pub fn observe(&self, now: Instant) -> Observation {
+        let sources: Vec<(usize, Source)> = {
+            let parts = self.lock();
+            parts.slots.iter().map(|slot| slot.source.clone()).enumerate().collect()
+        };
+        let read: Vec<_> = sources.iter().filter_map(|(slot, source)| Some((*slot, source.read()?))).collect();
+        let mut parts = self.lock();
+        let mut places = vec![None; parts.slots.len()];
+        let mut seen = Vec::with_capacity(read.len());
+        for (index, read) in read {
+            let slot = &mut parts.slots[index];
+            slot.fold(&read);
+            let shares = slot.shares(now, &read.reading).filter(|_| !read.reading.ended);
+            places[index] = Some(seen.len());
+            seen.push(PartObservation::new(Arc::clone(&slot.name), read.reading, shares));
+        }
+        let links = parts.links.iter().filter_map(|&(from, to)| Some((places[from]?, places[to]?))).collect::<Vec<_>>();
+        drop(parts);
+        drop(sources);
+        let stages: Vec<_> = seen.iter().map(|part| Stage { name: &part.name, shares: part.shares }).collect();
+        let bottleneck = bottleneck(&stages, &links);
+        Observation { parts: seen, links, bottleneck }
+    }
+
+    /// Nothing under this lock runs the user's code.
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Takes it out of the registry: it is observed no more. What it has counted is kept for a part that comes under the
+    /// same name.
+    pub fn remove(&self) {
+        let mut parts = self.registry.lock();
+        if let Some(&slot) = parts.by_name.get(&self.name) {
+            parts.slots[slot].replace(None);
+        }
+    }
+}
+
+impl Parts {
+    fn occupant(&self, name: &str) -> Option<Arc<dyn Instrument>> {
+        self.slots[*self.by_name.get(name)?].source.current.clone()
+    }
+
+    /// Notes the metrics of a part that is about to come.
+    fn admit(&mut self, part: &str, families: &[&'static Family]) -> Result<(), RegisterError> {
+        for &family in families {
+            let refused = |must| RegisterError::Metric { part: part.into(), metric: family.name, must };
+            check_family(family).map_err(refused)?;
+            match self.families.get(&exposed_name(family)) {
+                Some(known) if *known != family => {
+                    return Err(refused("not have the name of another metric with another unit, kind or text"));
+                }
+                _ => {}
+            }
+        }
+        self.families.extend(families.iter().map(|&family| (exposed_name(family), family)));
+        Ok(())
+    }
+
+    fn place(&mut self, name: &str, instrument: Arc<dyn Instrument>) -> Arc<str> {
+        if let Some(&slot) = self.by_name.get(name) {
+            self.slots[slot].replace(Some(instrument));
+            return Arc::clone(&self.slots[slot].name);
+        }
+        let name: Arc<str> = name.into();
+        self.by_name.insert(Arc::clone(&name), self.slots.len());
+        self.slots.push(Slot::new(Arc::clone(&name), instrument));
+        name
+    }
+
+    /// The links of a part, as pairs of instruments.
+    fn neighbours(&self, name: &str) -> Vec<(Arc<dyn Instrument>, Arc<dyn Instrument>)> {
+        let Some(&slot) = self.by_name.get(name) else { return Vec::new() };
+        let links = self.links.iter().filter(|(from, to)| *from == slot || *to == slot);
+        let current = |slot: usize| self.slots[slot].source.current.clone();
+        links.filter_map(|&(from, to)| Some((current(from)?, current(to)?))).collect()
+    }
+
+    fn index(&self, registry: &Registry, part: &Part) -> Result<usize, RegisterError> {
+        let found = self.by_name.get(&part.name).filter(|_| Arc::ptr_eq(&registry.parts, &part.registry.parts));
+        let found = found.filter(|slot| self.slots[**slot].source.current.is_some());
+        found.copied().ok_or_else(|| RegisterError::Unknown { name: part.name.to_string() })
+    }
+
+    /// A way from one part to another along the links.
+    fn path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
+        let mut came_from = HashMap::from([(from, from)]);
+        let mut next = vec![from];
+        while let Some(at) = next.pop() {
+            if at == to {
+                let mut path = vec![to];
+                while let Some(&before) =
+                    path.last().and_then(|at| came_from.get(at)).filter(|_| path.last() != Some(&from))
+                {
+                    path.push(before);
+                }
+                path.reverse();
+                return Some(path);
+            }
+            for &(_, after) in self.links.iter().filter(|(before, _)| *before == at) {
+                came_from.entry(after).or_insert_with(|| {
+                    next.push(after);
+                    at
+                });
+            }
+        }
+        None
+    }
+}
+
+fn feed(from: &Arc<dyn Instrument>, to: &Arc<dyn Instrument>) {
+    if let (Some(from), Some(to)) = (from.gauge(), to.gauge()) {
+        from.feeds(&to);
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("parts", &self.lock().slots.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Part").field(&self.name).finish()
+    }
+}
