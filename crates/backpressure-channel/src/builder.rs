@@ -3,11 +3,11 @@
 use std::fmt;
 
 use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Hooks, Priority, Weigh};
+use backpressure_rt::sync::Arc;
 
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::shared::Shared;
-use crate::sync::Arc;
 
 /// A channel with the bounds, watermarks and strategy of `config`. For weights, priorities and hooks see [`Builder`].
 ///

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use backpressure_core::{DropReason, Moved, Offer, Relay, Strategy, Tag};
+use backpressure_core::{DropReason, Moved, Offer, Strategy, Tag};
+use backpressure_rt::Relay;
+use backpressure_rt::sync::MutexGuard;
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::shared::{Inner, Shared};
-use crate::sync::MutexGuard;
 use crate::when_full::{Unsent, WhenFull, taken};
 
 impl<T> Shared<T> {

@@ -4,10 +4,10 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use backpressure_core::Moved;
+use backpressure_rt::now;
 
 use crate::claim::Claim;
 use crate::shared::Shared;
-use crate::wait_timeout;
 
 /// Where a producer stands. Whoever has one calls [`Shared::abandon`] before dropping it.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl<T> Shared<T> {
         let waker = waker.clone();
         let settled = match *place {
             Place::Nowhere => {
-                let since = wait_timeout::now();
+                let since = now();
                 let mut inner = self.lock();
                 let key = inner.waiters.join(claim.weight, waker);
                 *place = Place::Queued { key, since };
@@ -136,7 +136,7 @@ impl<T> Shared<T> {
 
     /// A wait is over, in vain or not.
     fn waited(&self, since: Instant) {
-        let now = wait_timeout::now();
+        let now = now();
         self.reporter.producer_waited();
         self.reporter.producer_wait(now, now.saturating_duration_since(since));
     }

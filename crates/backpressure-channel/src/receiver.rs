@@ -5,14 +5,14 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Moved, Relay, Reporter, Tally};
+use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
+use backpressure_rt::sync::Arc;
+use backpressure_rt::{Exclusive, Relay};
 use futures_core::{FusedStream, Stream};
 
 use crate::budget::{Share, budgeted};
 use crate::demand::Demand;
-use crate::exclusive::Exclusive;
 use crate::shared::Shared;
-use crate::sync::Arc;
 
 /// The receiving end of a channel: a [`Stream`] of the items, in delivery order.
 ///

@@ -6,13 +6,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use backpressure_core::{Strategy, Tag};
+use backpressure_rt::sync::MutexGuard;
 
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::place::{Closed, Place};
 use crate::shared::{Inner, Shared};
-use crate::sync::MutexGuard;
 use crate::wait_timeout::WaitTimeout;
 use crate::when_full::taken;
 

@@ -4,19 +4,19 @@ use std::fmt;
 
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Relay, Strategy, Tag};
+use backpressure_core::{DropReason, Gauge, Strategy, Tag};
+use backpressure_rt::sync::{Arc, Ordering};
+use backpressure_rt::{Exclusive, Relay};
 use futures_sink::Sink;
 
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent, SentMany, SinkError};
-use crate::exclusive::Exclusive;
 use crate::permit::{Permit, Reserve};
 use crate::place::{Closed, Place};
 use crate::send::Send;
 use crate::send_many::SendMany;
 use crate::shared::Shared;
-use crate::sync::{Arc, Ordering};
 
 /// The sending end of a channel. Clone it for more producers; when the last one is dropped the channel closes.
 ///

@@ -7,17 +7,16 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Relay, Reporter, Strategy, Tag,
-    Tally, lock, wake_all,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Strategy, Tag, Tally,
 };
+use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard};
+use backpressure_rt::{Relay, lock, now, wake_all};
 
 use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
-use crate::sync::{AtomicUsize, Mutex, MutexGuard};
 use crate::wait_queue::WaitQueue;
-use crate::wait_timeout;
 use crate::when_full::{Unsent, WhenFull, taken};
 
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl After {
 
 impl<T> Shared<T> {
     pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
-        let recorder = Recorder::new(config, wait_timeout::now, tracked);
+        let recorder = Recorder::new(config, now, tracked);
         Self {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 
 use backpressure_channel::{Send, SendError, Sender, Sent, SinkError};
 use backpressure_core::{Counts, DropReason, Gauge, Snapshot};
+use backpressure_rt::{Timer, now};
 use futures_sink::Sink;
-use futures_timer::Delay;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{timeout, timeout_at};
 
-use crate::clock::now;
 use crate::command::{Command, STOPPING};
 use crate::drain::{DrainReport, Ending, Unflushed};
 
@@ -189,11 +188,12 @@ impl<T> Sink<T> for BackpressureController<T> {
 async fn by<F: Future + Unpin>(deadline: Option<Instant>, mut answer: F) -> Option<F::Output> {
     let Some(deadline) = deadline else { return Some(answer.await) };
     if Handle::try_current().is_err() {
-        let left = deadline.saturating_duration_since(now()).min(FAR);
-        let mut timer = Delay::new(left + 2 * STOPPING);
+        let now = now();
+        let until = now + deadline.saturating_duration_since(now).min(FAR) + 2 * STOPPING;
+        let mut timer = Timer::new();
         return poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => Pin::new(&mut timer).poll(cx).map(|()| None),
+            Poll::Pending => timer.poll(until, cx).map(|()| None),
         })
         .await;
     }

@@ -57,7 +57,6 @@ mod attempt;
 mod barrier;
 mod builder;
 mod careful;
-mod clock;
 mod command;
 mod complete;
 mod controller;

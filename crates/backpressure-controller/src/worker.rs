@@ -15,15 +15,14 @@ use std::time::Instant;
 
 use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, Reporter};
+use backpressure_rt::{Timer, now};
 use tokio::sync::mpsc;
-use tokio::time::Sleep;
 use tower_service::Service;
 
 use crate::answer::Answer;
 use crate::attempt::{Attempt, Policy};
 use crate::barrier::{Barriers, Progress};
 use crate::careful::{Careful, guarded};
-use crate::clock::now;
 use crate::command::{Command, STOPPING};
 use crate::drain::{Drains, Ending, Totals, lose};
 use crate::hooks::{Judge, OnDrop, OnFailed};
@@ -63,7 +62,7 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     leaving: Option<(Remains<T>, Instant)>,
     /// How things stood at the end, for those who ask later.
     pub(crate) ending: Arc<OnceLock<Ending>>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
 }
 
 /// How a turn ended.
@@ -112,7 +111,7 @@ where
             totals: Totals { delivered: 0, failed: 0 },
             leaving: None,
             ending: Arc::default(),
-            timer: None,
+            timer: Timer::new(),
         }
     }
 
@@ -289,15 +288,10 @@ where
     /// and none is left behind when there is nothing to wait for.
     fn wait(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(until) = until else {
-            self.timer = None;
+            self.timer.disarm();
             return false;
         };
-        let until = tokio::time::Instant::from_std(until);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        if timer.deadline() != until {
-            timer.as_mut().reset(until);
-        }
-        timer.as_mut().poll(cx).is_ready()
+        self.timer.poll(until, cx).is_ready()
     }
 }
 

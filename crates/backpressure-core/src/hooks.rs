@@ -1,9 +1,9 @@
 //! What the user says about items: what they weigh, how they rank, and what becomes of those that are lost.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+
+use backpressure_rt::Relay;
 
 use crate::buffer::Tag;
 use crate::offer::DropReason;
@@ -143,20 +143,14 @@ impl<T> Hooks<T> {
     }
 
     fn dispose_each(&self, items: impl IntoIterator<Item = T>, reason: DropReason) {
-        let mut panicked: Option<Box<dyn Any + Send>> = None;
+        let mut relay = Relay::new();
         for item in items {
-            let call = || match &self.on_drop {
+            relay.call(|| match &self.on_drop {
                 Some(hook) => hook(item, reason),
                 None => drop(item),
-            };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-                panicked.get_or_insert(panic);
-            }
+            });
         }
-        match panicked {
-            Some(panic) if !std::thread::panicking() => resume_unwind(panic),
-            _ => {}
-        }
+        relay.resume();
     }
 }
 
@@ -212,7 +206,7 @@ mod tests {
             assert!(item != 1, "the hook does not like 1");
             record.lock().unwrap().push(item);
         });
-        let panic = catch_unwind(AssertUnwindSafe(|| hooks.dispose(0..4, DropReason::Evicted)));
+        let panic = backpressure_rt::guarded(|| hooks.dispose(0..4, DropReason::Evicted));
         assert!(panic.is_err());
         assert_eq!(*seen.lock().unwrap(), [0, 2, 3]);
     }

@@ -42,16 +42,13 @@ mod instrument;
 mod ledger;
 mod levels;
 pub mod limit;
-mod lock;
 mod machine;
 mod metric;
 mod offer;
 mod pacer;
-mod relay;
 mod sizer;
 mod state;
 mod strategy;
-mod sync;
 mod thresholds;
 mod watermarks;
 mod weigh;
@@ -85,7 +82,4 @@ pub use weigh::Weigh;
 pub use {
     admission::{AdmissionMeter, AdmissionState},
     gauge::{Moved, Tally},
-    ledger::thread_number,
-    lock::{lock, try_lock},
-    relay::{Relay, wake_all},
 };

@@ -6,14 +6,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use backpressure_core::{Batch, BatchAccumulator, BatchConfig, Weigh, Weigher};
+use backpressure_rt::{ClockSampler, Timer, now};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
-use crate::clock;
-use crate::clock_sampler::ClockSampler;
 use crate::error::BackpressureSinkError;
 use crate::phase::Phase;
-use crate::timer::Timer;
+
+/// Most items without a look at the clock: so many go by when their pace drops all at once.
+const MOST_UNSEEN: usize = 16;
 
 pin_project! {
     /// Gathers items into batches for a sink of `Vec`s.
@@ -85,8 +86,8 @@ pin_project! {
         closed: VecDeque<Vec<T>>,
         timer: Timer,
         sampler: ClockSampler,
-        // How exact the samples of the clock have to be: the linger, or nothing where only a pause closes a batch.
-        tolerance: Option<Duration>,
+        // How late a look at the clock may be. None where only a pause closes a batch.
+        resolution: Option<Duration>,
         weigh: Option<Weigher<T>>,
         is_eager: bool,
         phase: Phase,
@@ -105,8 +106,8 @@ impl<Si, T> BatchingSink<Si, T> {
             open: BatchAccumulator::new(config),
             closed: VecDeque::new(),
             timer: Timer::default(),
-            sampler: ClockSampler::new(),
-            tolerance: has_time.then_some(config.linger()),
+            sampler: ClockSampler::new(MOST_UNSEEN),
+            resolution: has_time.then_some(config.linger() / 32),
             weigh: None,
             is_eager: false,
             phase: Phase::Open,
@@ -161,9 +162,9 @@ impl<Si, T> BatchingSink<Si, T> {
     /// Looks at the clock for the first time in the life of the open batch, so that its linger begins.
     fn begin_linger(self: Pin<&mut Self>) {
         let this = self.project();
-        if let Some(tolerance) = *this.tolerance {
-            let now = clock::now();
-            this.sampler.sampled(now, tolerance);
+        if let Some(resolution) = *this.resolution {
+            let now = now();
+            this.sampler.sampled(now, resolution);
             this.closed.extend(this.open.observe(now).map(|batch| batch.items));
         }
     }
@@ -216,9 +217,9 @@ impl<Si: Sink<Vec<T>>, T> BatchingSink<Si, T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BackpressureSinkError<T, Si::Error>>> {
-        let now = clock::now();
+        let now = now();
         let this = self.as_mut().project();
-        this.sampler.sampled(now, this.tolerance.unwrap_or_default());
+        this.sampler.sampled(now, this.resolution.unwrap_or_default());
         if this.open.poll_timeout().is_some_and(|due| due <= now) {
             ready!(self.as_mut().poll_inner(cx))?;
         }
@@ -251,10 +252,13 @@ impl<Si: Sink<Vec<T>>, T> Sink<T> for BatchingSink<Si, T> {
         }
         ready!(self.as_mut().poll_send(cx))?;
         let this = self.as_mut().project();
-        if this.tolerance.is_some() && !this.open.is_empty() && this.sampler.count() {
+        if this.resolution.is_some() && !this.open.is_empty() {
+            this.sampler.count(1);
             // A batch that is due and has to wait goes on filling.
-            if let Poll::Ready(outcome) = self.poll_due(cx) {
-                outcome?;
+            if this.sampler.is_due() {
+                if let Poll::Ready(outcome) = self.poll_due(cx) {
+                    outcome?;
+                }
             }
         }
         Poll::Ready(Ok(()))

@@ -72,24 +72,18 @@
 
 #[cfg(feature = "time")]
 mod batching;
-mod calls;
-mod clock;
-#[cfg(feature = "time")]
-mod clock_sampler;
+mod books;
 mod driven;
 mod driver;
 mod error;
 mod ext;
 mod hand;
-mod in_flight;
 mod link;
 mod phase;
 mod progress;
 mod queue;
 mod service;
 mod sink;
-#[cfg(feature = "time")]
-mod timer;
 mod wait;
 mod way;
 

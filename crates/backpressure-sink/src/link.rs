@@ -3,10 +3,11 @@
 //! One short critical section an operation, and none of the user's code in it: items are weighed before it, wakers are
 //! cloned before it, and woken, dropped and watchers notified after it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::{DropReason, Gauge, Hooks, Relay, Reporter};
+use backpressure_core::{DropReason, Gauge, Hooks, Reporter};
+use backpressure_rt::sync::{Mutex, MutexGuard};
+use backpressure_rt::{Relay, lock};
 
 use crate::error::BackpressureSinkError;
 use crate::phase::Phase;
@@ -74,7 +75,7 @@ impl<T, E> Shared<T, E> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Link<T, E>> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.link)
     }
 
     fn conclude(&self, changed: bool, waker: Option<Waker>) {

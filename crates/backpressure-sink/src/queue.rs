@@ -4,11 +4,11 @@ use std::fmt;
 use std::mem;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Relay, Reporter,
-    Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy,
+    Tag,
 };
+use backpressure_rt::{Relay, now};
 
-use crate::clock;
 use crate::error::BackpressureSinkError;
 use crate::wait::Wait;
 
@@ -48,7 +48,7 @@ enum Fate<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(config: &BackpressureConfig) -> Self {
-        let recorder = Recorder::new(config, clock::now, false);
+        let recorder = Recorder::new(config, now, false);
         let reporter = recorder.reporter();
         Self {
             buffer: BoundedBuffer::new(config),

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use backpressure_core::{ConfigError, Gauge};
+use backpressure_rt::InFlight;
 use futures_sink::Sink;
 use tower_service::Service;
 
-use crate::calls::Calls;
+use crate::books::Books;
 use crate::error::BackpressureSinkError;
-use crate::in_flight::InFlight;
 use crate::phase::Phase;
 use crate::progress::{BUDGET, Stopped};
 
@@ -67,8 +67,10 @@ where
     readied: bool,
     /// Whether the service has failed for good.
     broken: bool,
-    calls: Calls<S::Future>,
-    in_flight: InFlight,
+    calls: InFlight<S::Future>,
+    /// Slots that calls have left.
+    vacant: Vec<usize>,
+    books: Books,
     concurrency: usize,
     on_response: Option<Box<dyn FnMut(S::Response) + Send>>,
     phase: Phase,
@@ -82,8 +84,9 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
             service,
             readied: false,
             broken: false,
-            calls: Calls::new(),
-            in_flight: InFlight::new(1),
+            calls: InFlight::new(),
+            vacant: Vec::new(),
+            books: Books::new(1),
             concurrency: 1,
             on_response: None,
             phase: Phase::Open,
@@ -103,9 +106,9 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
             return Err(ConfigError::new("concurrency", 0, "at least 1"));
         }
         let made = self.calls.len();
-        let mut in_flight = InFlight::new(calls.max(made));
-        (0..made).for_each(|_| in_flight.dispatch());
-        Ok(Self { concurrency: calls, in_flight, ..self })
+        let mut books = Books::new(calls.max(made));
+        (0..made).for_each(|_| books.dispatch());
+        Ok(Self { concurrency: calls, books, ..self })
     }
 
     /// Gets each response as it comes. If it panics, that goes to whoever polls; the sink is none the worse.
@@ -120,7 +123,7 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
     /// Whoever was told to wait counts as a [producer that waits](backpressure_core::Snapshot::producers_waiting) until the
     /// sink is found ready, fails, is closed or is dropped.
     pub fn gauge(&self) -> Gauge {
-        self.in_flight.gauge()
+        self.books.gauge()
     }
 
     /// The service.
@@ -140,29 +143,31 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
 
     /// Deals with the calls that have been answered, up to the first that failed.
     fn poll_calls(&mut self, cx: &Context<'_>) -> Result<Stopped, BackpressureSinkError<T, S::Error>> {
-        self.calls.register(cx);
         for _ in 0..BUDGET {
-            match self.calls.poll_one() {
-                None if self.calls.len() == 0 => return Ok(Stopped::Done),
-                None => return Ok(Stopped::Waiting),
-                Some(Poll::Pending) => {}
-                Some(Poll::Ready(Ok(Ok(response)))) => {
-                    self.in_flight.deliver();
+            let Some(slot) = self.calls.next_woken() else {
+                self.calls.register(cx);
+                return Ok(if self.calls.is_empty() { Stopped::Done } else { Stopped::Waiting });
+            };
+            let Some(outcome) = self.calls.poll(slot) else { continue };
+            self.vacant.push(slot);
+            match outcome {
+                Ok(Ok(response)) => {
+                    self.books.deliver();
                     if let Some(hook) = &mut self.on_response {
                         hook(response);
                     }
                 }
-                Some(Poll::Ready(Ok(Err(source)))) => {
-                    self.in_flight.fail();
+                Ok(Err(source)) => {
+                    self.books.fail();
                     return Err(BackpressureSinkError::Inner { source, lost: 1, in_doubt: 0 });
                 }
-                Some(Poll::Ready(Err(panic))) => {
-                    self.in_flight.fail();
+                Err(panic) => {
+                    self.books.fail();
                     resume_unwind(panic);
                 }
             }
         }
-        Ok(if self.calls.len() == 0 { Stopped::Done } else { Stopped::Yielding })
+        Ok(if self.calls.is_empty() { Stopped::Done } else { Stopped::Yielding })
     }
 
     /// Ready once a call can be made.
@@ -179,7 +184,7 @@ impl<S: Service<T>, T> ServiceSink<S, T> {
         }
         if !self.readied {
             let ready = self.service.poll_ready(cx);
-            self.in_flight.stall(ready.is_pending());
+            self.books.stall(ready.is_pending());
             let ready = ready!(ready);
             self.broken = ready.is_err();
             ready.map_err(|source| BackpressureSinkError::Inner { source, lost: 0, in_doubt: 0 })?;
@@ -196,9 +201,9 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
         let this = self.get_mut();
         let polled = this.poll_readiness(cx);
         if polled.is_pending() {
-            this.in_flight.begin_wait();
+            this.books.begin_wait();
         } else {
-            this.in_flight.end_wait();
+            this.books.end_wait();
         }
         polled
     }
@@ -206,15 +211,18 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
     fn start_send(self: Pin<&mut Self>, item: T) -> Result<(), Self::Error> {
         let this = self.get_mut();
         if this.phase != Phase::Open || this.broken {
-            this.in_flight.reject();
+            this.books.reject();
             return Err(BackpressureSinkError::Closed(Some(item)));
         }
         if !std::mem::take(&mut this.readied) {
-            this.in_flight.reject();
+            this.books.reject();
             return Err(BackpressureSinkError::Full(item));
         }
-        this.calls.push(this.service.call(item));
-        this.in_flight.dispatch();
+        let call = this.service.call(item);
+        let slot = this.vacant.pop().unwrap_or(this.calls.len());
+        this.calls.insert(slot, call);
+        this.calls.queue(slot);
+        this.books.dispatch();
         Ok(())
     }
 
@@ -226,7 +234,7 @@ impl<S: Service<T>, T> Sink<T> for ServiceSink<S, T> {
         let this = self.get_mut();
         if this.phase == Phase::Open {
             this.phase = Phase::Draining;
-            this.in_flight.drain();
+            this.books.drain();
         }
         ready!(this.poll_calls(cx)?.poll(cx));
         this.phase = Phase::Closed;

@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Relay, Tag, Weigh};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Tag, Weigh};
+use backpressure_rt::Relay;
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;

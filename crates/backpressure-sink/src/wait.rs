@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use backpressure_core::Reporter;
-
-use crate::clock;
+use backpressure_rt::now;
 
 /// When the producer of a sink, which has one, began to wait.
 #[derive(Debug, Default)]
@@ -16,7 +15,7 @@ impl Wait {
     /// The producer waits, from now on if it did not before.
     pub(crate) fn begin(&mut self, reporter: &Reporter) {
         if self.since.is_none() {
-            self.since = Some(clock::now());
+            self.since = Some(now());
             reporter.producer_waits();
         }
     }
@@ -32,7 +31,7 @@ impl Wait {
 
 #[inline(never)]
 fn record(since: Instant, reporter: &Reporter) {
-    let now = clock::now();
+    let now = now();
     reporter.producer_waited();
     reporter.producer_wait(now, now.saturating_duration_since(since));
 }

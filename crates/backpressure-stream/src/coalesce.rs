@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::{Coalescer, Filler};
+use backpressure_rt::now;
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
 use crate::batch::Alarm;
-use crate::clock;
 use crate::delegate::delegate;
 use crate::upstream::Upstream;
 
@@ -147,7 +147,7 @@ where
             }
             left -= 1;
         }
-        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(clock::now()) };
+        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(now()) };
         match taken {
             Ok(Some(frame)) => {
                 this.alarm.disarm();

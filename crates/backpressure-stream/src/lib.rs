@@ -55,7 +55,6 @@
 mod backpressure;
 #[cfg(feature = "time")]
 mod batch;
-mod clock;
 #[cfg(feature = "time")]
 mod coalesce;
 mod conflate;

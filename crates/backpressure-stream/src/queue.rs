@@ -1,11 +1,10 @@
 //! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Relay,
-    Reporter, Strategy, Tag,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Reporter,
+    Strategy, Tag,
 };
-
-use crate::clock;
+use backpressure_rt::{Relay, now};
 
 /// Most items pulled in one go.
 pub(crate) const BUDGET: usize = 64;
@@ -36,7 +35,7 @@ pub(crate) struct Queue<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(config: BackpressureConfig) -> Self {
-        let recorder = Recorder::new(&config, clock::now, false);
+        let recorder = Recorder::new(&config, now, false);
         Self {
             buffer: BoundedBuffer::new(&config),
             heavy: None,

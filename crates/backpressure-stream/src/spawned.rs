@@ -9,12 +9,12 @@ use std::time::Instant;
 use std::vec;
 
 use backpressure_channel::{Builder, Receiver, Sender, SinkError};
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, Relay, Reporter, State, Strategy};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Hooks, Reporter, State, Strategy};
+use backpressure_rt::{Relay, now};
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use tokio::task::{JoinError, JoinHandle, consume_budget};
 
-use crate::clock;
 use crate::upstream::Upstream;
 
 /// A stream whose upstream runs in a task. Made by [`Backpressure::spawn`](crate::Backpressure::spawn).
@@ -129,13 +129,13 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn begin(reporter: &'a Reporter) -> Self {
         reporter.producer_waits();
-        Self { reporter, since: clock::now() }
+        Self { reporter, since: now() }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let now = clock::now();
+        let now = now();
         self.reporter.producer_waited();
         self.reporter.producer_wait(now, now.saturating_duration_since(self.since));
     }

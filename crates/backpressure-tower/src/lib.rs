@@ -40,8 +40,6 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(any(feature = "client", feature = "shed"))]
-mod alarm;
 #[cfg(feature = "batch")]
 mod batch;
 #[cfg(feature = "client")]
@@ -56,8 +54,6 @@ mod random;
 mod respond;
 #[cfg(feature = "shed")]
 mod shed;
-#[cfg(any(feature = "batch", feature = "shed"))]
-mod sync;
 
 #[cfg(feature = "batch")]
 pub use batch::{

@@ -11,7 +11,7 @@ use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::thread_number;
+use backpressure_rt::thread_number;
 use backpressure_tower::{Batch, BatchFuture, BatchLayer, BatchWorker};
 use loom::thread;
 use tower::Service;

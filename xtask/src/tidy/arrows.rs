@@ -6,17 +6,19 @@ use crate::workspace::{Dependency, Kind, Package};
 
 const FACADE: &str = "backpressure";
 const CORE: &str = "backpressure-core";
+const RT: &str = "backpressure-rt";
 
 /// A published crate, and the published crates it may build on. The facade may build on all of them.
 const MAP: &[(&str, &[&str])] = &[
-    (CORE, &[]),
-    ("backpressure-channel", &[CORE]),
+    (RT, &[]),
+    (CORE, &[RT]),
+    ("backpressure-channel", &[CORE, RT]),
     ("backpressure-metrics", &[CORE]),
     ("backpressure-shutdown", &[CORE]),
-    ("backpressure-sink", &[CORE]),
-    ("backpressure-stream", &[CORE, "backpressure-channel"]),
-    ("backpressure-controller", &[CORE, "backpressure-channel", "backpressure-sink"]),
-    ("backpressure-tower", &[CORE, "backpressure-channel"]),
+    ("backpressure-sink", &[CORE, RT]),
+    ("backpressure-stream", &[CORE, RT, "backpressure-channel"]),
+    ("backpressure-controller", &[CORE, RT, "backpressure-channel", "backpressure-sink"]),
+    ("backpressure-tower", &[CORE, RT, "backpressure-channel"]),
 ];
 
 /// Umbrellas that cost every user what few of them need.
@@ -57,8 +59,9 @@ fn broken(members: &[Package], package: &Package, dependency: &Dependency) -> Op
     if member.is_some() && package.name != FACADE && !allowed.contains(&name) {
         return Some("the arrow is not on the map");
     }
-    if package.name == CORE && !dependency.optional && dependency.target.as_deref() != Some(LOOM) {
-        return Some("core requires nothing but std");
+    let is_plain_rt = name == RT && dependency.features.is_empty();
+    if package.name == CORE && !is_plain_rt && !dependency.optional && dependency.target.as_deref() != Some(LOOM) {
+        return Some("core requires nothing but std, and rt without its features");
     }
     let is_full_tokio = name == "tokio" && dependency.features.iter().any(|feature| feature == "full");
     (UMBRELLAS.contains(&name) || is_full_tokio).then_some("an umbrella; take the one part that is needed")
@@ -95,7 +98,7 @@ mod tests {
         assert_eq!(failures(CORE, "crates/x", Dependency { optional: true, ..on("backpressure-channel") }), 1);
         assert_eq!(failures("backpressure-sink", "crates/x", on("backpressure-channel")), 1);
         assert_eq!(failures("backpressure-stream", "crates/x", on("backpressure-controller")), 1);
-        for (from, to) in [("channel", "core"), ("controller", "sink"), ("stream", "channel"), ("tower", "channel")] {
+        for (from, to) in [("channel", "core"), ("controller", "sink"), ("stream", "channel"), ("core", "rt")] {
             assert_eq!(failures(&format!("backpressure-{from}"), "crates/x", on(&format!("backpressure-{to}"))), 0);
         }
         assert_eq!(failures("backpressure-new", "crates/x", on("slab")), 1, "a crate that is not on the map");
@@ -131,6 +134,8 @@ mod tests {
         assert_eq!(failures(CORE, "crates/x", on("slab")), 1);
         assert_eq!(failures(CORE, "crates/x", Dependency { target: Some("cfg(unix)".into()), ..on("libc") }), 1);
         assert_eq!(failures(CORE, "crates/x", Dependency { target: Some(LOOM.into()), ..on("loom") }), 0);
+        assert_eq!(failures(CORE, "crates/x", Dependency { features: vec!["tokio".into()], ..on(RT) }), 1);
+        assert_eq!(failures(RT, "crates/x", Dependency { optional: true, ..on(CORE) }), 1, "nor does rt know core");
         assert_eq!(failures(CORE, "crates/x", Dependency { optional: true, ..on("futures-core") }), 0);
         assert_eq!(failures(CORE, "crates/x", Dependency { kind: Kind::Dev, ..on("proptest") }), 0);
     }

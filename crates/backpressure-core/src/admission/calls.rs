@@ -1,10 +1,11 @@
 //! The cells of a part that bounds calls in flight: written by anybody at any time, read consistently.
 
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering, pause};
+
 use super::word::Word;
 use crate::gauge;
 use crate::ledger::{Counts, Sequence, sum};
 use crate::offer::DropReason;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, pause};
 
 const REASONS: usize = DropReason::ALL.len();
 

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use backpressure_rt::lock;
+use backpressure_rt::sync::{Mutex, Ordering};
+
 use super::calls::{Calls, one_more};
 use super::word::AdmissionState;
 use crate::config::BackpressureConfig;
 use crate::gauge::{Clock, Gauge, Shared};
 use crate::ledger::sum;
-use crate::lock::lock;
 use crate::offer::DropReason;
 use crate::state::State;
 use crate::strategy::Strategy;
-use crate::sync::{Mutex, Ordering};
 
 /// Bounds calls in flight by one atomic word, and publishes what happens to them.
 ///

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use backpressure_rt::sync::{AtomicU64, Ordering};
+
 use super::packed::{self, pack, unpack};
-use crate::sync::{AtomicU64, Ordering};
 
 /// ```text
 ///  63 ······· 54  53        52       51 ····· 33  32 ····· 0

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use backpressure_rt::sync::{AtomicU64, Ordering};
+
 use super::lazy::LazyLatencies;
 use crate::batch::FlushReason;
-use crate::sync::{AtomicU64, Ordering};
 
 /// A flush that was answered, for the statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! How full the buffer is.
 
+use backpressure_rt::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
 use crate::config::BackpressureConfig;
 use crate::ledger::Handed;
 use crate::state::State;
-use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// How full the buffer is.
 #[derive(Debug)]

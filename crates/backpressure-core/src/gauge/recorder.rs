@@ -13,7 +13,7 @@ use crate::config::BackpressureConfig;
 use crate::ledger::Ledger;
 use crate::offer::DropReason;
 use crate::state::State;
-use crate::sync::Ordering;
+use backpressure_rt::sync::Ordering;
 
 /// Publishes what happens in a buffer. It belongs beside the buffer, under the same lock: one writer, plain stores.
 ///

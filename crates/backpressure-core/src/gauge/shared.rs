@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use backpressure_rt::sync::{AtomicBool, Mutex};
+
 use super::age::AgeMarks;
 use super::clock::Clock;
 use super::flushes::FlushCells;
@@ -14,7 +16,6 @@ use super::work::WorkCells;
 use crate::config::BackpressureConfig;
 use crate::ledger::{Counts, Ledger};
 use crate::strategy::Strategy;
-use crate::sync::{AtomicBool, Mutex};
 
 #[derive(Debug)]
 pub(crate) struct Shared {

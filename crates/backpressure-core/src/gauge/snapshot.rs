@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use backpressure_rt::lock;
+use backpressure_rt::sync::Ordering;
+
 use super::flushes::FlushCells;
 use super::shared::Shared;
 use crate::batch::FlushReason;
 use crate::flow::WorkTimes;
 use crate::ledger::Counts;
-use crate::lock::lock;
 use crate::metric::Durations;
 use crate::state::State;
 use crate::strategy::Strategy;
-use crate::sync::Ordering;
 
 /// What a [`Gauge`](crate::Gauge) says at one instant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -94,7 +95,7 @@ impl FlushStats {
     fn of(cells: &FlushCells, now: Instant) -> Self {
         let [p50, p99] = cells.latencies.quantiles(now, [0.5, 0.99]);
         let by_reason = std::array::from_fn(|i| cells.causes[i].load(Ordering::Relaxed));
-        let nanos = |cell: &crate::sync::AtomicU64| Duration::from_nanos(cell.load(Ordering::Relaxed));
+        let nanos = |cell: &backpressure_rt::sync::AtomicU64| Duration::from_nanos(cell.load(Ordering::Relaxed));
         Self {
             by_reason,
             items: cells.items.load(Ordering::Relaxed),

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use backpressure_rt::sync::{AtomicU64, Ordering};
+
 use super::clock::Clock;
 use super::level::Level;
 use crate::ledger::Sequence;
 use crate::state::State;
-use crate::sync::{AtomicU64, Ordering};
 
 /// The time spent in each state, counted from the first look at it: before, a change of state costs no clock read.
 #[derive(Debug)]

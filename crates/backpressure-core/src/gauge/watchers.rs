@@ -3,9 +3,8 @@
 use std::fmt;
 use std::task::Waker;
 
-use crate::lock::lock;
-use crate::relay::wake_all;
-use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
+use backpressure_rt::sync::{AtomicUsize, Mutex, Ordering, fence};
+use backpressure_rt::{lock, wake_all};
 
 /// Those who wait for one buffer's state to change.
 pub(crate) struct Watchers {

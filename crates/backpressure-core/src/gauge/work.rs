@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::clock::Clock;
 use crate::flow::{Work, WorkClock, WorkTimes};
 use crate::ledger::Sequence;
-use crate::lock::lock;
-use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
+use backpressure_rt::lock;
+use backpressure_rt::sync::{AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// A part that has told nothing yet.
 const UNTOLD: u8 = u8::MAX;

@@ -13,12 +13,13 @@
 //! A reader collects what has gone and what was settled before it reads what was accepted, and again after it, until
 //! nothing has moved meanwhile: neither what is queued nor what is in flight comes out negative or above its bound.
 
+use backpressure_rt::sync::{AtomicU64, Ordering, pause};
+
 use super::counts::{Counts, sum};
 use super::handed::Handed;
 use super::refusals::{Refusals, Refused};
 use super::sequence::Sequence;
 use crate::offer::DropReason;
-use crate::sync::{AtomicU64, Ordering, pause};
 
 const REASONS: usize = DropReason::ALL.len();
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU64, Ordering};
+use backpressure_rt::sync::{AtomicU64, Ordering};
 
 /// Set while the consumer is to come to the lock after each item.
 const CALLED: u64 = 1 << 63;

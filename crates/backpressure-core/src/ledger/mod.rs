@@ -5,11 +5,9 @@ mod counts;
 mod handed;
 mod refusals;
 mod sequence;
-mod thread;
 
 pub(crate) use cells::Ledger;
 pub use counts::Counts;
 pub(crate) use counts::sum;
 pub(crate) use handed::Handed;
 pub(crate) use sequence::Sequence;
-pub use thread::thread_number;

@@ -4,8 +4,8 @@
 //! that is refused therefore has a lane of its own, if there is one left, and adds to it with a plain load and a plain
 //! store: nobody else ever writes there. The others share one, and add atomically.
 
-use super::thread::{known_thread_number, thread_number};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering};
+use backpressure_rt::{known_thread_number, thread_number};
 
 /// How many threads may have a lane.
 const LANES: usize = 8;

@@ -3,7 +3,7 @@
 //! A sequence number stands beside the cells (Boehm, *Can seqlocks get along with programming language memory models?*,
 //! 2012): the writer makes it odd, stores, makes it even; a reader that saw it odd or changed reads again.
 
-use crate::sync::{AtomicUsize, Ordering, fence, pause};
+use backpressure_rt::sync::{AtomicUsize, Ordering, fence, pause};
 
 #[derive(Debug)]
 pub(crate) struct Sequence(AtomicUsize);

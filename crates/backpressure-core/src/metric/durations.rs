@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::sync::{AtomicU64, Ordering};
+use backpressure_rt::sync::{AtomicU64, Ordering};
 
 /// Upper edges in nanoseconds, from 100 µs to a minute.
 const EDGES: [u64; 18] = {

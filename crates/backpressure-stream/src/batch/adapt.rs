@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use backpressure_core::{BatchSizer, FlushPacer};
-
-use crate::clock;
+use backpressure_rt::now;
 
 /// Takes the time between handing a batch over and being asked for the next one as the time that the consumer took. Without
 /// a pacer or a sizer it reads no clock.
@@ -20,7 +19,7 @@ impl Adapt {
     #[inline]
     pub(super) fn hand_over(&mut self, items: usize) {
         if self.pacer.is_some() || self.sizer.is_some() {
-            self.handed_over = Some((clock::now(), items));
+            self.handed_over = Some((now(), items));
         }
     }
 
@@ -34,7 +33,7 @@ impl Adapt {
     #[inline(never)]
     fn learn(&mut self) -> bool {
         let Some((since, items)) = self.handed_over.take() else { return false };
-        let took = clock::now().saturating_duration_since(since);
+        let took = now().saturating_duration_since(since);
         if let Some(pacer) = &mut self.pacer {
             pacer.record(took);
         }

@@ -4,11 +4,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::BatchConfig;
+use backpressure_rt::now;
 
 use super::alarm::Alarm;
 use super::clock_sampler::ClockSampler;
 use super::gather::{Gather, Stop};
-use crate::clock;
 
 /// Most items pulled in one poll that closes no batch.
 const BUDGET: usize = 1024;
@@ -154,7 +154,7 @@ impl<G: Gather> Driver<G> {
     #[cold]
     #[inline(never)]
     fn sample(&mut self) {
-        let now = clock::now();
+        let now = now();
         self.sampler.sampled(now, self.gather.count());
         self.setting_back(|gather| gather.observe(now));
     }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use backpressure_core::{Drained, DropReason};
+use backpressure_rt::{Timer, now};
 
-use super::clock::{self, Timer};
 use super::exchange::{Exchange, Totals};
 
 /// What a [drain](crate::Batch::drain) came to.
@@ -61,7 +61,7 @@ pub struct BatchDrain<Req, Resp, E> {
 
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
-        let began = clock::now();
+        let began = now();
         let (key, before) = exchange.update(|state| (state.close(), (state.join_drain(), state.totals())));
         Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
@@ -82,7 +82,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
         let this = &mut *self;
         if !this.is_drained(cx) {
             let Some(deadline) = this.deadline else { return Poll::Pending };
-            if clock::now() < deadline && this.timer.poll(deadline, cx).is_pending() {
+            if now() < deadline && this.timer.poll(deadline, cx).is_pending() {
                 return Poll::Pending;
             }
             this.exchange.end(None, DropReason::DrainDeadline);
@@ -96,7 +96,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
             answered: totals.answered - this.before.answered,
             failed: totals.failed - this.before.failed,
             abandoned: totals.abandoned,
-            elapsed: clock::now().saturating_duration_since(this.began),
+            elapsed: now().saturating_duration_since(this.began),
         })
     }
 }

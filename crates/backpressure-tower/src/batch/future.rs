@@ -3,8 +3,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+
+use backpressure_rt::Exclusive;
 
 use super::error::BatchError;
 use super::exchange::{Answer, Called, Poller, Waiting};
@@ -53,12 +54,11 @@ impl<Req, Resp, E> Future for BatchFuture<Req, Resp, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match &mut self.call {
             Called::Answered(answer) => {
-                let answer = answer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-                return Poll::Ready(answer.unwrap_or(Err(BatchError::Closed)));
+                return Poll::Ready(answer.get().take().unwrap_or(Err(BatchError::Closed)));
             }
             Called::Waits(waiting) => ready!(waiting.poll(cx)),
         };
-        self.call = Called::Answered(Mutex::new(None));
+        self.call = Called::Answered(Exclusive::new(None));
         Poll::Ready(answer)
     }
 }

@@ -18,7 +18,6 @@
 
 mod answers;
 mod builder;
-mod clock;
 mod drain;
 mod error;
 mod exchange;

@@ -6,11 +6,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::Gauge;
+use backpressure_rt::now;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::answers::Answers;
-use super::clock;
 use super::drain::BatchDrain;
 use super::error::BatchError;
 use super::exchange::{Called, Exchange, LastPush, Reserved};
@@ -108,7 +108,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
             (Permit::Waiting(_), Permit::Waiting(_)) => {}
             (Permit::Waiting(_), _) => self.end_wait(),
             (_, Permit::Waiting(_)) => {
-                self.since = Some(clock::now());
+                self.since = Some(now());
                 self.exchange.reporter.producer_waits();
             }
             _ => {}
@@ -118,7 +118,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
 
     /// It waits no more, in vain or not.
     fn end_wait(&mut self) {
-        let now = clock::now();
+        let now = now();
         let waited = self.since.take().map(|since| now.saturating_duration_since(since));
         self.exchange.reporter.producer_waited();
         self.exchange.reporter.producer_wait(now, waited.unwrap_or_default());

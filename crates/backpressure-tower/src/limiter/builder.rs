@@ -1,10 +1,10 @@
 //! How a limiter is made.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use backpressure_core::limit::{CoDel, Fast, Fixed, Limit};
 use backpressure_core::{Clock, ConfigError};
+use backpressure_rt::now;
 
 use super::Limiter;
 use super::shared::Shared;
@@ -43,12 +43,7 @@ impl Limiter {
 
 impl LimiterBuilder {
     pub(super) fn new() -> Self {
-        Self {
-            limit: Box::new(Fast::default()),
-            queue: None,
-            clock: tokio_now,
-            seed: Random::new().next_f64().to_bits(),
-        }
+        Self { limit: Box::new(Fast::default()), queue: None, clock: now, seed: Random::new().next_f64().to_bits() }
     }
 
     /// How many calls may be in flight. Default [`Fast`], which finds out by itself.
@@ -82,8 +77,4 @@ impl LimiterBuilder {
     pub fn build(self) -> Limiter {
         Limiter { shared: Arc::new(Shared::new(self.limit, self.queue, self.clock, self.seed)) }
     }
-}
-
-fn tokio_now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

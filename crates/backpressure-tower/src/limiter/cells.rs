@@ -4,10 +4,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::OnceLock;
 
+use backpressure_rt::sync::{AtomicU64, Mutex, Ordering};
 use tokio::task::Unconstrained;
 use tokio::time::{Instant, Sleep};
-
-use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// So many services hold slots at a time. Those of more than that take them at the call.
 pub(super) const CELLS: usize = 64;

@@ -3,14 +3,14 @@
 use std::num::NonZeroU64;
 use std::time::Instant;
 
-use backpressure_core::Relay;
 use backpressure_core::limit::Limit;
+use backpressure_rt::sync::Ordering;
+use backpressure_rt::{Relay, lock, try_lock};
 
 use super::call_timing::Timing;
 use super::fate::Fate;
 use super::shared::Shared;
 use super::tuner::{Look, Sums, Timed, Tuning};
-use crate::sync::{Ordering, lock, try_lock};
 
 impl Shared {
     /// The time, with a look at what is going on.

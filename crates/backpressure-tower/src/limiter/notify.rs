@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use backpressure_core::wake_all;
-
-use crate::sync::{Mutex, lock};
+use backpressure_rt::sync::Mutex;
+use backpressure_rt::{lock, wake_all};
 
 /// Wakes everybody who registered since it last notified.
 pub(crate) struct Notify(Mutex<Tasks>);

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use backpressure_core::{AdmissionMeter, State, StateMachine, Watermarks};
-
-use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
+use backpressure_rt::lock;
+use backpressure_rt::sync::{AtomicUsize, Mutex, Ordering};
 
 /// Below these utilizations `Elevated`, `Critical` and `Blocked` are left.
 const LEAVE_BELOW: (f64, f64, f64) = (0.45, 0.72, 0.95);

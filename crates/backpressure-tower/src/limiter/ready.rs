@@ -8,7 +8,8 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use backpressure_core::Relay;
+use backpressure_rt::sync::Ordering;
+use backpressure_rt::{Relay, lock};
 use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +18,6 @@ use super::cells::Alarm;
 use super::fate::Fate;
 use super::permit::Permit;
 use super::shared::Shared;
-use crate::sync::{Ordering, lock};
 
 /// How long a service that is not called keeps its slot from those that wait; at most twice as long.
 const IDLE_FOR: Duration = Duration::from_secs(1);

@@ -4,8 +4,9 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::OnceLock;
 
+use backpressure_rt::sync::{AtomicU64, Ordering};
+
 use crate::overloaded::ShedReason;
-use crate::sync::{AtomicU64, Ordering};
 
 /// What became of a caller that waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

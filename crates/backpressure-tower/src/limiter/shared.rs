@@ -6,7 +6,9 @@ use std::task::Waker;
 use std::time::Instant;
 
 use backpressure_core::limit::{CoDel, Limit};
-use backpressure_core::{AdmissionMeter, AdmissionState, Clock, DropReason, Relay, State};
+use backpressure_core::{AdmissionMeter, AdmissionState, Clock, DropReason, State};
+use backpressure_rt::sync::{AtomicUsize, Mutex, Ordering};
+use backpressure_rt::{Padded, Relay};
 
 use super::call_timing::Timing;
 use super::cells::Ready;
@@ -21,7 +23,6 @@ use super::seats::Seats;
 use super::streams::Streams;
 use super::tuner::Tuner;
 use crate::overloaded::{Overloaded, ShedReason};
-use crate::sync::{AtomicUsize, Mutex, Ordering, Padded};
 
 /// Begins on a cache line of its own, away from the count of its handles. What every call reads comes first; what is
 /// written often is padded.

@@ -5,14 +5,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::Level;
-use backpressure_core::{AdmissionState, DropReason, Relay};
+use backpressure_core::{AdmissionState, DropReason};
+use backpressure_rt::sync::{MutexGuard, Ordering};
+use backpressure_rt::{Relay, lock};
 
 use super::queue::{Key, Next, Patience, Queue};
 use super::queued_call::{Entry, QueuedCall};
 use super::seats::Verdict;
 use super::shared::Shared;
 use crate::overloaded::{Overloaded, ShedReason};
-use crate::sync::{MutexGuard, Ordering, lock};
 
 impl Shared {
     /// Admits a call, or lets it wait.

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::{Coalescer, Filler};
+use backpressure_rt::{Timer, now};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Most pieces taken in one poll.
 const BUDGET: usize = 256;
@@ -57,8 +57,7 @@ pin_project! {
         // Trailers, or the error, for after the data.
         last: Option<Result<Frame<Bytes>, B::Error>>,
         has_ended: bool,
-        // Boxed, so that a body that never waits is small.
-        due: Option<Pin<Box<Sleep>>>,
+        timer: Timer,
     }
 }
 
@@ -66,7 +65,7 @@ impl<B: Body> CoalescedBody<B> {
     /// Frames of at most so many bytes; a piece that is larger goes by itself. 16 KiB is what HTTP/2 takes in one frame. Fewer than
     /// 512 count as 512, unless small frames never wait.
     pub const fn new(body: B, bytes: usize) -> Self {
-        Self { body, frames: Coalescer::new(bytes), last: None, has_ended: false, due: None }
+        Self { body, frames: Coalescer::new(bytes), last: None, has_ended: false, timer: Timer::new() }
     }
 
     /// How many frames below 256 bytes may go at once, and how long it takes until there may be one more; also the longest that a
@@ -113,21 +112,16 @@ impl<B: Body> Body for CoalescedBody<B> {
             let data = this.frames.take_now().map(|data| Ok(Frame::data(data)));
             return Poll::Ready(data.or_else(|| this.last.take()));
         }
-        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(Instant::now().into_std()) };
+        let taken = if this.frames.is_empty() { Ok(None) } else { this.frames.take(now()) };
         match taken {
             Ok(Some(data)) => {
-                *this.due = None;
+                this.timer.disarm();
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             Ok(None) if is_pending => {}
             Err(due) if is_pending => {
-                let due = due.into();
-                let sleep = this.due.get_or_insert_with(|| Box::pin(sleep_until(due)));
-                if sleep.deadline() != due {
-                    sleep.as_mut().reset(due);
-                }
-                if sleep.as_mut().poll(cx).is_ready() {
-                    *this.due = None;
+                if this.timer.poll(due, cx).is_ready() {
+                    this.timer.disarm();
                     cx.waker().wake_by_ref();
                 }
             }
@@ -249,7 +243,7 @@ mod tests {
         let mut body = body(&steps).small_frames(1, Duration::from_secs(256));
         assert_eq!((poll(&mut body), poll(&mut body)), ("a".into(), "pending".into()));
         body.body.0.extend([Step::Data(vec![b'c'; 155]), Step::Pending, Step::Pending, Step::Pending]);
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         assert_eq!(frame.unwrap().unwrap().into_data().unwrap().len(), 156);
         assert_eq!(start.elapsed().as_secs(), 99, "1 of 100 was left");

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::Drained;
-use tokio::time::{Instant, Sleep, sleep_until};
+use backpressure_rt::Timer;
+use tokio::time::Instant;
 
 use super::gate::Gate;
 
@@ -37,7 +38,7 @@ pub struct Drain {
     settled: u64,
     shed: u64,
     is_shedding: bool,
-    alarm: Option<Pin<Box<Sleep>>>,
+    timer: Timer,
 }
 
 /// How a drain went.
@@ -74,7 +75,7 @@ impl Drain {
     pub(super) fn new(gate: Arc<Gate>, deadline: Duration) -> Self {
         let (settled, shed) = (gate.limiter.settled(), gate.counts().total());
         let began = Instant::now();
-        Self { gate, began, grace: Duration::ZERO, deadline, settled, shed, is_shedding: false, alarm: None }
+        Self { gate, began, grace: Duration::ZERO, deadline, settled, shed, is_shedding: false, timer: Timer::new() }
     }
 
     /// For so long calls are still admitted: time for load balancers to see that the service is not ready. Default: none.
@@ -94,13 +95,12 @@ impl Drain {
         }
     }
 
-    /// Ready once so much time has passed since the beginning. The clock decides; the alarm only wakes.
+    /// Ready once so much time has passed since the beginning. The clock decides; the timer only wakes.
     fn poll_passed(&mut self, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
         if self.began.elapsed() >= time {
             return Poll::Ready(());
         }
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(self.began + time.min(FAR))));
-        alarm.as_mut().poll(cx)
+        self.timer.poll((self.began + time.min(FAR)).into_std(), cx)
     }
 }
 
@@ -112,7 +112,7 @@ impl Future for Drain {
         if !this.is_shedding {
             std::task::ready!(this.poll_passed(this.grace.min(this.deadline), cx));
             this.is_shedding = true;
-            this.alarm = None;
+            this.timer.disarm();
             this.gate.drain();
         }
         if this.gate.limiter.poll_idle(cx).is_ready() {

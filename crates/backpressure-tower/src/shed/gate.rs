@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use backpressure_core::State;
 use backpressure_core::limit::Level;
-use backpressure_core::{Relay, State};
+use backpressure_rt::Relay;
 
 use super::counts::{Cells, ShedCounts};
 use super::lingering::Lingering;

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use backpressure_rt::tokio_sleep;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
@@ -110,7 +111,7 @@ fn poll_admitted(
             deadline = deadline.max(Instant::now() + Duration::from_millis(1));
         }
         if alarm.is_none() {
-            *alarm = crate::alarm::alarm(|| sleep_until(deadline)).map(Box::pin);
+            *alarm = tokio_sleep(|| sleep_until(deadline)).map(Box::pin);
         }
         // Where nobody would wake it at its deadline a call does not wait.
         let Some(alarm) = alarm else { return ticket.time_out() };

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::limit::{Criticality, Level, Threshold};
 use backpressure_core::{Gauge, State};
+use backpressure_rt::sync::Mutex;
+use backpressure_rt::try_lock;
 
 use super::policy::{Action, Policy};
 use crate::limiter::{Limiter, Notify, Reserved};
 use crate::overloaded::ShedReason;
-use crate::sync::{Mutex, try_lock};
 
 /// Calls of the most important class that may be in flight under [`Action::Reserve`].
 const RESERVED: usize = 2;

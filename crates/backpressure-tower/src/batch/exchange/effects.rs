@@ -3,7 +3,8 @@
 use std::mem;
 use std::task::Waker;
 
-use backpressure_core::{Relay, Reporter, wake_all};
+use backpressure_core::Reporter;
+use backpressure_rt::{Relay, wake_all};
 
 /// Whom to wake, and whether to tell that the state has changed.
 #[derive(Default)]

@@ -7,6 +7,9 @@
 //! While nobody [runs](run::Run) the runner it is in the state. It is taken from there and put back under the lock that says who
 //! is to be woken.
 
+use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use backpressure_rt::{Exclusive, lock, lock_contended};
+
 mod calling;
 mod calls;
 mod effects;
@@ -42,7 +45,6 @@ use self::slab::{CallRef, WakerToken};
 use self::state::State;
 use crate::batch::error::BatchError;
 use crate::batch::plan::{Hooks, Linger, QueuedCall, Settings};
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock, lock_in_company};
 
 /// What handles, calls and the worker share.
 pub(crate) struct Exchange<Req, Resp, E> {
@@ -64,8 +66,8 @@ type RunnerOf<Req, Resp, E> = Runner<Exchange<Req, Resp, E>, Req, Resp, E>;
 /// A call that was made.
 pub(super) enum Called<Req, Resp, E> {
     Waits(Waiting<Req, Resp, E>),
-    /// `None` once it has been told. Never locked: it makes the call [`Sync`] whatever the answer is.
-    Answered(std::sync::Mutex<Option<Answer<Resp, E>>>),
+    /// `None` once it has been told.
+    Answered(Exclusive<Option<Answer<Resp, E>>>),
 }
 
 /// A call that waits for its answer.
@@ -117,7 +119,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
 
     /// The state, for a call: whether the lock was taken tells of contention.
     fn lock_for_call(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
-        let (mut state, in_company) = lock_in_company(&self.state);
+        let (mut state, in_company) = lock_contended(&self.state);
         state.collect_shards();
         if in_company {
             state.note_contention();
@@ -250,7 +252,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
 
 impl<Req, Resp, E> Called<Req, Resp, E> {
     pub(super) const fn answered(answer: Answer<Resp, E>) -> Self {
-        Self::Answered(std::sync::Mutex::new(Some(answer)))
+        Self::Answered(Exclusive::new(Some(answer)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
-use crate::sync::{AtomicUsize, Ordering};
+use backpressure_rt::sync::{AtomicUsize, Ordering};
 
 /// How many permits are taken, and whether anybody waits, in one word: so whoever releases one either sees that somebody
 /// waits, or has released it before the first who waits looked for the last time.

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use backpressure_core::thread_number;
+use backpressure_rt::sync::{AtomicUsize, Mutex, Ordering};
+use backpressure_rt::{Padded, lock, thread_number};
 
 use super::slab::{AnswerSlab, CallRef, Numbered, SLOTS, WakerId, WakerToken};
 use crate::batch::plan::QueuedCall;
-use crate::sync::{AtomicUsize, Mutex, Ordering, Padded, lock};
 
 /// A shard for each of a few threads.
 ///

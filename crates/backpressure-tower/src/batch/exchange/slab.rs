@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use backpressure_rt::lock;
+use backpressure_rt::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+
 use crate::batch::error::BatchError;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// How many calls share a slab, and with it an allocation.
 pub(crate) const SLOTS: usize = if cfg!(backpressure_loom) { 2 } else { 64 };

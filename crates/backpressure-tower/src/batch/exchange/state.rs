@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use backpressure_core::{BackpressureConfig, BoundedBuffer, Moved, Recorder, Reporter};
+use backpressure_rt::now;
 use slab::Slab;
 
 use super::calls::Calls;
@@ -13,7 +14,6 @@ use super::effects::Effects;
 use super::permits::{Permits, Waiters};
 use super::run::Runner;
 use super::shards::Shards;
-use crate::batch::clock;
 
 /// Every operation is one short critical section. Nothing in here runs anybody's code: wakers are woken and dropped, requests
 /// and answers dropped, watchers notified after it. [`Effects`] collects what is left to do.
@@ -107,7 +107,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         shards: Arc<Shards<O, Req, Resp, E>>,
         is_timed: bool,
     ) -> Self {
-        let recorder = Recorder::new(config, clock::now, true);
+        let recorder = Recorder::new(config, now, true);
         Self {
             calls: Calls::new(),
             since: None,
@@ -142,7 +142,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// A call comes into the inbox.
     pub(super) fn note_arrival(&mut self) {
         if self.is_timed && self.since.is_none() {
-            self.since = Some(clock::now());
+            self.since = Some(now());
         }
     }
 

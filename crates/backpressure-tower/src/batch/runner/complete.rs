@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use backpressure_core::Flushed;
+use backpressure_rt::{Panic, guarded, now};
 use tower_service::Service;
 
 use super::engine::Engine;
-use super::inner::{Panic, guarded};
 use crate::batch::answers::Answers;
-use crate::batch::clock;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::Answer;
 use crate::batch::plan::{Batch, Fallback};
@@ -20,7 +19,7 @@ where
 {
     /// Notes the answers of a batch.
     pub(super) fn complete(&mut self, batch: Batch<Req>, outcome: Result<Result<S::Response, S::Error>, Panic>) {
-        let now = clock::now();
+        let now = now();
         let latency = now.saturating_duration_since(batch.started);
         self.tuning.returned(now, Some(latency), self.in_flight.len());
         if self.tuning.learn(batch.requests, latency) {

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
+use backpressure_rt::guarded;
 use tower_service::Service;
 
 use super::engine::{Engine, Joining, Step};
-use super::inner::guarded;
 use super::intake::Gather;
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
@@ -65,7 +65,7 @@ where
     pub(super) fn send(&mut self, batch: Batch<Req>, requests: Vec<Req>, now: Instant) {
         let Some(future) = self.inner.call(requests) else { return self.fail(batch, BatchError::Panicked) };
         let key = self.batches.next_key();
-        self.in_flight.push(key, future);
+        self.in_flight.insert(key, future);
         self.tuning.dispatched(now, self.in_flight.len());
         // Polled here, before anybody registers to be woken: one that is ready at once needs no waker stored.
         match self.in_flight.poll(key) {

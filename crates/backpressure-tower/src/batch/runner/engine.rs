@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use backpressure_core::DropReason;
+use backpressure_rt::{InFlight, Timer, now};
 use tower_service::Service;
 
-use super::in_flight::InFlight;
 use super::inner::Inner;
 use super::intake::Intake;
 use super::outbox::Outbox;
-use crate::batch::clock::{self, Timer};
 use crate::batch::exchange::{Exchange, RunAs, Updates};
 use crate::batch::plan::{Batches, Hooks, Limits, Linger, Settings, Tuning};
 
@@ -69,7 +68,7 @@ where
         settings: &Settings,
         hooks: Arc<Hooks<Req, Resp>>,
     ) -> Self {
-        let tuning = Tuning::new(settings, &hooks, clock::now());
+        let tuning = Tuning::new(settings, &hooks, now());
         let limits = Limits {
             max_items: tuning.max_items,
             max_weight: settings.batch.max_weight(),
@@ -109,7 +108,7 @@ where
     pub(super) fn is_eager(&self) -> bool {
         match self.linger {
             Linger::Never => true,
-            Linger::WhileBusy => self.in_flight.len() == 0,
+            Linger::WhileBusy => self.in_flight.is_empty(),
             Linger::Always => false,
         }
     }

@@ -1,19 +1,10 @@
 //! The inner service, and whether it may be called.
 
-use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
+use backpressure_rt::{Panic, guarded};
 use tower_service::Service;
-
-/// What a panic left.
-pub(super) type Panic = Box<dyn Any + Send>;
-
-/// Calls into the user's code.
-pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
-    catch_unwind(AssertUnwindSafe(call))
-}
 
 /// It is asked for readiness only when a batch is there to be sent, so that nobody holds what it has to give without need.
 pub(super) struct Inner<S> {

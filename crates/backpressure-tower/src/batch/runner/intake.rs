@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::inner::guarded;
+use backpressure_rt::guarded;
+
 use crate::batch::plan::{Hooks, LaneBatch, Lanes, Limits, Linger, QueuedCall, Sort};
 
 /// Where calls gather for their batch.

@@ -6,7 +6,6 @@
 mod complete;
 mod dispatch;
 mod engine;
-mod in_flight;
 mod inner;
 mod intake;
 mod outbox;

@@ -6,12 +6,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
+use backpressure_rt::now;
 use tower_service::Service;
 
 use super::engine::{Engine, Joining, Step};
 use super::intake::Gather;
 use crate::batch::answers::Answers;
-use crate::batch::clock;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone, slab_of};
 use crate::batch::plan::{Batch, Linger, QueuedCall};
@@ -48,7 +48,7 @@ where
         queued: QueuedCall<Req>,
         cx: &mut Context<'_>,
     ) -> Alone<Req, Resp, S::Error> {
-        let now = clock::now();
+        let now = now();
         if queued.is_expired(now) {
             return Alone::Unsent(Err(BatchError::DeadlineExceeded), DropReason::Expired);
         }
@@ -104,8 +104,8 @@ where
     fn run_inbox(&mut self, cx: &mut Context<'_>) -> bool {
         for _ in 0..MAX_STEPS {
             let is_empty = match self.step(RunAs::Shard, cx) {
-                Step::Again => self.updates.queued.0 == 0 && self.in_flight.len() == 0 && !self.inner.is_asked(),
-                Step::Idle if self.in_flight.len() == 0 => true,
+                Step::Again => self.updates.queued.0 == 0 && self.in_flight.is_empty() && !self.inner.is_asked(),
+                Step::Idle if self.in_flight.is_empty() => true,
                 Step::Idle | Step::Busy | Step::Yield | Step::Over => return false,
             };
             if is_empty && !self.batches.has_waiting() {
@@ -116,7 +116,7 @@ where
     }
 
     fn step(&mut self, run_as: RunAs, cx: &mut Context<'_>) -> Step {
-        let now = clock::now();
+        let now = now();
         if !self.update(now, run_as) {
             return Step::Over;
         }
@@ -193,7 +193,7 @@ where
             (false, _) if self.hooks.inspector.deadline.is_some() => Threshold::ANY,
             (false, _) => Threshold::NEVER,
         };
-        let is_lone = self.joining == Joining::Unlikely && self.in_flight.len() == 0 && self.is_eager();
+        let is_lone = self.joining == Joining::Unlikely && self.in_flight.is_empty() && self.is_eager();
         let alone = if is_idle && is_lone { WhenAlone::Run } else { WhenAlone::WakeWorker };
         let mut waker = Some(cx.waker().clone());
         let parked = self.exchange.lock().park(threshold, alone, self.updates.outlook, &mut waker);

@@ -1,10 +1,12 @@
 //! How many retries are affordable.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backpressure_core::ConfigError;
+use backpressure_rt::sync::{Mutex, MutexGuard};
+use backpressure_rt::{lock, now};
 
 use crate::client::window::{Counts, Window};
 
@@ -67,7 +69,7 @@ impl RetryBudget {
 
     /// Nothing under this lock runs the user's code.
     fn purse(&self) -> MutexGuard<'_, Purse> {
-        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.purse)
     }
 }
 
@@ -81,10 +83,6 @@ impl fmt::Debug for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryBudget").field("balance", &self.balance()).finish_non_exhaustive()
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// The rule: calls, marked by retries, of the last while.

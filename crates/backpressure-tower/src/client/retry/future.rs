@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use backpressure_rt::tokio_sleep;
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::plan::Plan;
-use crate::alarm::alarm;
 use crate::client::Judge;
 
 pin_project! {
@@ -38,7 +38,7 @@ pin_project! {
 
 /// `None` where there is no timer.
 fn timer(wait: Duration) -> Option<Pin<Box<Sleep>>> {
-    alarm(|| sleep(wait)).map(Box::pin) // tidy: paused clock
+    tokio_sleep(|| sleep(wait)).map(Box::pin) // tidy: paused clock
 }
 
 impl<S: Service<Req>, J, Req: Clone> RetryFuture<S, J, Req> {

@@ -1,7 +1,7 @@
 //! What all services of a layer have in common.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use backpressure_rt::sync::{Mutex, MutexGuard};
+use backpressure_rt::{lock, now};
 
 use super::rule::Rule;
 use crate::random::Random;
@@ -33,10 +33,6 @@ impl Shared {
 
     /// Nothing under this lock runs the user's code.
     fn rule(&self) -> MutexGuard<'_, Rule> {
-        self.rule.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rule)
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use backpressure_rt::tokio_sleep;
 use bytes::Buf;
 use http_body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 
 use super::bounds::Linger;
-use crate::alarm::alarm;
 use crate::shed::{Fate, Lingering, Stay};
 
 /// How many frames are read in one poll.
@@ -80,7 +80,7 @@ impl<A: Body + Send + 'static> Rest<A> {
 
 /// A timer of tokio's, unless there is none.
 fn timer(duration: Duration) -> Option<Sleep> {
-    alarm(|| sleep(duration)) // tidy: paused clock
+    tokio_sleep(|| sleep(duration)) // tidy: paused clock
 }
 
 impl<A> fmt::Debug for Rest<A> {

@@ -4,14 +4,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// A value that is reached through `&mut` only, so that it may be shared whatever it is. The mutex is never locked.
 #[derive(Debug)]
-pub(crate) struct Exclusive<T>(Mutex<T>);
+pub struct Exclusive<T>(Mutex<T>);
 
 impl<T> Exclusive<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// A value of one owner.
+    pub const fn new(value: T) -> Self {
         Self(Mutex::new(value))
     }
 
-    pub(crate) fn get(&mut self) -> &mut T {
+    /// The value, for its owner.
+    pub fn get(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }

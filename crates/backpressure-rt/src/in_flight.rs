@@ -1,16 +1,19 @@
-//! Inner calls in flight, polled in place, each only when it was woken.
+//! Futures in flight, polled in place, each only when it was woken.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::inner::{Panic, guarded};
+use crate::relay::{Panic, guarded};
 
-/// A slot for every batch, by its number. A slot that was left is used again, with its memory and its waker, so that at a
-/// steady concurrency nothing is allocated.
-pub(super) struct InFlight<F> {
+/// Futures that one task polls in place, each only when it was woken.
+///
+/// Each has a slot, whose number is for its owner to choose; small ones are best. A slot that was left is used again, with its
+/// memory and its waker, so that at a steady concurrency nothing is allocated.
+pub struct InFlight<F> {
     slots: Vec<Slot<F>>,
     len: usize,
     woken: Arc<Woken>,
@@ -36,36 +39,51 @@ struct SlotWaker {
 }
 
 impl<F> InFlight<F> {
-    pub(super) fn new() -> Self {
+    /// Nothing is in flight.
+    pub fn new() -> Self {
         Self { slots: Vec::new(), len: 0, woken: Arc::default() }
     }
 
-    pub(super) const fn len(&self) -> usize {
+    /// How many futures there are.
+    pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Takes in a future, which is to be [polled](Self::poll) at once.
-    pub(super) fn push(&mut self, batch: usize, future: F) {
-        while self.slots.len() <= batch {
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Takes in a future, which is to be [polled](Self::poll) or [queued](Self::queue) at once. The slot must be free.
+    pub fn insert(&mut self, slot: usize, future: F) {
+        while self.slots.len() <= slot {
             let slot = self.slots.len();
             let slot_waker =
                 Arc::new(SlotWaker { slot, is_queued: AtomicBool::new(false), woken: Arc::clone(&self.woken) });
             self.slots.push(Slot { future: Box::pin(None), waker: Arc::clone(&slot_waker).into(), slot_waker });
         }
-        self.slots[batch].future.set(Some(future));
+        self.slots[slot].future.set(Some(future));
         self.len += 1;
     }
 
+    /// Counts a future as woken. The task is not: whoever queues it polls.
+    pub fn queue(&mut self, slot: usize) {
+        // AcqRel: pairs with the swap in `next_woken`, as in `wake_by_ref`.
+        if self.slots.get(slot).is_some_and(|slot| !slot.slot_waker.is_queued.swap(true, Ordering::AcqRel)) {
+            self.woken.lock().0.push_back(slot);
+        }
+    }
+
     /// Drops a future, if it is there. Tells whether it was.
-    pub(super) fn abort(&mut self, batch: usize) -> bool {
-        let Some(slot) = self.slots.get_mut(batch).filter(|slot| slot.future.is_some()) else { return false };
+    pub fn abort(&mut self, slot: usize) -> bool {
+        let Some(slot) = self.slots.get_mut(slot).filter(|slot| slot.future.is_some()) else { return false };
         self.len -= 1;
         slot.future.set(None);
         true
     }
 
     /// From now on this task is woken, once, when a future is; at once if one has been. Without any future, no task is.
-    pub(super) fn register(&mut self, cx: &Context<'_>) {
+    pub fn register(&mut self, cx: &Context<'_>) {
         if self.len == 0 {
             return self.unregister();
         }
@@ -82,43 +100,61 @@ impl<F> InFlight<F> {
     }
 
     /// From now on no task is woken.
-    pub(super) fn unregister(&mut self) {
+    pub fn unregister(&mut self) {
         let task = self.woken.lock().1.take();
         drop(task);
+    }
+
+    /// The slot that was woken first, which is to be [polled](Self::poll). Its future may be gone.
+    pub fn next_woken(&mut self) -> Option<usize> {
+        let slot = self.woken.lock().0.pop_front()?;
+        // AcqRel: pairs with the swap in `wake_by_ref`. A wake from here on queues the slot again, and the poll sees all that
+        // was done before an earlier one.
+        self.slots[slot].slot_waker.is_queued.swap(false, Ordering::AcqRel);
+        Some(slot)
     }
 }
 
 impl<F: Future> InFlight<F> {
-    /// Polls those that were woken until one is ready, or has panicked, and so is gone.
-    pub(super) fn poll_next(&mut self) -> Option<(usize, Result<F::Output, Panic>)> {
+    /// Polls those that were woken until one is ready, or has panicked, and so is gone. One that is woken meanwhile is left for
+    /// the next look.
+    pub fn poll_next(&mut self) -> Option<(usize, Result<F::Output, Panic>)> {
         if self.len == 0 {
             return None;
         }
         let woken = self.woken.lock().0.len();
         for _ in 0..woken {
-            let batch = self.woken.lock().0.pop_front()?;
-            // AcqRel: pairs with the swap in `wake_by_ref`. A wake from here on queues the slot again, and the poll sees all that
-            // was done before an earlier one.
-            self.slots[batch].slot_waker.is_queued.swap(false, Ordering::AcqRel);
-            if let Some(outcome) = self.poll(batch) {
-                return Some((batch, outcome));
+            let slot = self.next_woken()?;
+            if let Some(outcome) = self.poll(slot) {
+                return Some((slot, outcome));
             }
         }
         None
     }
 
     /// Polls one, if it is there. When it is ready, or has panicked, it is gone.
-    pub(super) fn poll(&mut self, batch: usize) -> Option<Result<F::Output, Panic>> {
-        let slot = self.slots.get_mut(batch)?;
-        let future = slot.future.as_mut().as_pin_mut()?;
-        let polled = guarded(|| future.poll(&mut Context::from_waker(&slot.waker)));
-        let outcome = match polled {
+    pub fn poll(&mut self, slot: usize) -> Option<Result<F::Output, Panic>> {
+        let Slot { future, waker, .. } = self.slots.get_mut(slot)?;
+        let future = future.as_mut().as_pin_mut()?;
+        let outcome = match guarded(|| future.poll(&mut Context::from_waker(waker))) {
             Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(panic) => Err(panic),
         };
-        self.abort(batch);
+        self.abort(slot);
         Some(outcome)
+    }
+}
+
+impl<F> Default for InFlight<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F> fmt::Debug for InFlight<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InFlight").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -141,7 +177,7 @@ impl Wake for SlotWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // AcqRel: pairs with the swap in `poll_next`.
+        // AcqRel: pairs with the swap in `next_woken`.
         if self.is_queued.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -176,9 +212,9 @@ mod tests {
         task
     }
 
-    fn start<F: Future>(in_flight: &mut InFlight<F>, batch: usize, future: F) -> Option<Result<F::Output, Panic>> {
-        in_flight.push(batch, future);
-        in_flight.poll(batch)
+    fn start<F: Future>(in_flight: &mut InFlight<F>, slot: usize, future: F) -> Option<Result<F::Output, Panic>> {
+        in_flight.insert(slot, future);
+        in_flight.poll(slot)
     }
 
     type Wakers = Arc<Mutex<Vec<Waker>>>;
@@ -195,7 +231,7 @@ mod tests {
     #[test]
     fn w2_many_futures_wake_the_task_once_between_two_looks() {
         let (wakers, mut in_flight) = (Wakers::default(), InFlight::new());
-        (0..10).for_each(|batch| assert!(start(&mut in_flight, batch, held(&wakers)).is_none()));
+        (0..10).for_each(|slot| assert!(start(&mut in_flight, slot, held(&wakers)).is_none()));
         let task = registered(&mut in_flight);
         for waker in wakers.lock().unwrap().split_off(0) {
             waker.wake_by_ref();
@@ -250,6 +286,19 @@ mod tests {
         let task = registered(&mut in_flight);
         wakers.lock().unwrap().pop().unwrap().wake();
         assert_eq!(task.0.load(Ordering::SeqCst), 1, "its own wake is not taken for the late one");
+    }
+
+    #[test]
+    fn what_is_queued_is_polled_once_and_wakes_nobody() {
+        let (wakers, mut in_flight) = (Wakers::default(), InFlight::new());
+        in_flight.insert(0, held(&wakers));
+        in_flight.queue(0);
+        in_flight.queue(0);
+        assert_eq!((in_flight.next_woken(), in_flight.next_woken()), (Some(0), None));
+        assert!(in_flight.poll(0).is_none());
+        let task = registered(&mut in_flight);
+        in_flight.queue(0);
+        assert_eq!((task.0.load(Ordering::SeqCst), in_flight.next_woken()), (0, Some(0)));
     }
 
     #[test]

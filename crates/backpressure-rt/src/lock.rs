@@ -23,6 +23,12 @@ pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
+/// The same as [`lock`], and whether somebody else had it.
+#[inline]
+pub fn lock_contended<T>(mutex: &Mutex<T>) -> (MutexGuard<'_, T>, bool) {
+    try_lock(mutex).map_or_else(|| (wait_for(mutex), true), |guard| (guard, false))
+}
+
 /// Steps back for a microsecond or a few, so that whoever has the lock can use it many times more with all that it guards in its
 /// cache: two threads that take turns at each item are several times slower. Only then does it sleep, since where threads
 /// sleep over a mutex of std's, each unlocking becomes a system call.

@@ -24,7 +24,7 @@ mod number {
 
     /// The same, or 0 if this thread has not asked for it yet.
     #[inline]
-    pub(in crate::ledger) fn known_thread_number() -> usize {
+    pub fn known_thread_number() -> usize {
         MINE.get()
     }
 }
@@ -47,10 +47,10 @@ mod number {
         MINE.with(|number| *number)
     }
 
-    pub(in crate::ledger) fn known_thread_number() -> usize {
+    /// The same: in a model each thread has one from its start.
+    pub fn known_thread_number() -> usize {
         thread_number()
     }
 }
 
-pub(super) use number::known_thread_number;
-pub use number::thread_number;
+pub use number::{known_thread_number, thread_number};

@@ -4,10 +4,22 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 
+/// What a panic left, to be [resumed](resume_unwind) or dropped.
+pub type Panic = Box<dyn Any + Send>;
+
+/// Makes a call of the user's code, which may panic.
+///
+/// # Errors
+///
+/// What the panic left.
+pub fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
+    catch_unwind(AssertUnwindSafe(call))
+}
+
 /// Makes calls of the user's code each of which is made whatever the others do. The first panic goes on afterwards.
 #[derive(Debug, Default)]
 #[must_use = "a panic is lost unless it is resumed"]
-pub struct Relay(Option<Box<dyn Any + Send>>);
+pub struct Relay(Option<Panic>);
 
 impl Relay {
     /// No call was made yet.
@@ -17,7 +29,7 @@ impl Relay {
 
     /// Makes a call. A panic is kept, unless there is one already.
     pub fn call(&mut self, call: impl FnOnce()) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+        if let Err(panic) = guarded(call) {
             match &mut self.0 {
                 kept @ None => *kept = Some(panic),
                 // It is dropped nowhere, for the reason given below.

@@ -1,23 +1,23 @@
 //! The books of calls in flight.
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Relay, Reporter, Tag};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag};
+use backpressure_rt::{Relay, now};
 
-use crate::clock;
 use crate::wait::Wait;
 
 /// As many slots as there may be calls, one reserved for each that is in flight, and nothing ever queued.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct Books {
     slots: BoundedBuffer<()>,
     recorder: Recorder,
     reporter: Reporter,
     wait: Wait,
 }
 
-impl InFlight {
+impl Books {
     pub(crate) fn new(concurrency: usize) -> Self {
         let config = BackpressureConfig::builder().capacity(concurrency).build().unwrap_or_default();
-        let recorder = Recorder::new(&config, clock::now, true);
+        let recorder = Recorder::new(&config, now, true);
         Self { slots: BoundedBuffer::new(&config), reporter: recorder.reporter(), recorder, wait: Wait::default() }
     }
 
@@ -89,7 +89,7 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Books {
     fn drop(&mut self) {
         let mut relay = Relay::new();
         while self.slots.held() > 0 {
