@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use backpressure_core::DropReason;
+use backpressure_core::{DropReason, Refusal, Refused};
 
 /// The truth about an item that the channel took off its producer's hands.
 ///
@@ -40,6 +40,19 @@ pub struct SentMany {
 }
 
 /// The channel did not take the item: here it is again.
+///
+/// It is an [`Error`] whatever the item is. To hand it on with `?`, as `anyhow::Error` or `Box<dyn Error + Send + Sync>`, the
+/// item must be `Send + Sync + 'static`, or [left out](Self::without_item):
+///
+/// ```
+/// use std::cell::Cell;
+/// use backpressure_channel::{SendError, Sender};
+///
+/// fn forward(tx: &Sender<Cell<u8>>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     tx.try_send(Cell::new(1)).map_err(SendError::without_item)?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError<T> {
@@ -49,13 +62,27 @@ pub enum SendError<T> {
     TimedOut(T),
     /// The channel is closed.
     Closed(T),
+    /// A [blocking send](crate::Sender::blocking_send) was called where it would block an asynchronous runtime.
+    WouldBlockRuntime(T),
 }
 
 impl<T> SendError<T> {
     /// The item that was not sent.
     pub fn into_inner(self) -> T {
+        self.split().0
+    }
+
+    /// The same error without the item, which is dropped.
+    pub fn without_item(self) -> SendError<()> {
+        self.split().1
+    }
+
+    fn split(self) -> (T, SendError<()>) {
         match self {
-            Self::Full(item) | Self::TimedOut(item) | Self::Closed(item) => item,
+            Self::Full(item) => (item, SendError::Full(())),
+            Self::TimedOut(item) => (item, SendError::TimedOut(())),
+            Self::Closed(item) => (item, SendError::Closed(())),
+            Self::WouldBlockRuntime(item) => (item, SendError::WouldBlockRuntime(())),
         }
     }
 
@@ -69,6 +96,7 @@ impl<T> SendError<T> {
             Self::Full(_) => "Full",
             Self::TimedOut(_) => "TimedOut",
             Self::Closed(_) => "Closed",
+            Self::WouldBlockRuntime(_) => "WouldBlockRuntime",
         }
     }
 }
@@ -82,14 +110,27 @@ impl<T> fmt::Debug for SendError<T> {
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the channel is full",
-            Self::TimedOut(_) => "the channel stayed full for the longest wait",
-            Self::Closed(_) => "the channel is closed",
+            Self::Full(_) => "the buffer is full",
+            Self::TimedOut(_) => "timed out while the buffer was full",
+            Self::Closed(_) => "closed: no more items are accepted",
+            Self::WouldBlockRuntime(_) => {
+                "a blocking send would block the async runtime of this thread: await a send instead"
+            }
         })
     }
 }
 
 impl<T> Error for SendError<T> {}
+
+impl<T> Refused for SendError<T> {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full(_) | Self::TimedOut(_) => Refusal::BUSY,
+            Self::Closed(_) => Refusal::CLOSED,
+            Self::WouldBlockRuntime(_) => Refusal::Failed,
+        }
+    }
+}
 
 /// Why a [`Sender`](crate::Sender) used as a sink failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +150,14 @@ impl<T> SinkError<T> {
             Self::Closed(item) => item,
         }
     }
+
+    /// The same error without the item, which is dropped.
+    pub fn without_item(self) -> SinkError<()> {
+        match self {
+            Self::Full(_) => SinkError::Full(()),
+            Self::Closed(item) => SinkError::Closed(item.map(drop)),
+        }
+    }
 }
 
 impl<T> fmt::Debug for SinkError<T> {
@@ -123,10 +172,19 @@ impl<T> fmt::Debug for SinkError<T> {
 impl<T> fmt::Display for SinkError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the channel is full",
-            Self::Closed(_) => "the channel is closed",
+            Self::Full(_) => "the buffer is full",
+            Self::Closed(_) => "closed: no more items are accepted",
         })
     }
 }
 
 impl<T> Error for SinkError<T> {}
+
+impl<T> Refused for SinkError<T> {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full(_) => Refusal::BUSY,
+            Self::Closed(_) => Refusal::CLOSED,
+        }
+    }
+}

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use backpressure_core::BoxedError;
+
 use crate::verdict::Verdict;
 
 /// The answer of a flush that ran: everything was delivered but these.
@@ -74,6 +76,10 @@ impl<T, E> From<()> for FlushOutcome<T, E> {
 }
 
 /// Why items failed for good.
+///
+/// The text tells the flush target's own error, so `{error}` in a log is enough. The error itself is [`inner`](Self::inner); it
+/// is not the source a second time. This is an [`Error`] if `E` is one. Around a `Box<dyn Error + Send + Sync>`, or anything else
+/// that converts into one, it is after [`into_boxed`](Self::into_boxed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError<E> {
@@ -93,6 +99,35 @@ pub enum FlushError<E> {
 }
 
 impl<E> FlushError<E> {
+    /// The flush target's own error, if there is one.
+    pub const fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Item(error) | Self::Batch(error) | Self::RetryAfter(error, _) | Self::Final(error) => Some(error),
+            Self::Unavailable(error) => error.as_ref(),
+            Self::Panicked => None,
+        }
+    }
+
+    /// The same error around another one.
+    pub fn map<F>(self, change: impl FnOnce(E) -> F) -> FlushError<F> {
+        match self {
+            Self::Item(error) => FlushError::Item(change(error)),
+            Self::Batch(error) => FlushError::Batch(change(error)),
+            Self::RetryAfter(error, wait) => FlushError::RetryAfter(change(error), wait),
+            Self::Final(error) => FlushError::Final(change(error)),
+            Self::Panicked => FlushError::Panicked,
+            Self::Unavailable(error) => FlushError::Unavailable(error.map(change)),
+        }
+    }
+
+    /// The same error around a boxed one, which is an [`Error`] whatever `E` is.
+    pub fn into_boxed(self) -> FlushError<BoxedError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.map(BoxedError::new)
+    }
+
     /// What the flush target said about another try; [`Verdict::Retry`] where it said nothing. A wait is no longer than the
     /// [cap](crate::FlushBuilder::cap_retry_after).
     pub const fn verdict(&self) -> Verdict {
@@ -113,28 +148,25 @@ impl<E> FlushError<E> {
     }
 }
 
-impl<E> fmt::Display for FlushError<E> {
+impl<E: fmt::Display> fmt::Display for FlushError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Item(_) => "an item of the batch failed",
-            Self::Batch(_) => "the flush failed",
-            Self::RetryAfter(..) => "the flush failed, and is not tried again as late as it asks",
-            Self::Final(_) => "the flush failed for good",
-            Self::Panicked => "the flush panicked",
-            Self::Unavailable(_) => "the flush target is gone",
-        })
+        match self {
+            Self::Item(error) => write!(f, "item failed: {error}"),
+            Self::Batch(error) => write!(f, "flush failed: {error}"),
+            Self::RetryAfter(error, wait) => {
+                write!(f, "flush failed, and a retry in {wait:?} is not allowed: {error}")
+            }
+            Self::Final(error) => write!(f, "flush failed permanently: {error}"),
+            Self::Panicked => f.write_str("flush panicked"),
+            Self::Unavailable(Some(error)) => write!(f, "flush target is unavailable: {error}"),
+            Self::Unavailable(None) => f.write_str("flush target is unavailable"),
+        }
     }
 }
 
-impl<E: Error + 'static> Error for FlushError<E> {
+/// The inner error is part of the message, so the source is that error's.
+impl<E: Error> Error for FlushError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Item(error)
-            | Self::Batch(error)
-            | Self::RetryAfter(error, _)
-            | Self::Final(error)
-            | Self::Unavailable(Some(error)) => Some(error),
-            Self::Panicked | Self::Unavailable(None) => None,
-        }
+        self.inner().and_then(Error::source)
     }
 }

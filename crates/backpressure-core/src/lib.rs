@@ -29,6 +29,7 @@
 
 mod admission;
 mod batch;
+mod boxed;
 mod buffer;
 mod coalesce;
 mod config;
@@ -46,6 +47,7 @@ mod machine;
 mod metric;
 mod offer;
 mod pacer;
+mod refusal;
 mod sizer;
 mod state;
 mod strategy;
@@ -54,6 +56,7 @@ mod watermarks;
 mod weigh;
 
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
+pub use boxed::BoxedError;
 pub use buffer::{BoundedBuffer, Tag};
 pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
@@ -72,6 +75,7 @@ pub use machine::{StateMachine, Transition};
 pub use metric::{Durations, Family, Metric, MetricKind, MetricValue};
 pub use offer::{DropReason, Evicted, Offer};
 pub use pacer::FlushPacer;
+pub use refusal::{Refusal, Refused};
 pub use sizer::BatchSizer;
 pub use state::State;
 pub use strategy::{Oversize, Priority, Strategy};

@@ -3,11 +3,31 @@
 use std::error::Error;
 use std::fmt;
 
+use backpressure_core::{BoxedError, Refusal, Refused};
+
 /// Why a sink of this crate failed. `T` is the item, `E` the error of the inner sink or service.
 ///
 /// An error surfaces once, from whichever poll comes across it. None of them ends the adapter by itself: what is held
 /// stays held, and the next poll goes on with it. Whoever would rather stop takes the rest back, with `take_remainder`
 /// or `into_parts`.
+///
+/// It is an [`Error`] if `E` is one. Around a `Box<dyn Error + Send + Sync>`, or anything else that converts into one, it is after
+/// [`into_boxed`](Self::into_boxed); and an item that keeps it from passing through `?` is left out by
+/// [`without_item`](Self::without_item):
+///
+/// ```
+/// use backpressure_sink::{BackpressureSinkError, ServiceSink};
+/// use futures_util::SinkExt;
+/// use tower::{BoxError, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let insert = service_fn(|row: u64| async move { if row > 0 { Ok(()) } else { Err(BoxError::from("no row 0")) } });
+/// let mut sink = ServiceSink::new(insert).sink_map_err(BackpressureSinkError::into_boxed);
+/// sink.send(1).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackpressureSinkError<T, E> {
@@ -45,6 +65,29 @@ impl<T, E> BackpressureSinkError<T, E> {
         }
     }
 
+    /// The same error without the item, which is dropped.
+    pub fn without_item(self) -> BackpressureSinkError<(), E> {
+        match self {
+            Self::Full(_) => BackpressureSinkError::Full(()),
+            Self::Closed(item) => BackpressureSinkError::Closed(item.map(drop)),
+            Self::Inner { source, lost, in_doubt } => BackpressureSinkError::Inner { source, lost, in_doubt },
+        }
+    }
+
+    /// The same error around a boxed one, which is an [`Error`] whatever `E` is.
+    pub fn into_boxed(self) -> BackpressureSinkError<T, BoxedError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::Full(item) => BackpressureSinkError::Full(item),
+            Self::Closed(item) => BackpressureSinkError::Closed(item),
+            Self::Inner { source, lost, in_doubt } => {
+                BackpressureSinkError::Inner { source: BoxedError::new(source), lost, in_doubt }
+            }
+        }
+    }
+
     /// Whether the sink is closed, so that trying again is no use.
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
@@ -66,11 +109,9 @@ impl<T, E: fmt::Debug> fmt::Debug for BackpressureSinkError<T, E> {
 impl<T, E> fmt::Display for BackpressureSinkError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(_) => f.write_str("the sink is full"),
-            Self::Closed(_) => f.write_str("the sink is closed"),
-            Self::Inner { lost, in_doubt, .. } => {
-                write!(f, "what is behind the sink failed; items lost: {lost}, in doubt: {in_doubt}")
-            }
+            Self::Full(_) => f.write_str("the buffer is full"),
+            Self::Closed(_) => f.write_str("closed: no more items are accepted"),
+            Self::Inner { lost, in_doubt, .. } => write!(f, "sink failed ({lost} items lost, {in_doubt} in doubt)"),
         }
     }
 }
@@ -78,8 +119,18 @@ impl<T, E> fmt::Display for BackpressureSinkError<T, E> {
 impl<T, E: Error + 'static> Error for BackpressureSinkError<T, E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Inner { source, .. } => Some(source),
+            Self::Inner { source, .. } => Some(BoxedError::open(source)),
             Self::Full(_) | Self::Closed(_) => None,
+        }
+    }
+}
+
+impl<T, E> Refused for BackpressureSinkError<T, E> {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Full(_) => Refusal::BUSY,
+            Self::Closed(_) => Refusal::CLOSED,
+            Self::Inner { .. } => Refusal::Failed,
         }
     }
 }
@@ -94,7 +145,7 @@ mod tests {
     fn an_error_tells_what_it_cost_and_keeps_its_cause() {
         let broken = std::io::Error::other("broken pipe");
         let error = BackpressureSinkError::<Opaque, _>::Inner { source: broken, lost: 1, in_doubt: 3 };
-        assert_eq!(error.to_string(), "what is behind the sink failed; items lost: 1, in doubt: 3");
+        assert_eq!(error.to_string(), "sink failed (1 items lost, 3 in doubt)");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("broken pipe"));
         assert!(error.into_source().is_some());
     }

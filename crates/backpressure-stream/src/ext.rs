@@ -3,12 +3,12 @@
 use backpressure_core::BackpressureConfig;
 #[cfg(feature = "time")]
 use backpressure_core::BatchConfig;
-use futures_core::Stream;
-#[cfg(feature = "time")]
-use futures_core::TryStream;
+use futures_core::{Stream, TryStream};
+use futures_sink::Sink;
 
 use crate::backpressure::Backpressure;
 use crate::conflate::Conflate;
+use crate::forward::ForwardInto;
 #[cfg(feature = "time")]
 use crate::{
     coalesce::Coalesce, micro_batch::MicroBatch, micro_batch_by::MicroBatchBy, try_micro_batch::TryMicroBatch,
@@ -53,6 +53,46 @@ pub trait BackpressureStreamExt: Stream {
         Self: Sized + TryStream,
     {
         TryMicroBatch::new(self, config)
+    }
+
+    /// Sends the successes of a stream of results into a sink whose error is another one, until the stream ends or either
+    /// fails; the end closes the sink.
+    ///
+    /// ```
+    /// use backpressure_core::BatchConfig;
+    /// use backpressure_sink::ServiceSink;
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    /// use tower::service_fn;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let lines = stream::iter(["1", "2", "x"]).map(|line: &str| line.parse::<u64>()); // fails with a ParseIntError
+    /// let insert = service_fn(|rows: Vec<u64>| async move { Ok::<_, std::io::Error>(rows.len()) });
+    ///
+    /// let batches = lines.try_micro_batch(BatchConfig::builder().max_items(100).build()?);
+    /// let error = batches.forward_into(ServiceSink::new(insert)).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "stream failed: invalid digit found in string");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Both errors are in [`ForwardError`](crate::ForwardError).
+    ///
+    /// # Errors
+    ///
+    /// [`Upstream`](crate::ForwardError::Upstream) once what came before the error is flushed; awaiting the future again by
+    /// reference goes on after it. [`Sink`](crate::ForwardError::Sink) at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if it is polled again. What it holds if not, [`into_parts`](ForwardInto::into_parts) gives back.
+    fn forward_into<Si>(self, sink: Si) -> ForwardInto<Self, Si>
+    where
+        Self: Sized + TryStream,
+        Si: Sink<Self::Ok>,
+    {
+        ForwardInto::new(self, sink)
     }
 
     /// Merges what became ready while the consumer was away into one item: `merge(older, newer)`. See [`Conflate`].

@@ -60,6 +60,7 @@ mod coalesce;
 mod conflate;
 mod delegate;
 mod ext;
+mod forward;
 #[cfg(feature = "time")]
 mod micro_batch;
 #[cfg(feature = "time")]
@@ -76,6 +77,7 @@ pub use backpressure::Backpressure;
 pub use coalesce::Coalesce;
 pub use conflate::Conflate;
 pub use ext::BackpressureStreamExt;
+pub use forward::{ForwardError, ForwardInto};
 #[cfg(feature = "time")]
 pub use micro_batch::MicroBatch;
 #[cfg(feature = "time")]

@@ -76,7 +76,7 @@ pub use overloaded::{Overloaded, ShedReason};
 #[cfg(feature = "grpc")]
 pub use respond::Grpc;
 #[cfg(feature = "http")]
-pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RequestHeaders};
+pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RefusedExt, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
     Action, ByLevel, ByOutcome, ByPatience, Bypass, Class, Classify, Drain, LingerCounts, Lingering, Plain, Policy,

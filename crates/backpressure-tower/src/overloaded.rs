@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use backpressure_core::State;
+use backpressure_core::{Refusal, Refused, State};
 
 /// A call was refused before anything was done for it. It may be made again, here after
 /// [`retry_after`](Self::retry_after), or somewhere else at once. (If it is refused as one [stream](ShedReason::Streams) too
@@ -15,8 +15,8 @@ use backpressure_core::State;
 /// use backpressure_core::State;
 /// use backpressure_tower::{Overloaded, ShedReason};
 ///
-/// let overloaded = Overloaded::new(State::Blocked, ShedReason::Limit, Duration::from_millis(250));
-/// assert_eq!(overloaded.to_string(), "overloaded: as many calls are in flight as may be (blocked)");
+/// let overloaded = Overloaded::new(State::Blocked, ShedReason::Limit, Duration::from_millis(250)).with_in_flight(64);
+/// assert_eq!(overloaded.to_string(), "overloaded: concurrency limit reached (64 in flight)");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,12 +24,28 @@ pub struct Overloaded {
     state: State,
     reason: ShedReason,
     retry_after: Duration,
+    /// At that moment; zero if it is not known.
+    in_flight: u32,
 }
 
 impl Overloaded {
     /// The answer of a part in this `state` that refuses for this `reason`.
     pub const fn new(state: State, reason: ShedReason, retry_after: Duration) -> Self {
-        Self { state, reason, retry_after }
+        Self { state, reason, retry_after, in_flight: 0 }
+    }
+
+    /// The same answer, which says how many calls were in flight, or how many streams were open where there were too many of
+    /// those.
+    #[must_use]
+    pub const fn with_in_flight(self, in_flight: usize) -> Self {
+        let in_flight = if in_flight > u32::MAX as usize { u32::MAX } else { in_flight as u32 };
+        Self { in_flight, ..self }
+    }
+
+    /// How many calls were in flight when this one was refused, or how many streams were open if it would have been one too many;
+    /// `None` if it was refused for something else.
+    pub const fn in_flight(&self) -> Option<usize> {
+        if self.in_flight == 0 { None } else { Some(self.in_flight as usize) }
     }
 
     /// The state that the call met.
@@ -56,11 +72,27 @@ impl Overloaded {
 
 impl fmt::Display for Overloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "overloaded: {} ({})", self.reason.sentence(), self.state)
+        f.write_str(self.reason.sentence())?;
+        match self.reason {
+            ShedReason::Pressure => write!(f, " ({})", self.state),
+            ShedReason::Streams if self.in_flight > 0 => write!(f, " ({} open)", self.in_flight),
+            _ if self.in_flight > 0 => write!(f, " ({} in flight)", self.in_flight),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Error for Overloaded {}
+
+impl Refused for Overloaded {
+    fn refusal(&self) -> Refusal {
+        let retry_after = self.retry_after;
+        match self.reason {
+            ShedReason::Draining => Refusal::Closed { retry_after },
+            _ => Refusal::Busy { retry_after },
+        }
+    }
+}
 
 /// Why a call was shed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,14 +146,14 @@ impl ShedReason {
 
     const fn sentence(self) -> &'static str {
         match self {
-            Self::Limit => "as many calls are in flight as may be",
-            Self::Priority => "more important calls go first",
-            Self::QueueFull => "the queue is full",
-            Self::QueueTimeout => "no slot came free in time",
-            Self::Deadline => "the deadline of the call cannot be met",
-            Self::Pressure => "what is behind it is under pressure",
-            Self::Draining => "it is shutting down",
-            Self::Streams => "as many streams are open as may be",
+            Self::Limit => "overloaded: concurrency limit reached",
+            Self::Priority => "overloaded: more important calls go first",
+            Self::QueueFull => "overloaded: wait queue is full",
+            Self::QueueTimeout => "overloaded: timed out in the wait queue",
+            Self::Deadline => "overloaded: deadline of the call cannot be met",
+            Self::Pressure => "overloaded: downstream is under pressure",
+            Self::Draining => "shutting down: no new calls are accepted",
+            Self::Streams => "overloaded: stream limit reached",
         }
     }
 }
@@ -149,6 +181,6 @@ mod tests {
         let error: Box<dyn Error + Send + Sync> = overloaded.into();
         let found = error.downcast_ref::<Overloaded>().unwrap();
         assert_eq!((found.retry_after(), found.is_draining()), (Duration::from_secs(2), true));
-        assert_eq!(error.to_string(), "overloaded: it is shutting down (draining)");
+        assert_eq!(error.to_string(), "shutting down: no new calls are accepted");
     }
 }

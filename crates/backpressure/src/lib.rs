@@ -130,6 +130,10 @@ pub use backpressure_tower::{
     self as layers, BatchError, BatchLayer, Overloaded, RetryLayer, ShedError, ShedLayer, ThrottleError, ThrottleLayer,
 };
 
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use backpressure_tower::RefusedExt;
+
 pub mod prelude;
 
 /// The README's examples compile and run.

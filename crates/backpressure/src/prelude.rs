@@ -5,6 +5,8 @@ pub use crate::{BackpressureConfig, BatchConfig, DropReason, Gauge, Priority, Sn
 // The function alone: by way of the crate's root the module of that name would come along.
 #[cfg(feature = "stream")]
 pub use crate::BackpressureStreamExt;
+#[cfg(feature = "http")]
+pub use crate::RefusedExt;
 #[cfg(feature = "shutdown")]
 pub use crate::Shutdown;
 #[cfg(feature = "controller")]

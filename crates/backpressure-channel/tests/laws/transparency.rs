@@ -153,9 +153,9 @@ fn errors_say_what_is_wrong_without_showing_the_item() {
     assert_eq!(
         texts,
         [
-            "the channel is full Full(..) 6",
-            "the channel stayed full for the longest wait TimedOut(..) 6",
-            "the channel is closed Closed(..) 6",
+            "the buffer is full Full(..) 6",
+            "timed out while the buffer was full TimedOut(..) 6",
+            "closed: no more items are accepted Closed(..) 6",
         ]
     );
     assert_eq!(format!("{:?}", SinkError::Full("secret")), "Full(..)");

@@ -8,6 +8,7 @@ mod compile;
 mod composition;
 mod conflate;
 mod differential;
+mod forward;
 mod micro_batch;
 mod micro_batch_by;
 mod micro_batch_model;

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use backpressure_core::{Refusal, Refused};
+
 /// Why a call through a [`Batch`](crate::Batch) was not answered. `E` is the error of the inner service.
 ///
 /// The inner service fails once for all the callers of a batch, so they share its error. `E` need be neither `Clone` nor an
@@ -67,14 +69,14 @@ impl<E> Clone for BatchError<E> {
 impl<E: fmt::Display> fmt::Display for BatchError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request(error) => write!(f, "the request failed: {error}"),
-            Self::Batch(error) => write!(f, "the batch failed: {error}"),
-            Self::Panicked => f.write_str("the batch panicked"),
-            Self::WrongLength { expected, got } => write!(f, "a batch of {expected} requests got {got} answers"),
-            Self::DeadlineExceeded => f.write_str("the deadline leaves no time for the request"),
-            Self::Unavailable(error) => write!(f, "the service for batches is gone: {error}"),
-            Self::NotReady => f.write_str("the batcher was called without being ready"),
-            Self::Closed => f.write_str("the batcher has shut down"),
+            Self::Request(error) => write!(f, "request failed: {error}"),
+            Self::Batch(error) => write!(f, "batch failed: {error}"),
+            Self::Panicked => f.write_str("batch panicked"),
+            Self::WrongLength { expected, got } => write!(f, "batch of {expected} requests got {got} answers"),
+            Self::DeadlineExceeded => f.write_str("deadline exceeded before the request was sent"),
+            Self::Unavailable(error) => write!(f, "batch service is unavailable: {error}"),
+            Self::NotReady => f.write_str("called before the service was ready"),
+            Self::Closed => f.write_str("batcher has shut down"),
         }
     }
 }
@@ -82,6 +84,18 @@ impl<E: fmt::Display> fmt::Display for BatchError<E> {
 /// The inner error is part of the message and not a `source`, because `BoxError`, which many of tower's layers fail with, is
 /// not an [`Error`] itself. [`BatchError::inner`] gives it.
 impl<E: fmt::Debug + fmt::Display> Error for BatchError<E> {}
+
+impl<E: fmt::Display> Refused for BatchError<E> {
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::DeadlineExceeded => Refusal::TooLate,
+            Self::Unavailable(_) | Self::Closed => Refusal::CLOSED,
+            Self::Request(_) | Self::Batch(_) | Self::Panicked | Self::WrongLength { .. } | Self::NotReady => {
+                Refusal::Failed
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +134,7 @@ mod tests {
         type BoxError = Box<dyn Error + Send + Sync>;
         let inner: BoxError = "timed out".into();
         let outer: BoxError = BatchError::Batch(Arc::new(inner)).into();
-        assert_eq!(outer.to_string(), "the batch failed: timed out");
+        assert_eq!(outer.to_string(), "batch failed: timed out");
         assert!(outer.downcast_ref::<BatchError<BoxError>>().is_some_and(|error| error.inner().is_some()));
     }
 }

@@ -25,9 +25,10 @@ impl OpenStream {
     /// The answer to whoever asked for it, which is not counted yet.
     pub(super) fn open(limiter: &Arc<Shared>) -> Result<Self, Overloaded> {
         let Streams { most, are_spared, spared } = &limiter.streams;
-        if !limiter.signal.open_stream(most.load(Ordering::Relaxed)) {
+        let most = most.load(Ordering::Relaxed);
+        if !limiter.signal.open_stream(most) {
             if !are_spared.load(Ordering::Relaxed) {
-                return Err(limiter.too_many_streams());
+                return Err(limiter.too_many_streams(most));
             }
             spared.fetch_add(1, Ordering::Relaxed);
             limiter.signal.open_stream(usize::MAX);
@@ -38,9 +39,9 @@ impl OpenStream {
 
 impl Shared {
     /// The answer to somebody who finds as many streams as may be.
-    fn too_many_streams(&self) -> Overloaded {
+    fn too_many_streams(&self, most: usize) -> Overloaded {
         let wait = self.refusals.retry_some_time(self.signal.slots().admitted_bits());
-        Overloaded::new(self.state(), ShedReason::Streams, wait)
+        Overloaded::new(self.state(), ShedReason::Streams, wait).with_in_flight(most)
     }
 
     /// Whoever waits until nothing is left is told. The look at the word has a place in the order of its changes: either

@@ -206,7 +206,8 @@ impl Shared {
             self.felt();
         }
         let ahead = seen.in_flight().saturating_add(self.waiting());
-        Overloaded::new(self.signal.state(), reason, self.refusals.retry_after(number, ahead, seen))
+        let retry_after = self.refusals.retry_after(number, ahead, seen);
+        Overloaded::new(self.signal.state(), reason, retry_after).with_in_flight(seen.in_flight())
     }
 
     /// How many calls were refused for which reason.

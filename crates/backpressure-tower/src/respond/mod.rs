@@ -8,6 +8,7 @@ mod headers;
 mod hold;
 mod http;
 mod linger;
+mod refused;
 mod wait;
 
 pub use body::HeldBody;
@@ -17,6 +18,7 @@ pub use grpc::Grpc;
 pub use headers::RequestHeaders;
 pub use http::Http;
 pub use linger::{Linger, Lingers, NoLinger};
+pub use refused::RefusedExt;
 
 /// The header of a gRPC answer that tells how long to wait before trying again, in milliseconds.
 #[cfg(feature = "grpc")]

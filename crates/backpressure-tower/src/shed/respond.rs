@@ -5,8 +5,8 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use backpressure_core::State;
 use backpressure_core::limit::Outcome;
+use backpressure_core::{BoxedError, Refusal, Refused, State};
 
 use super::{Lingering, Plain};
 use crate::limiter::Permit;
@@ -179,6 +179,9 @@ where
 }
 
 /// The error of a service under a [`ShedLayer`](super::ShedLayer).
+///
+/// It is an [`Error`] if `E` is one. Around a `Box<dyn Error + Send + Sync>`, or anything else that converts into one, it is after
+/// [`into_boxed`](Self::into_boxed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShedError<E> {
@@ -203,6 +206,23 @@ impl<E> ShedError<E> {
             Self::Overloaded(_) => None,
             Self::Inner(error) => Some(error),
         }
+    }
+
+    /// The same error around a boxed one, which is an [`Error`] whatever `E` is.
+    pub fn into_boxed(self) -> ShedError<BoxedError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::Overloaded(overloaded) => ShedError::Overloaded(overloaded),
+            Self::Inner(error) => ShedError::Inner(BoxedError::new(error)),
+        }
+    }
+}
+
+impl<E: fmt::Display> Refused for ShedError<E> {
+    fn refusal(&self) -> Refusal {
+        self.overloaded().map_or(Refusal::Failed, Refused::refusal)
     }
 }
 

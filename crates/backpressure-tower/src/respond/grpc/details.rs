@@ -18,6 +18,11 @@ const TYPE_URL: &[u8] = b"type.googleapis.com/google.rpc.RetryInfo";
 
 /// The value of the header.
 pub(super) fn encode(code: u8, message: &str, retry_delay: Duration) -> String {
+    BASE64_STANDARD_NO_PAD.encode(status(code, message, retry_delay))
+}
+
+/// The message itself.
+pub(super) fn status(code: u8, message: &str, retry_delay: Duration) -> Vec<u8> {
     let mut duration = Vec::with_capacity(16);
     number(&mut duration, 1, retry_delay.as_secs().min(i64::MAX as u64));
     number(&mut duration, 2, u64::from(retry_delay.subsec_nanos()));
@@ -30,7 +35,7 @@ pub(super) fn encode(code: u8, message: &str, retry_delay: Duration) -> String {
     number(&mut status, 1, u64::from(code));
     bytes(&mut status, 2, message.as_bytes());
     bytes(&mut status, 3, &any);
-    BASE64_STANDARD_NO_PAD.encode(status)
+    status
 }
 
 /// A field that is a number; one that is zero is left out.

@@ -21,6 +21,8 @@ use crate::limiter::Permit;
 use crate::overloaded::Overloaded;
 use crate::shed::{Plain, Responder, ShedLayer};
 
+#[cfg(feature = "tonic")]
+pub(super) use status::status;
 pub(super) use status::trailers;
 pub(super) use timeout::timeout;
 

@@ -26,11 +26,23 @@ pub(super) fn refuse(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Dur
 fn state(headers: &mut HeaderMap, overloaded: &Overloaded, wait: Duration) {
     let (code, digits) = if overloaded.is_draining() { (14, "14") } else { (8, "8") };
     let message = overloaded.to_string();
-    let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(i32::MAX as u64);
     let details = details::encode(code, &message, wait);
     headers.insert("grpc-status", HeaderValue::from_static(digits));
-    headers.insert(PUSHBACK, HeaderValue::from(wait_ms));
+    headers.insert(PUSHBACK, HeaderValue::from(milliseconds(wait)));
     for (name, text) in [("grpc-message", message), ("grpc-status-details-bin", details)] {
         headers.extend(HeaderValue::try_from(text).map(|value| (HeaderName::from_static(name), value)));
     }
+}
+
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).min(i32::MAX as u64)
+}
+
+/// The same for a handler that answers by itself.
+#[cfg(feature = "tonic")]
+pub(in crate::respond) fn status(code: tonic::Code, message: String, wait: Duration) -> tonic::Status {
+    let details = details::status(code as u8, &message, wait);
+    let mut metadata = tonic::metadata::MetadataMap::with_capacity(1);
+    metadata.insert(PUSHBACK, milliseconds(wait).into());
+    tonic::Status::with_details_and_metadata(code, message, details.into(), metadata)
 }
