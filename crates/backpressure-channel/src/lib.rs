@@ -16,6 +16,7 @@
 //!   item waits behind a heavy one.
 //! * A producer or consumer is woken only when what it waits for has happened. A consumer may ask to be woken by a
 //!   [whole batch](Demand).
+//! * A thread outside of any runtime sends with [`blocking_send`](Sender::blocking_send), in the same queue.
 //! * Dropping any future at any point loses no slot, no wake and no item that was accepted.
 //! * Closures, wakers, and destructors of items run outside the lock; they may use the channel.
 //!
@@ -54,6 +55,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod blocking;
 mod budget;
 mod builder;
 mod claim;
@@ -63,6 +65,7 @@ mod lease;
 mod lending;
 mod many;
 mod offers;
+mod parker;
 mod permit;
 mod place;
 mod receiver;

@@ -9,6 +9,7 @@ use backpressure_rt::sync::{Arc, Ordering};
 use backpressure_rt::{Exclusive, Relay};
 use futures_sink::Sink;
 
+use crate::blocking::{block_on, drives_a_runtime};
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent, SentMany, SinkError};
@@ -73,6 +74,46 @@ impl<T> Sender<T> {
     #[inline]
     pub fn send(&self, item: T) -> Send<'_, T> {
         Send::new(&self.shared, &self.share, item)
+    }
+
+    /// Sends an item as [`send`](Self::send) does, and blocks this thread meanwhile: for threads outside of any runtime, and for
+    /// `spawn_blocking`. Threads and tasks wait in one queue, first come, first served; the thread sleeps.
+    ///
+    /// ```
+    /// use backpressure_channel::channel;
+    /// use backpressure_core::BackpressureConfig;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (tx, mut rx) = channel(BackpressureConfig::builder().capacity(2).batch_items(1).build()?);
+    /// let reader = std::thread::spawn(move || {
+    ///     for line in ["a", "b", "c", "d"] {
+    ///         tx.blocking_send(line)?; // waits while the channel is full
+    ///     }
+    ///     Ok::<_, backpressure_channel::SendError<&str>>(())
+    /// });
+    /// let mut lines = Vec::new();
+    /// while let Some(line) = rx.recv().await {
+    ///     lines.push(line);
+    /// }
+    /// assert_eq!(lines, ["a", "b", "c", "d"]);
+    /// reader.join().unwrap()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send). [`WouldBlockRuntime`](SendError::WouldBlockRuntime), whether there is room or not, on a thread that
+    /// runs the tasks of a tokio runtime: it would keep them from running, perhaps the consumer among them. Tokio reports the
+    /// attempt on stderr as a panic, which is caught. (A program that aborts on panic aborts. Without the feature `tokio`, and under
+    /// other runtimes, the thread is blocked.)
+    pub fn blocking_send(&self, item: T) -> Result<Sent, SendError<T>> {
+        if drives_a_runtime() {
+            self.shared.reporter.rejected();
+            return Err(SendError::WouldBlockRuntime(item));
+        }
+        block_on(self.send(item))
     }
 
     /// Sends an item if the channel takes it at once.

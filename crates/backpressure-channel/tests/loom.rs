@@ -79,6 +79,28 @@ fn w2_a_blocked_send_meets_a_receive() {
 }
 
 #[test]
+fn w2_a_thread_that_blocks_meets_a_receive() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || assert_eq!(tx.blocking_send(2), Ok(Sent::Accepted)));
+        assert_eq!(drained(&mut rx), [1, 2]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn w4_a_thread_that_blocks_meets_the_end_of_the_receiver() {
+    model(|| {
+        let (tx, rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let sender = thread::spawn(move || assert_eq!(tx.blocking_send(2), Err(SendError::Closed(2))));
+        drop(rx);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
 fn w2_two_senders_share_one_slot() {
     model_of_three(|| {
         let (tx, mut rx) = blocking(1);

@@ -54,6 +54,34 @@ impl<T> BackpressureController<T> {
         self.sender.send(item)
     }
 
+    /// Accepts an item as [`push`](Self::push) does, and blocks this thread meanwhile: for threads outside of any runtime, and for
+    /// `spawn_blocking`. Threads and tasks wait in one queue, first come, first served.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backpressure_controller::BackpressureController;
+    /// use backpressure_core::BackpressureConfig;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let controller = BackpressureController::builder(BackpressureConfig::default())
+    ///     .flush_fn(async |_: Vec<u64>| Ok::<_, std::io::Error>(()))
+    ///     .spawn()?;
+    /// let producer = controller.clone();
+    /// let pushed = std::thread::spawn(move || (0..100).try_for_each(|n| producer.blocking_push(n).map(drop)));
+    /// tokio::task::spawn_blocking(|| pushed.join()).await?.unwrap()?;
+    /// assert_eq!(controller.drain(Duration::from_secs(5)).await.delivered, 100);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Hands the item back: see [`Sender::blocking_send`].
+    pub fn blocking_push(&self, item: T) -> Result<Sent, SendError<T>> {
+        self.sender.blocking_send(item)
+    }
+
     /// Accepts an item if there is room at once.
     ///
     /// # Errors

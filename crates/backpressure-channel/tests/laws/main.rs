@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocking;
 #[cfg(feature = "tokio")]
 mod budget;
 mod cancellation;
