@@ -60,15 +60,17 @@ pub use batch::{
     Answers, Batch, BatchDrain, BatchDrainReport, BatchError, BatchFuture, BatchLayer, BatchLayerBuilder, BatchWorker,
     Fallback,
 };
-#[cfg(all(feature = "client", feature = "grpc"))]
-pub use client::GrpcRefusals;
-#[cfg(all(feature = "client", feature = "http"))]
-pub use client::HttpRefusals;
+#[cfg(all(feature = "client", feature = "tonic"))]
+pub use client::ReplayTonic;
 #[cfg(feature = "client")]
 pub use client::{
-    ErrorsAreRefusals, Judge, NotTried, Retry, RetryBudget, RetryFuture, RetryLayer, Throttle, ThrottleError,
-    ThrottleFuture, ThrottleLayer, Verdict,
+    Answer, AsError, CloneBy, Cloned, ErrorsAreRefusals, Judge, Keep, NotRetried, NotTried, Note, Retry, RetryBudget,
+    RetryCounts, RetryFuture, RetryLayer, Throttle, ThrottleError, ThrottleFuture, ThrottleLayer, Verdict,
 };
+#[cfg(all(feature = "client", feature = "grpc"))]
+pub use client::{GrpcRefusals, ThrottledGrpc};
+#[cfg(all(feature = "client", feature = "http"))]
+pub use client::{HttpRefusals, ReplayBody, ReplayHttp, ThrottleBody, ThrottledHttp};
 #[cfg(feature = "shed")]
 pub use limiter::{Entry, Limiter, LimiterBuilder, OpenStream, Permit, QueuedCall};
 #[cfg(feature = "shed")]

@@ -27,32 +27,13 @@ const STATUS: &str = "grpc-status";
 /// # Where to put it
 ///
 /// *Below* the generated client and above the `Channel`, where HTTP responses and the transport's errors are still what they are.
-/// A [`ThrottleLayer`](crate::ThrottleLayer) belongs there. Of a status it sees only one that is in the head of the response, where those
-/// of refused calls are.
+/// [`RetryLayer::into_grpc`](crate::RetryLayer::into_grpc) and [`ThrottleLayer::into_grpc`](crate::ThrottleLayer::into_grpc) are
+/// made for that place and judge by this. Of a status they see only one that is in the head of the response, where those of refused
+/// calls are.
 ///
-/// A [`RetryLayer`](crate::RetryLayer) needs requests that can be cloned, and tonic's bodies cannot. It goes *above* the client and
-/// judges statuses, with the feature `tonic` this very judge: it is one of `tonic::Response` and `tonic::Status`, too. It sees the
+/// *Above* the client it judges statuses, with the feature `tonic` those of `tonic::Response` and `tonic::Status`, too. It sees the
 /// transport's errors, which are the sources of a status. It cannot see the HTTP status: a proxy's 503 with a body is `INTERNAL`
 /// there, as a bug of the server would be. [`name_status`](Self::name_status) below the client tells them apart.
-///
-/// ```
-/// use backpressure_tower::{GrpcRefusals, RetryBudget, RetryLayer, ThrottleLayer};
-/// use tonic::transport::Endpoint;
-/// use tower::ServiceBuilder;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let channel = ServiceBuilder::new()
-///     .map_response(GrpcRefusals::name_status)
-///     .layer(ThrottleLayer::new().judge(GrpcRefusals))
-///     .service(Endpoint::from_static("http://localhost:50051").connect_lazy());
-/// // let client = PlayClient::new(channel);
-/// let retry = RetryLayer::new(RetryBudget::default()).judge(GrpcRefusals); // around a service that calls the client
-/// # fn is_grpc<S: tonic::client::GrpcService<tonic::body::Body>>(_: S) {}
-/// # is_grpc(channel);
-/// # let _ = retry;
-/// # }
-/// ```
 ///
 /// For another client that answers with statuses of its own there is [`status`](Self::status):
 ///

@@ -64,17 +64,31 @@ impl<B, E: Error + 'static> Judge<Response<B>, E> for HttpRefusals {
     }
 }
 
-pub(super) fn judge<B>(outcome: Result<&Response<B>, &(dyn Error + 'static)>) -> Verdict {
-    let response = match outcome {
-        Ok(response) => response,
-        Err(error) => return chain::verdict(error),
-    };
-    match response.status() {
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            Verdict::Refused { retry_after: retry_after(response.headers()) }
+impl HttpRefusals {
+    /// What a response with this status and these headers says, for clients whose responses are types of their own, such as
+    /// reqwest's.
+    pub fn response(&self, status: StatusCode, headers: &HeaderMap) -> Verdict {
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                Verdict::Refused { retry_after: retry_after(headers) }
+            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Verdict::RefusedForGood
+            }
+            _ => Verdict::Served,
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Verdict::RefusedForGood,
-        _ => Verdict::Served,
+    }
+
+    /// What an error of the transport says.
+    pub fn error(&self, error: &(dyn Error + 'static)) -> Verdict {
+        chain::verdict(error)
+    }
+}
+
+pub(super) fn judge<B>(outcome: Result<&Response<B>, &(dyn Error + 'static)>) -> Verdict {
+    match outcome {
+        Ok(response) => HttpRefusals.response(response.status(), response.headers()),
+        Err(error) => HttpRefusals.error(error),
     }
 }
 

@@ -23,6 +23,14 @@ mod window;
 pub use grpc::GrpcRefusals;
 #[cfg(feature = "http")]
 pub use http::HttpRefusals;
-pub use retry::{Retry, RetryBudget, RetryFuture, RetryLayer};
-pub use throttle::{NotTried, Throttle, ThrottleError, ThrottleFuture, ThrottleLayer};
+#[cfg(feature = "tonic")]
+pub use retry::ReplayTonic;
+pub use retry::{CloneBy, Cloned, Keep, NotRetried, Note, Retry, RetryBudget, RetryCounts, RetryFuture, RetryLayer};
+#[cfg(feature = "http")]
+pub use retry::{ReplayBody, ReplayHttp};
+#[cfg(feature = "grpc")]
+pub use throttle::ThrottledGrpc;
+pub use throttle::{Answer, AsError, NotTried, Throttle, ThrottleError, ThrottleFuture, ThrottleLayer};
+#[cfg(feature = "http")]
+pub use throttle::{ThrottleBody, ThrottledHttp};
 pub use verdict::{ErrorsAreRefusals, Judge, Verdict};

@@ -15,6 +15,8 @@ pub use body::HeldBody;
 pub use coalesced::CoalescedBody;
 #[cfg(feature = "grpc")]
 pub use grpc::Grpc;
+#[cfg(all(feature = "client", feature = "tonic"))]
+pub(crate) use grpc::{timeout as grpc_timeout, timeout_value as grpc_timeout_value};
 pub use headers::RequestHeaders;
 pub use http::Http;
 pub use linger::{Linger, Lingers, NoLinger};

@@ -3,8 +3,8 @@
 use std::future::Ready;
 
 use backpressure_tower::{
-    ErrorsAreRefusals, Retry, RetryBudget, RetryFuture, RetryLayer, Throttle, ThrottleError, ThrottleFuture,
-    ThrottleLayer, Verdict,
+    ErrorsAreRefusals, HttpRefusals, ReplayBody, ReplayHttp, Retry, RetryBudget, RetryCounts, RetryFuture, RetryLayer,
+    Throttle, ThrottleBody, ThrottleError, ThrottleFuture, ThrottleLayer, ThrottledHttp, Verdict,
 };
 
 fn all<T: Send + Sync + Unpin + std::fmt::Debug>() {}
@@ -37,4 +37,9 @@ fn i4_everything_is_send_sync_and_unpin() {
     all::<Throttle<Echo, ErrorsAreRefusals>>();
     all::<ThrottleFuture<Ready<()>, ErrorsAreRefusals>>();
     all::<ThrottleError<std::io::Error>>();
+    all::<RetryCounts>();
+    all::<ReplayBody<http_body_util::Full<bytes::Bytes>>>();
+    all::<RetryLayer<HttpRefusals, ReplayHttp>>();
+    all::<ThrottleLayer<HttpRefusals, ThrottledHttp>>();
+    all::<ThrottleBody<http_body_util::Full<bytes::Bytes>>>();
 }

@@ -1,12 +1,13 @@
 //! A call on its way, or one that was not made.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::error::ThrottleError;
+use super::answer::{Answer, AsError};
 use super::shared::Shared;
 use crate::client::{Judge, Verdict};
 
@@ -15,9 +16,10 @@ pin_project! {
     /// [counts cancelled calls](crate::ThrottleLayer::count_cancelled). A call that panics counts as not accepted.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct ThrottleFuture<F, J> {
+    pub struct ThrottleFuture<F, J, A = AsError> {
         #[pin]
         state: State<F, J>,
+        answer: PhantomData<fn() -> A>,
     }
 }
 
@@ -68,26 +70,27 @@ impl Drop for Call {
     }
 }
 
-impl<F, J> ThrottleFuture<F, J> {
+impl<F, J, A> ThrottleFuture<F, J, A> {
     pub(super) const fn rejected(rejection: f64) -> Self {
-        Self { state: State::Rejected { rejection } }
+        Self { state: State::Rejected { rejection }, answer: PhantomData }
     }
 
     pub(super) const fn called(future: F, call: Call, judge: J) -> Self {
-        Self { state: State::Called { future, call, judge } }
+        Self { state: State::Called { future, call, judge }, answer: PhantomData }
     }
 }
 
-impl<F, J, T, E> Future for ThrottleFuture<F, J>
+impl<F, J, A, T, E> Future for ThrottleFuture<F, J, A>
 where
     F: Future<Output = Result<T, E>>,
     J: Judge<T, E>,
+    A: Answer<T, E>,
 {
-    type Output = Result<T, ThrottleError<E>>;
+    type Output = Result<A::Response, A::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projected::Rejected { rejection } => Poll::Ready(Err(ThrottleError::Throttled { rejection: *rejection })),
+            Projected::Rejected { rejection } => Poll::Ready(A::throttled(*rejection)),
             Projected::Called { future, call, judge } => {
                 call.runs();
                 let Poll::Ready(outcome) = future.poll(cx) else {
@@ -95,7 +98,7 @@ where
                     return Poll::Pending;
                 };
                 call.is_over(judge.judge(&outcome) == Verdict::Served);
-                Poll::Ready(outcome.map_err(ThrottleError::Inner))
+                Poll::Ready(A::answered(outcome))
             }
         }
     }

@@ -1,15 +1,25 @@
 //! The layer.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure_core::ConfigError;
 use tower_layer::Layer;
 
+use super::answer::AsError;
+#[cfg(feature = "grpc")]
+use super::http::ThrottledGrpc;
+#[cfg(feature = "http")]
+use super::http::ThrottledHttp;
 use super::rule::Rule;
 use super::service::Throttle;
 use super::shared::Shared;
 use crate::client::ErrorsAreRefusals;
+#[cfg(feature = "grpc")]
+use crate::client::GrpcRefusals;
+#[cfg(feature = "http")]
+use crate::client::HttpRefusals;
 
 /// Holds calls back while most are refused anyway.
 ///
@@ -57,10 +67,11 @@ use crate::client::ErrorsAreRefusals;
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a layer does nothing until it is applied to a service"]
-pub struct ThrottleLayer<J = ErrorsAreRefusals> {
+pub struct ThrottleLayer<J = ErrorsAreRefusals, A = AsError> {
     shared: Arc<Shared>,
     judge: J,
     counts_cancelled: bool,
+    answer: PhantomData<fn() -> A>,
 }
 
 impl ThrottleLayer {
@@ -94,14 +105,50 @@ impl ThrottleLayer {
     }
 
     fn from_rule(rule: Rule) -> Self {
-        Self { shared: Arc::new(Shared::new(rule)), judge: ErrorsAreRefusals, counts_cancelled: false }
+        let shared = Arc::new(Shared::new(rule));
+        Self { shared, judge: ErrorsAreRefusals, counts_cancelled: false, answer: PhantomData }
     }
 }
 
-impl<J> ThrottleLayer<J> {
+impl<J, A> ThrottleLayer<J, A> {
     /// Has a [`Judge`](crate::Judge) say which outcomes are refusals.
-    pub fn judge<K>(self, judge: K) -> ThrottleLayer<K> {
-        ThrottleLayer { shared: self.shared, judge, counts_cancelled: self.counts_cancelled }
+    pub fn judge<K>(self, judge: K) -> ThrottleLayer<K, A> {
+        let Self { shared, counts_cancelled, .. } = self;
+        ThrottleLayer { shared, judge, counts_cancelled, answer: PhantomData }
+    }
+
+    /// Answers a call that was not made with 503 and an empty body, rather than with an error: the error type of the service stays
+    /// what it was. [`NotTried`](crate::NotTried) is among the extensions of such a response. Judges by
+    /// [`HttpRefusals`](crate::HttpRefusals), unless [`judge`](Self::judge) is called after this.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use backpressure_tower::ThrottleLayer;
+    /// use http::{Request, Response};
+    /// use tower::{ServiceBuilder, service_fn};
+    ///
+    /// let client = ServiceBuilder::new()
+    ///     .layer(ThrottleLayer::new().into_http())
+    ///     .service(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(()))));
+    /// # fn cannot_fail<S: tower::Service<Request<()>, Error = Infallible>>(_: S) {}
+    /// # cannot_fail(client);
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn into_http(self) -> ThrottleLayer<HttpRefusals, ThrottledHttp> {
+        let Self { shared, counts_cancelled, .. } = self;
+        ThrottleLayer { shared, judge: HttpRefusals, counts_cancelled, answer: PhantomData }
+    }
+
+    /// Answers a call that was not made with the status `UNAVAILABLE`, rather than with an error, which a tonic client would call
+    /// `UNKNOWN`: the error type of the service stays what it was. It belongs below a generated client and above its `Channel`.
+    /// [`NotTried`](crate::NotTried) is among the extensions of such a response. Judges by [`GrpcRefusals`](crate::GrpcRefusals),
+    /// unless [`judge`](Self::judge) is called after this.
+    ///
+    /// See [`RetryLayer::into_grpc`](crate::RetryLayer::into_grpc) for a client with both.
+    #[cfg(feature = "grpc")]
+    pub fn into_grpc(self) -> ThrottleLayer<GrpcRefusals, ThrottledGrpc> {
+        let Self { shared, counts_cancelled, .. } = self;
+        ThrottleLayer { shared, judge: GrpcRefusals, counts_cancelled, answer: PhantomData }
     }
 
     /// Counts a call whose future is dropped before its answer as not accepted. By default it does not count at all.
@@ -124,10 +171,10 @@ impl Default for ThrottleLayer {
     }
 }
 
-impl<S, J: Clone> Layer<S> for ThrottleLayer<J> {
-    type Service = Throttle<S, J>;
+impl<S, J: Clone, A> Layer<S> for ThrottleLayer<J, A> {
+    type Service = Throttle<S, J, A>;
 
-    fn layer(&self, inner: S) -> Throttle<S, J> {
+    fn layer(&self, inner: S) -> Throttle<S, J, A> {
         Throttle::new(inner, Arc::clone(&self.shared), self.judge.clone(), self.counts_cancelled)
     }
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// A call was not made, so it is safe to be made again: the source of [`ThrottleError::Throttled`](crate::ThrottleError).
+/// A call was not made, so it is safe to be made again: the source of [`ThrottleError::Throttled`](crate::ThrottleError), and an
+/// extension of the response where a throttle answers in HTTP or gRPC.
 ///
 /// ```
 /// use backpressure_tower::{NotTried, ThrottleError};
@@ -16,6 +17,9 @@ use std::fmt;
 pub struct NotTried;
 
 impl NotTried {
+    #[cfg(feature = "grpc")]
+    pub(super) const MESSAGE: &str = "not tried: calls are held back while so many are refused";
+
     /// Whether it is this error, or among its sources. A `tonic::Status` keeps what it was made of as its source.
     pub fn is_in(error: &(dyn Error + 'static)) -> bool {
         std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<Self>())
@@ -38,4 +42,4 @@ impl Error for NotTried {
 /// Tonic takes code and message from the first status among the sources of an error.
 #[cfg(feature = "tonic")]
 static UNAVAILABLE: std::sync::LazyLock<tonic::Status> =
-    std::sync::LazyLock::new(|| tonic::Status::unavailable("not tried: calls are held back while so many are refused"));
+    std::sync::LazyLock::new(|| tonic::Status::unavailable(NotTried::MESSAGE));

@@ -1,11 +1,12 @@
 //! The service.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
-use super::error::ThrottleError;
+use super::answer::{Answer, AsError};
 use super::future::{Call, ThrottleFuture};
 use super::shared::Shared;
 use crate::client::Judge;
@@ -15,12 +16,13 @@ use crate::client::Judge;
 /// Whether a call is rejected is decided in `poll_ready`, before the inner service is asked for its readiness: a call
 /// that is not made waits for nothing and holds no slot below.
 #[derive(Debug)]
-pub struct Throttle<S, J> {
+pub struct Throttle<S, J, A = AsError> {
     inner: S,
     shared: Arc<Shared>,
     judge: J,
     counts_cancelled: bool,
     next: Next,
+    answer: PhantomData<fn() -> A>,
 }
 
 /// What is to become of the next call.
@@ -32,20 +34,21 @@ enum Next {
     Reject(f64),
 }
 
-impl<S, J> Throttle<S, J> {
+impl<S, J, A> Throttle<S, J, A> {
     pub(super) const fn new(inner: S, shared: Arc<Shared>, judge: J, counts_cancelled: bool) -> Self {
-        Self { inner, shared, judge, counts_cancelled, next: Next::Undecided }
+        Self { inner, shared, judge, counts_cancelled, next: Next::Undecided, answer: PhantomData }
     }
 }
 
-impl<S, J, Req> Service<Req> for Throttle<S, J>
+impl<S, J, A, Req> Service<Req> for Throttle<S, J, A>
 where
     S: Service<Req>,
     J: Judge<S::Response, S::Error> + Clone,
+    A: Answer<S::Response, S::Error>,
 {
-    type Response = S::Response;
-    type Error = ThrottleError<S::Error>;
-    type Future = ThrottleFuture<S::Future, J>;
+    type Response = A::Response;
+    type Error = A::Error;
+    type Future = ThrottleFuture<S::Future, J, A>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if let Next::Undecided = self.next {
@@ -54,7 +57,7 @@ where
         if let Next::Reject(_) = self.next {
             return Poll::Ready(Ok(()));
         }
-        ready!(self.inner.poll_ready(cx)).map_err(ThrottleError::Inner)?;
+        ready!(self.inner.poll_ready(cx)).map_err(A::failed)?;
         Poll::Ready(Ok(()))
     }
 
@@ -69,7 +72,7 @@ where
 }
 
 /// The clone has decided nothing, and is not ready because this one is.
-impl<S: Clone, J: Clone> Clone for Throttle<S, J> {
+impl<S: Clone, J: Clone, A> Clone for Throttle<S, J, A> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), Arc::clone(&self.shared), self.judge.clone(), self.counts_cancelled)
     }

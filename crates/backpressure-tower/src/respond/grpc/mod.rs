@@ -24,7 +24,9 @@ use crate::shed::{Plain, Responder, ShedLayer};
 #[cfg(feature = "tonic")]
 pub(super) use status::status;
 pub(super) use status::trailers;
-pub(super) use timeout::timeout;
+pub(crate) use timeout::timeout;
+#[cfg(all(feature = "client", feature = "tonic"))]
+pub(crate) use timeout::timeout_value;
 
 /// Answers a shed request with `RESOURCE_EXHAUSTED` or `UNAVAILABLE`. See [`ShedLayer::into_grpc`].
 #[derive(Debug, Clone, Copy, Default)]

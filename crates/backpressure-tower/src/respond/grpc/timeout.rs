@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+#[cfg(all(feature = "client", feature = "tonic"))]
+use http::HeaderValue;
 
 /// What is left of the caller's deadline, as the `grpc-timeout` header tells it: at most eight digits and a unit, as in `250m`.
 /// `None` without a header, and with one that is malformed.
@@ -27,6 +29,24 @@ fn parse(value: &[u8]) -> Option<Duration> {
     }
 }
 
+/// The value of a `grpc-timeout` header: the time rounded down to the finest unit in which it has at most eight digits, at least
+/// 1 µs and at most 99 999 999 hours.
+#[cfg(all(feature = "client", feature = "tonic"))]
+pub(crate) fn timeout_value(left: Duration) -> HeaderValue {
+    let units = [("u", 1), ("m", 1_000), ("S", 1_000_000), ("M", 60_000_000), ("H", 3_600_000_000_u128)];
+    let micros = left.as_micros().max(1);
+    let (unit, amount) = units
+        .into_iter()
+        .map(|(unit, length)| (unit, micros / length))
+        .find(|(_, amount)| *amount <= MOST)
+        .unwrap_or(("H", MOST));
+    HeaderValue::try_from(format!("{amount}{unit}")).unwrap_or(HeaderValue::from_static("99999999H"))
+}
+
+/// Eight digits.
+#[cfg(all(feature = "client", feature = "tonic"))]
+const MOST: u128 = 99_999_999;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -48,6 +68,18 @@ mod tests {
         for value in ["", "S", "1", "1s", "-1S", "+1S", "1.5S", "123456789S", " 1S", "1 S", "1\u{b5}"] {
             assert_eq!(parse(value.as_bytes()), None, "{value:?}");
         }
+    }
+
+    #[cfg(all(feature = "client", feature = "tonic"))]
+    #[test]
+    fn what_is_written_is_read() {
+        let read = |left| parse(timeout_value(left).as_bytes()).unwrap();
+        for exact in [Duration::from_micros(1), Duration::from_micros(99_999_999), Duration::from_secs(90_000)] {
+            assert_eq!(read(exact), exact);
+        }
+        assert_eq!(read(Duration::ZERO), Duration::from_micros(1));
+        assert_eq!(read(Duration::from_micros(100_000_999)), Duration::from_millis(100_000), "rounded down");
+        assert_eq!(read(Duration::MAX), Duration::from_secs(99_999_999 * 3600), "d6");
     }
 
     proptest! {
