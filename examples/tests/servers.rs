@@ -28,5 +28,7 @@ servers! {
     axum_adaptive = "axum-adaptive" says "shut down in",
     batch_lookup = "batch-lookup" says "times as many requests",
     batch_grpc = "batch-grpc" says "times as many requests",
+    tonic_client = "tonic-client" says "as many calls were done as were answered",
+    reqwest_client = "reqwest-client" says "as many posts were done as were answered",
     tonic_ingest = "tonic-ingest" says "as many as readings were accepted",
 }
