@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{DropReason, Gauge, Moved, Reporter, Tally};
+use backpressure_core::{BoundedBuffer, DropReason, Gauge, Moved, Reporter, Tally};
 use backpressure_rt::sync::Arc;
 use backpressure_rt::{Exclusive, Relay};
 use futures_core::{FusedStream, Stream};
@@ -127,14 +127,35 @@ impl<T> Receiver<T> {
         if leased == max {
             return leased;
         }
+        leased + self.take_locked(|buffer| buffer.pop_many(out, max - leased, max_weight))
+    }
+
+    /// Takes what is there, as [`try_recv_many`](Self::try_recv_many) does, each item with its weight: 0 where nothing is
+    /// weighed.
+    pub fn try_recv_many_weighed(&mut self, out: &mut Vec<(T, usize)>, max: usize, max_weight: usize) -> usize {
+        // Where items are weighed, none are leased.
+        let lease = self.lease.get();
+        let leased = max.min(lease.len());
+        if leased > 0 {
+            out.extend(lease.drain(..leased).map(|item| (item, 0)));
+            self.count(leased);
+        }
+        if leased == max {
+            return leased;
+        }
+        leased + self.take_locked(|buffer| buffer.pop_many_weighed(out, max - leased, max_weight))
+    }
+
+    #[inline]
+    fn take_locked(&self, take: impl FnOnce(&mut BoundedBuffer<T>) -> usize) -> usize {
         let mut inner = self.shared.lock();
-        let taken = inner.buffer.pop_many(out, max - leased, max_weight);
+        let taken = take(&mut inner.buffer);
         if taken > 0 {
             let after = inner.settle(Moved::taken(taken));
             drop(inner);
             self.shared.carry_out(after);
         }
-        leased + taken
+        taken
     }
 
     /// Polls for the next item. Pending keeps the latest waker.

@@ -18,6 +18,7 @@
 //! * **What is in an item?** A [`Weigh`]t, a [`Priority`], and a fate to be told of: the [`Hooks`] of a shell.
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
 //! * **Which bytes in one frame?** [`Coalescer`].
+//! * **Which items keep their order?** Those of one key, by [`KeyedOrder`], while batches of other keys go on.
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
 //!   What a drain came to is [`Drained`].
@@ -40,6 +41,7 @@ mod gauge;
 mod histogram;
 mod hooks;
 mod instrument;
+mod keyed;
 mod ledger;
 mod levels;
 pub mod limit;
@@ -69,6 +71,7 @@ pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Re
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
 pub use instrument::{Instrument, Reading};
+pub use keyed::{Key, KeyId, KeyedBatch, KeyedOrder, Keyer};
 pub use ledger::Counts;
 pub use levels::Levels;
 pub use machine::{StateMachine, Transition};

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use allocation_counter::{AllocationInfo, measure};
 use backpressure_core::{
-    BackpressureConfig, BackpressureConfigBuilder, BoundedBuffer, DropReason, Moved, Offer, Recorder, State, Strategy,
-    Tag,
+    BackpressureConfig, BackpressureConfigBuilder, BoundedBuffer, DropReason, KeyedOrder, Keyer, Moved, Offer,
+    Recorder, State, Strategy, Tag,
 };
 
 const CAPACITY: usize = 64;
@@ -142,4 +142,24 @@ fn d6_the_largest_capacity_allocates_nothing_ahead() {
     assert!(first.bytes_max < 1024, "{first:?}");
     let lanes = measure(|| drop(BoundedBuffer::<[u64; 8]>::new(&config).prioritized()));
     assert!(lanes.bytes_max < 1024, "{lanes:?}");
+}
+
+#[test]
+fn m3_setting_items_aside_by_their_keys_allocates_nothing_per_item_on_a_steady_path() {
+    let keyer = Keyer::by(|item: &u64| item % 10);
+    let mut order = KeyedOrder::new(CAPACITY, usize::MAX);
+    let mut round = |first: u64| {
+        let mut out = order.begin(CAPACITY, usize::MAX);
+        out.reserve(CAPACITY);
+        let mut blocked = order.begin(0, usize::MAX);
+        (first..first + 30).for_each(|item| order.offer(&mut out, keyer.key(&item), item, 1));
+        (first..first + 30).for_each(|item| order.offer(&mut blocked, keyer.key(&item), item, 1));
+        assert_eq!((out.items.len() + order.len(), order.keys()), (if first == 0 { 60 } else { 90 }, 10));
+        out.keys.into_iter().for_each(|key| order.settle(key));
+    };
+    round(0);
+    round(30);
+    let rounds = 100;
+    let allocated = measure(|| (2..2 + rounds).for_each(|first| round(30 * first))).count_total;
+    assert_eq!(allocated, 4 * rounds, "the items and the keys of each batch, and once more for those that come");
 }

@@ -325,6 +325,14 @@ impl<T> BoundedBuffer<T> {
         taken
     }
 
+    /// The same, each item with its weight: 0 where nothing is weighed.
+    pub fn pop_many_weighed(&mut self, out: &mut Vec<(T, usize)>, max_items: usize, max_weight: usize) -> usize {
+        let (taken, weight) = self.store.take_each(max_items, max_weight, |item, weight| out.push((item, weight)));
+        self.queued -= taken;
+        self.weight = self.weight.saturating_sub(weight);
+        taken
+    }
+
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.
     pub fn close(&mut self) {
         self.closed = true;

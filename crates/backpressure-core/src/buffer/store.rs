@@ -79,19 +79,25 @@ impl<T> Store<T> {
                 out.extend(queue.drain(..taken));
                 (taken, 0)
             }
-            Self::Weighed(_) | Self::Lanes(_) => {
-                let (mut taken, mut weight) = (0, 0_usize);
-                while taken < max_items
-                    && self.peek_weight().is_some_and(|next| within(weight, next, max_weight, taken))
-                {
-                    let Some((item, item_weight)) = self.pop_next() else { break };
-                    out.push(item);
-                    weight = weight.saturating_add(item_weight);
-                    taken += 1;
-                }
-                (taken, weight)
-            }
+            Self::Weighed(_) | Self::Lanes(_) => self.take_each(max_items, max_weight, |item, _| out.push(item)),
         }
+    }
+
+    /// The same one by one, each with its weight.
+    pub(super) fn take_each(
+        &mut self,
+        max_items: usize,
+        max_weight: usize,
+        mut out: impl FnMut(T, usize),
+    ) -> (usize, usize) {
+        let (mut taken, mut weight) = (0, 0_usize);
+        while taken < max_items && self.peek_weight().is_some_and(|next| within(weight, next, max_weight, taken)) {
+            let Some((item, item_weight)) = self.pop_next() else { break };
+            out(item, item_weight);
+            weight = weight.saturating_add(item_weight);
+            taken += 1;
+        }
+        (taken, weight)
     }
 
     /// Whether items may leave out of turn.
