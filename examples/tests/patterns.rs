@@ -23,6 +23,7 @@ patterns! {
     worker_pool = "worker-pool" says "in order",
     paginated_fetch = "paginated-fetch" says "requested",
     work_queue = "work-queue" says "failed alone",
+    ordered_by_key = "ordered-by-key" says "every account is in order",
     priority_queue = "priority-queue" says "delivered",
     slow_consumer_test = "slow-consumer-test" says "as fast as its consumer",
     composition = "composition" says "stalled",

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure_channel::Builder;
-use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Priority, Weigh};
+use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Keyer, Priority, Weigh};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tower_service::Service;
@@ -16,6 +17,7 @@ use crate::careful::{Careful, copied};
 use crate::controller::BackpressureController;
 use crate::flush_fn::FlushFn;
 use crate::hooks::{Judge, OnDrop, OnFailed};
+use crate::keyed::Keyed;
 use crate::outcome::{FlushError, FlushOutcome};
 use crate::retries::Delays;
 use crate::schedule::Schedule;
@@ -92,6 +94,8 @@ impl<T> ControllerBuilder<T> {
             on_drop: self.on_drop,
             service,
             concurrency: 1,
+            keyer: None,
+            set_aside: None,
             smallest_batch: None,
             policy: Policy::NONE,
             judge: None,
@@ -121,6 +125,8 @@ pub struct FlushBuilder<T, S: Service<Vec<T>>> {
     on_drop: Option<OnDrop<T>>,
     service: S,
     concurrency: usize,
+    keyer: Option<Keyer<T>>,
+    set_aside: Option<usize>,
     smallest_batch: Option<usize>,
     policy: Policy<T>,
     judge: Option<Judge<S::Error>>,
@@ -131,9 +137,68 @@ impl<T, S> FlushBuilder<T, S>
 where
     S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
 {
-    /// How many batches may be in flight at once. At least 1. Default 1, which keeps the batches in order.
+    /// How many batches may be in flight at once. At least 1. Default 1, which keeps the batches in order. To keep the order
+    /// of items that belong together with more of them, see [`keyed_by`](Self::keyed_by).
     pub const fn concurrency(mut self, batches: usize) -> Self {
         self.concurrency = batches;
+        self
+    }
+
+    /// Keeps the order of the items of each key, while batches of other keys are in flight. An item is handed to the flush
+    /// target only when all earlier items of its key have been delivered or have failed for good, except those that are
+    /// before it in the same batch. That includes their retries, and what is [bisected](Self::bisect). A key in flight
+    /// holds up only its own items.
+    ///
+    /// Items whose key is in flight are set aside when their turn comes, and go as soon as the key is free. The ledger counts
+    /// them as in flight, since no strategy can evict them any more. At most
+    /// [so many](Self::set_aside_at_most) are; then nothing more leaves the buffer until one of them can go, so it fills,
+    /// and the pressure reaches the producers. No more keys are held than items are in flight or set aside.
+    ///
+    /// The order is that in which items leave the buffer: with [priorities](ControllerBuilder::rank_by), first in, first out
+    /// inside a priority. If a flush answers that it delivered a part, the items of one key that failed have to come in their
+    /// order, and the later ones are tried again with the earlier ones, not sooner. One that was delivered while an earlier
+    /// one failed has been delivered, so a flush target that needs the order fails all that follow.
+    ///
+    /// The key is hashed and not kept. Called by the worker, for each item once and for each that failed once more; if it
+    /// panics, the item shares a key with the others of which it does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backpressure_controller::BackpressureController;
+    /// use backpressure_core::BackpressureConfig;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = BackpressureConfig::builder().capacity(100).batch_items(2).build()?;
+    /// let controller = BackpressureController::builder(config)
+    ///     .flush_fn(async |batch: Vec<(&str, u32)>| {
+    ///         // Whoever writes for Ann is slow.
+    ///         let slow = batch.iter().any(|&(name, _)| name == "Ann");
+    ///         tokio::time::sleep(Duration::from_millis(if slow { 100 } else { 1 })).await;
+    ///         println!("{batch:?}");
+    ///         Ok::<_, std::io::Error>(())
+    ///     })
+    ///     .concurrency(2)
+    ///     .keyed_by(|&(name, _)| name)
+    ///     .spawn()?;
+    /// for event in [("Ann", 1), ("Ann", 2), ("Ann", 3), ("Bob", 1), ("Bob", 2), ("Eve", 1)] {
+    ///     controller.push(event).await?;
+    /// }
+    /// // [("Bob", 1), ("Bob", 2)], [("Eve", 1)], [("Ann", 1), ("Ann", 2)], [("Ann", 3)]
+    /// assert!(controller.drain(Duration::from_secs(1)).await.is_complete());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keyed_by<K: Hash>(mut self, key: impl Fn(&T) -> K + Send + 'static) -> Self {
+        self.keyer = Some(Keyer::by(key));
+        self
+    }
+
+    /// The most items that are set aside because their [keys](Self::keyed_by) are in flight; and together they weigh no more
+    /// than the buffer may hold, unless one item alone does. At least 1. Default: as many as can be in flight, the
+    /// configured batch items × concurrency. More of them let other keys pass a longer run of one that is slow.
+    pub const fn set_aside_at_most(mut self, items: usize) -> Self {
+        self.set_aside = Some(items);
         self
     }
 
@@ -210,7 +275,7 @@ where
     ///
     /// # Errors
     ///
-    /// A concurrency of 0, or a smallest batch that is 0 or larger than the configured one.
+    /// A concurrency of 0, [nothing to be set aside](Self::set_aside_at_most), or a smallest batch that is 0 or larger than the configured one.
     ///
     /// # Panics
     ///
@@ -225,13 +290,20 @@ where
         if self.concurrency == 0 {
             return Err(ConfigError::new("concurrency", 0, "at least 1"));
         }
+        if self.set_aside == Some(0) {
+            return Err(ConfigError::new("set_aside_at_most", 0, "at least 1"));
+        }
         let schedule = Schedule::new(&self.config, self.smallest_batch)?;
+        let set_aside = self.set_aside.unwrap_or(self.config.batch_items().saturating_mul(self.concurrency));
+        let most_weight = self.config.max_weight().unwrap_or(usize::MAX);
+        let keyed = self.keyer.map(|keyer| Keyed::new(keyer, set_aside, most_weight));
         let (sender, receiver) = self.channel.build();
         #[cfg(feature = "tracing")]
         tokio::spawn(crate::trace::trace_states(sender.gauge()));
         let (commands, inbox) = mpsc::unbounded_channel();
         let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
             .concurrency(self.concurrency)
+            .keyed(keyed)
             .judge(self.judge)
             .hooks(self.on_drop, self.on_failed);
         let ending = Arc::clone(&worker.ending);

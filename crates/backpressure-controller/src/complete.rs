@@ -10,6 +10,8 @@ use crate::answer::{Answer, Failure, Failures};
 use crate::attempt::{Attempt, Dispatched, Fate};
 use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
+use crate::halves::Part;
+use crate::keyed::wait_together;
 use crate::outcome::{FlushError, FlushOutcome};
 use crate::remains::Remains;
 use crate::verdict::Verdict;
@@ -23,21 +25,27 @@ where
     S::Error: Send + 'static,
 {
     /// Settles a batch in flight by its answer.
-    pub(crate) fn complete(&mut self, now: Instant, dispatched: Dispatched<T>, answer: Answer<T, S::Error>) {
+    pub(crate) fn complete(&mut self, now: Instant, mut dispatched: Dispatched<T>, answer: Answer<T, S::Error>) {
         let latency = now.saturating_duration_since(dispatched.started);
         self.schedule.answered(dispatched.count, latency, matches!(answer, Answer::Failed(_)));
         self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
         self.reporter.flushed(Flushed { at: now, latency, items: dispatched.count, reason: dispatched.reason });
         let batch = dispatched.batch;
         match answer {
-            Answer::Partly(failures) => self.complete_partly(now, dispatched, failures),
-            Answer::Failed(error) => self.complete_failed(now, dispatched, error),
+            Answer::Partly(failures) => self.complete_partly(now, &mut dispatched, failures),
+            Answer::Failed(error) => self.complete_failed(now, &mut dispatched, error),
+        }
+        if let Some(keyed) = &mut *self.keyed {
+            dispatched.keys.drain(..).for_each(|key| keyed.order.settle(key));
+            if let Some(then) = dispatched.then.take() {
+                self.ready.push_front(*then);
+            }
         }
         self.settled(batch);
     }
 
     /// The flush delivered all but these. Items beyond the size of the batch cannot be ours: they go back uncounted.
-    fn complete_partly(&mut self, now: Instant, mut dispatched: Dispatched<T>, failures: Failures<T, S::Error>) {
+    fn complete_partly(&mut self, now: Instant, dispatched: &mut Dispatched<T>, failures: Failures<T, S::Error>) {
         let delivered = dispatched.count.saturating_sub(failures.items.len());
         self.reporter.delivered(delivered);
         self.totals.delivered += delivered as u64;
@@ -45,21 +53,30 @@ where
             return;
         }
         let said = failures.verdicts.iter().zip(&*failures.errors);
-        let verdicts: Vec<_> = said.map(|(verdict, error)| self.verdict(*verdict, error)).collect();
+        let mut verdicts: Vec<_> = said.map(|(verdict, error)| (self.verdict(*verdict, error), None)).collect();
         let delay = dispatched.retries.draw();
-        let (mut again, mut over) = (BTreeMap::<_, Careful<Vec<_>>>::new(), Vec::new());
-        let (count, mut failed) = (dispatched.count, 0);
+        for (verdict, wait) in verdicts.iter_mut().take(dispatched.count) {
+            *wait = delay.and_then(|delay| Some(delay.max(verdict.wait()?)));
+        }
+        let keys = match &*self.keyed {
+            Some(keyed) => keyed.claim(&mut dispatched.keys, &failures.items),
+            None => Vec::new(),
+        };
+        wait_together(&keys, &mut verdicts);
+        let (mut again, mut over) = (BTreeMap::<_, Part<T>>::new(), Vec::new());
+        let mut failed = 0;
         let failures = failures.items.release().into_iter().zip(failures.errors.release());
-        for (number, ((item, error), verdict)) in failures.zip(verdicts).enumerate() {
-            match (verdict.wait(), delay) {
-                (Some(least), Some(delay)) if number < count => {
-                    again.entry(delay.max(least)).or_default().push(item);
-                    discard([error]);
-                }
-                _ => {
-                    failed += usize::from(number < count);
-                    over.push((Careful::new(vec![item]), FlushError::Item(error).judged(verdict).into()));
-                }
+        for (number, ((item, error), (verdict, wait))) in failures.zip(verdicts).enumerate() {
+            let key = keys.get(number);
+            if let Some(wait) = wait {
+                let part = again.entry(wait).or_default();
+                part.items.push(item);
+                part.keys.extend(key);
+                discard([error]);
+            } else {
+                failed += usize::from(number < dispatched.count);
+                dispatched.keys.extend(key);
+                over.push((Careful::new(vec![item]), FlushError::Item(error).judged(verdict).into()));
             }
         }
         for (wait, attempt) in dispatched.again(again) {
@@ -69,7 +86,7 @@ where
         over.into_iter().for_each(|(items, error)| self.tell_failed(items, error));
     }
 
-    fn complete_failed(&mut self, now: Instant, mut dispatched: Dispatched<T>, error: Failure<S::Error>) {
+    fn complete_failed(&mut self, now: Instant, dispatched: &mut Dispatched<T>, error: Failure<S::Error>) {
         let (count, copy) = (dispatched.count, dispatched.copy.take());
         let verdict = match &*error {
             Some(FlushError::Batch(error)) => self.verdict(None, error),
@@ -86,6 +103,11 @@ where
             Fate::Halves(wait, left, right) => {
                 self.put_off(now, wait, left);
                 self.put_off(now, wait, right);
+            }
+            Fate::InTurn(wait, left) => {
+                // The half that waits for it.
+                self.unsettle(&left);
+                self.put_off(now, wait, left);
             }
             Fate::Over(items) => {
                 self.count_failed(count);
@@ -131,6 +153,9 @@ where
             self.settled(attempt.batch);
             items.extend(attempt.items.release());
         }
+        let aside = self.evacuate_aside();
+        self.count_failed(aside.len());
+        items.extend(aside);
         let queued = self.receiver.evacuate(DropReason::Failed);
         self.totals.failed += queued.len() as u64;
         items.extend(queued);
@@ -166,20 +191,28 @@ where
 }
 
 impl<T, S: Service<Vec<T>>> Worker<T, S> {
-    /// Attempts that are not in flight, oldest first.
+    /// Attempts that are not in flight, and those that wait for these, oldest first.
     fn unstarted(&mut self) -> Vec<Attempt<T>> {
         let retries = self.retries.drain(..).map(|(_, attempt)| attempt);
-        let mut attempts: Vec<_> = self.ready.drain(..).chain(retries).collect();
+        let mut attempts = Vec::from_iter(self.ready.drain(..).chain(retries).flat_map(Attempt::unchained));
         attempts.sort_by_key(|attempt| (attempt.batch, attempt.offset));
         attempts
     }
 
+    /// Takes out what is set aside because of its key.
+    fn evacuate_aside(&mut self) -> Vec<T> {
+        self.keyed.as_mut().map(|keyed| keyed.order.evacuate()).unwrap_or_default()
+    }
+
     /// Takes everything out that left the buffer and has no fate, and counts it as lost for `reason`.
     pub(crate) fn remains(&mut self, reason: DropReason) -> Remains<T> {
-        let unstarted = self.unstarted().into_iter();
-        let unstarted = unstarted.map(|it| (it.batch, it.offset, it.items.len(), Some(it.items)));
-        let in_flight = self.in_flight.forget().map(|it| (it.batch, it.offset, it.count, it.copy));
-        let mut parts: Vec<_> = unstarted.chain(in_flight).collect();
+        let mut unstarted = self.unstarted();
+        let mut parts = Vec::new();
+        for mut it in self.in_flight.forget() {
+            unstarted.extend(it.then.take().into_iter().flat_map(|then| then.unchained()));
+            parts.push((it.batch, it.offset, it.count, it.copy));
+        }
+        parts.extend(unstarted.into_iter().map(|it| (it.batch, it.offset, it.items.len(), Some(it.items))));
         parts.sort_by_key(|&(batch, offset, ..)| (batch, offset));
         let mut remains = Remains::default();
         for (_, _, count, items) in parts {
@@ -189,6 +222,9 @@ impl<T, S: Service<Vec<T>>> Worker<T, S> {
                 None => remains.unanswered += count,
             }
         }
+        let aside = self.evacuate_aside();
+        self.reporter.lost(reason, aside.len());
+        remains.items.extend(aside);
         remains
     }
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_channel::{Backlog, Receiver};
-use backpressure_core::{DropReason, Reporter};
+use backpressure_core::{DropReason, FlushReason, Reporter};
 use backpressure_rt::{Timer, now};
 use tokio::sync::mpsc;
 use tower_service::Service;
@@ -25,8 +25,10 @@ use crate::barrier::{Barriers, Progress};
 use crate::careful::{Careful, guarded};
 use crate::command::{Command, STOPPING};
 use crate::drain::{Drains, Ending, Totals, lose};
+use crate::halves::Part;
 use crate::hooks::{Judge, OnDrop, OnFailed};
 use crate::in_flight::InFlight;
+use crate::keyed::Keyed;
 use crate::outcome::FlushOutcome;
 use crate::remains::Remains;
 use crate::schedule::{Depth, Next, Schedule};
@@ -41,6 +43,8 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) service: Careful<Option<S>>,
     pub(crate) schedule: Schedule,
     pub(crate) policy: Policy<T>,
+    /// Where the order is kept by key.
+    pub(crate) keyed: Careful<Option<Box<Keyed<T>>>>,
     pub(crate) reporter: Reporter,
     concurrency: usize,
     pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
@@ -96,6 +100,7 @@ where
             service: Careful::new(Some(service)),
             schedule,
             policy,
+            keyed: Careful::default(),
             reporter,
             concurrency: 1,
             on_drop: Careful::default(),
@@ -117,6 +122,11 @@ where
 
     pub(crate) const fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    pub(crate) fn keyed(mut self, keyed: Option<Keyed<T>>) -> Self {
+        self.keyed = Careful::new(keyed.map(Box::new));
         self
     }
 
@@ -148,7 +158,8 @@ where
         self.recall(now);
         let turn = self.start(now, cx);
         let backlog = self.advance_barriers();
-        if backlog.closed && backlog.items == 0 && self.unsettled.is_empty() {
+        let is_empty = backlog.items == 0 && self.keyed.as_ref().is_none_or(|keyed| keyed.order.is_empty());
+        if backlog.closed && is_empty && self.unsettled.is_empty() {
             self.end(now, Remains::default());
             return Turn::Over;
         }
@@ -160,6 +171,8 @@ where
         let backlog = self.receiver.backlog();
         self.barriers.advance(Progress {
             oldest: backlog.oldest,
+            next_aside: self.keyed.as_ref().map_or(0, |keyed| keyed.order.next_number()),
+            oldest_aside: self.keyed.as_ref().and_then(|keyed| keyed.order.oldest_number()),
             next_batch: self.next_batch,
             oldest_batch: self.unsettled.first_key_value().map(|(&batch, _)| batch),
         });
@@ -221,6 +234,12 @@ where
         if busy {
             return Turn::Wait(later);
         }
+        if let (true, Some(keyed)) = (self.ready.is_empty(), &mut *self.keyed) {
+            if !keyed.seek(&mut self.receiver) {
+                // Either there is nothing more, or there is no room for what has to wait.
+                return if keyed.order.room() > 0 { Turn::Again } else { Turn::Wait(later) };
+            }
+        }
         let Some(service) = &mut *self.service else {
             self.give_up(None);
             return Turn::Again;
@@ -240,19 +259,30 @@ where
         let attempt = match (self.ready.pop_front(), next) {
             (Some(attempt), _) => attempt,
             (None, Next::Take(reason)) => {
-                let full = self.schedule.full();
-                let mut items = Vec::new();
-                guarded(|| self.receiver.try_recv_many(&mut items, full.items, full.weight));
+                let (part, reason) = self.take(reason);
                 self.schedule.taken(now, self.receiver.backlog().items);
                 let batch = self.next_batch;
                 self.next_batch += 1;
                 self.unsettled.insert(batch, 1);
-                self.policy.attempt(batch, items, reason)
+                self.policy.attempt(batch, part, reason)
             }
             (None, Next::Wait { .. }) => return Turn::Again,
         };
         self.dispatch(now, attempt);
         Turn::Again
+    }
+
+    /// Takes the next batch out of the buffer.
+    fn take(&mut self, reason: FlushReason) -> (Part<T>, FlushReason) {
+        let full = self.schedule.full();
+        let Some(keyed) = &mut *self.keyed else {
+            let mut items = Vec::new();
+            guarded(|| self.receiver.try_recv_many(&mut items, full.items, full.weight));
+            return (Part { items: Careful::new(items), keys: Vec::new() }, reason);
+        };
+        let batch = keyed.fill(&mut self.receiver, full);
+        let reason = if batch.items.len() < full.items { reason } else { FlushReason::Full };
+        (Part { items: Careful::new(batch.items), keys: batch.keys }, reason)
     }
 
     /// Whether nothing is queued and nothing will come.
@@ -262,6 +292,10 @@ where
     }
 
     fn next(&mut self, now: Instant) -> Next {
+        if self.keyed.as_ref().is_some_and(|keyed| keyed.order.has_free()) {
+            // Its turn had come when it was set aside.
+            return Next::Take(FlushReason::Linger);
+        }
         let backlog = self.receiver.backlog();
         self.schedule.next(
             now,

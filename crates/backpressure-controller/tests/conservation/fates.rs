@@ -35,7 +35,7 @@ pub(crate) struct Fates {
 impl Fates {
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
-            bounds: (plan.capacity as u64, (plan.batch * plan.concurrency) as u64),
+            bounds: (plan.capacity as u64, plan.most_out() as u64),
             gauge: OnceLock::new(),
             last: Mutex::default(),
             fates: Mutex::default(),

@@ -97,6 +97,13 @@ fn spawn(plan: &Plan) -> (Arc<Fates>, Target<u32>, Controller) {
         builder = builder.rank_by(|&item| Priority::new((item % 5) as u8));
     }
     let mut builder = builder.flush(target.service()).concurrency(plan.concurrency);
+    if let Some((keys, set_aside)) = plan.keyed {
+        let key = move |&item: &u32| {
+            assert!(keys < 5 || item % 7 != 6, "a key that nobody can tell");
+            item % keys
+        };
+        builder = builder.keyed_by(key).set_aside_at_most(set_aside);
+    }
     if plan.retries > 0 {
         builder = builder.retry(vec![7 * MS; plan.retries]);
     }

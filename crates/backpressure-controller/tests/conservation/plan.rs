@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) concurrency: usize,
     pub(crate) strategy: Strategy,
     pub(crate) weighed: bool,
+    /// How many keys there are and how many items may be set aside, if the order is kept by key.
+    pub(crate) keyed: Option<(u32, usize)>,
     pub(crate) retries: usize,
     pub(crate) bisect: bool,
     pub(crate) copies: bool,
@@ -98,6 +100,11 @@ impl Plan {
         if delay.is_zero() { act } else { Act::After(delay, Box::new(act)) }
     }
 
+    /// The most items that are out of the buffer.
+    pub(crate) fn most_out(&self) -> usize {
+        self.batch * self.concurrency + self.keyed.map_or(0, |(_, set_aside)| set_aside)
+    }
+
     pub(crate) fn keeps_copies(&self) -> bool {
         self.copies || self.bisect || self.retries > 0
     }
@@ -107,13 +114,23 @@ pub(crate) fn plan() -> impl proptest::strategy::Strategy<Value = Plan> {
     let sizes = (1..24_usize).prop_flat_map(|capacity| (Just(capacity), 1..=capacity, 1..4_usize));
     let policy = (0..3_usize, any::<bool>(), any::<bool>());
     let answers = vec((prop_oneof![2 => Just(Duration::ZERO), 1 => times(1..150)], answer()), 1..8);
-    (sizes, strategy(), any::<bool>(), policy, answers, vec(step(), 1..24), end()).prop_map(
-        |((capacity, batch, concurrency), strategy, weighed, (retries, bisect, copies), answers, steps, end)| Plan {
+    let keyed = proptest::option::of((1..6_u32, 1..12_usize));
+    (sizes, strategy(), (any::<bool>(), keyed), policy, answers, vec(step(), 1..24), end()).prop_map(
+        |(
+            (capacity, batch, concurrency),
+            strategy,
+            (weighed, keyed),
+            (retries, bisect, copies),
+            answers,
+            steps,
+            end,
+        )| Plan {
             capacity,
             batch,
             concurrency,
             strategy,
             weighed,
+            keyed,
             retries,
             bisect,
             copies,

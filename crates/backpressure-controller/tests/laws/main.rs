@@ -12,6 +12,7 @@ mod drain;
 mod drops;
 mod ends;
 mod failures;
+mod keyed;
 mod pacing;
 mod stuck;
 mod tower_layers;

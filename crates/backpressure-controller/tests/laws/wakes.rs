@@ -150,3 +150,13 @@ async fn d6_the_longest_interval_and_the_longest_latency_neither_tick_nor_end() 
     controller.flush().await.unwrap();
     assert_eq!(target.batches(), [[0]]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn w3_nothing_ticks_while_all_that_is_left_waits_for_its_key() {
+    let target = Target::always(Act::Hold);
+    let builder = BackpressureController::builder(config(100, 2).build().unwrap()).flush(target.service());
+    let controller = builder.concurrency(2).keyed_by(|_| ()).set_aside_at_most(1).spawn().unwrap();
+    (0..5).for_each(|item| assert!(controller.try_push(item).unwrap().is_accepted()));
+    assert!(naps_in_an_hour().await < 10);
+    assert_eq!(target.batches(), [[0, 1]]);
+}
