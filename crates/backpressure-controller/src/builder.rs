@@ -7,22 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure_channel::Builder;
-use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Keyer, Priority, Weigh};
-use tokio::sync::mpsc;
-use tokio::task::unconstrained;
+use backpressure_core::{BackpressureConfig, DropReason, Keyer, Priority, Weigh};
 use tower_service::Service;
 
 use crate::attempt::Policy;
 use crate::careful::{Careful, copied};
 use crate::controller::BackpressureController;
 use crate::flush_fn::FlushFn;
-use crate::hooks::{Judge, OnDrop, OnFailed};
-use crate::keyed::Keyed;
-use crate::outcome::{FlushError, FlushOutcome};
+use crate::home::{Anywhere, Home};
+use crate::hooks::OnDrop;
+use crate::outcome::FlushOutcome;
 use crate::retries::Delays;
-use crate::schedule::Schedule;
-use crate::verdict::Verdict;
-use crate::worker::Worker;
 
 /// What is done before there is a flush target: weights, priorities, the hook for lost items.
 #[must_use = "a builder does nothing until it is spawned"]
@@ -119,23 +114,24 @@ impl<T> ControllerBuilder<T> {
 
 /// What is done about batches and their failures.
 #[must_use = "a builder does nothing until it is spawned"]
-pub struct FlushBuilder<T, S: Service<Vec<T>>> {
-    config: BackpressureConfig,
-    channel: Builder<T>,
-    on_drop: Option<OnDrop<T>>,
-    service: S,
-    concurrency: usize,
-    keyer: Option<Keyer<T>>,
-    set_aside: Option<usize>,
-    smallest_batch: Option<usize>,
-    policy: Policy<T>,
-    judge: Option<Judge<S::Error>>,
-    on_failed: Option<OnFailed<T, S::Error>>,
+pub struct FlushBuilder<T, S: Service<Vec<T>>, H: Home = Anywhere> {
+    pub(crate) config: BackpressureConfig,
+    pub(crate) channel: Builder<T>,
+    pub(crate) on_drop: Option<OnDrop<T>>,
+    pub(crate) service: S,
+    pub(crate) concurrency: usize,
+    pub(crate) keyer: Option<Keyer<T>>,
+    pub(crate) set_aside: Option<usize>,
+    pub(crate) smallest_batch: Option<usize>,
+    pub(crate) policy: Policy<T>,
+    pub(crate) judge: Option<H::Judge<S::Error>>,
+    pub(crate) on_failed: Option<H::OnFailed<T, S::Error>>,
 }
 
-impl<T, S> FlushBuilder<T, S>
+impl<T, S, H> FlushBuilder<T, S, H>
 where
     S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
+    H: Home,
 {
     /// How many batches may be in flight at once. At least 1. Default 1, which keeps the batches in order. To keep the order
     /// of items that belong together with more of them, see [`keyed_by`](Self::keyed_by).
@@ -235,14 +231,6 @@ where
         self.keep_copies()
     }
 
-    /// Says of an error whether another try is of use, and when: of the error of a whole batch, or of an item, unless the
-    /// [outcome](FlushOutcome::fail) says so itself. Without this everything is retried, as long as there are
-    /// [retries](Self::retry). Called by the worker; if it panics, the verdict is [`Verdict::Retry`].
-    pub fn judge_by(mut self, judge: impl FnMut(&S::Error) -> Verdict + Send + 'static) -> Self {
-        self.judge = Some(Box::new(judge));
-        self
-    }
-
     /// The longest wait that a flush target can ask for: what asks for more by [`Verdict::RetryAfter`] is tried again after
     /// this time. Default 30 s. It keeps a target that asks for a year from holding up everything behind it for a year.
     pub const fn cap_retry_after(mut self, longest: Duration) -> Self {
@@ -263,54 +251,6 @@ where
         self.policy.bisect = true;
         self.keep_copies()
     }
-
-    /// Gets the items that failed for good, with the error. The items are empty where a flush took them with it: see
-    /// [`keep_copies`](Self::keep_copies). Called by the worker; a panic in it is caught and costs nothing but the call.
-    pub fn on_failed(mut self, hook: impl FnMut(Vec<T>, FlushError<S::Error>) + Send + 'static) -> Self {
-        self.on_failed = Some(Box::new(hook));
-        self
-    }
-
-    /// Starts the worker task and returns the first handle.
-    ///
-    /// # Errors
-    ///
-    /// A concurrency of 0, [nothing to be set aside](Self::set_aside_at_most), or a smallest batch that is 0 or larger than the configured one.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime; and one without time enabled ends the worker at its first timer.
-    pub fn spawn(self) -> Result<BackpressureController<T>, ConfigError>
-    where
-        T: Send + 'static,
-        S: Send + 'static,
-        S::Future: Send + 'static,
-        S::Error: Send + 'static,
-    {
-        if self.concurrency == 0 {
-            return Err(ConfigError::new("concurrency", 0, "at least 1"));
-        }
-        if self.set_aside == Some(0) {
-            return Err(ConfigError::new("set_aside_at_most", 0, "at least 1"));
-        }
-        let schedule = Schedule::new(&self.config, self.smallest_batch)?;
-        let set_aside = self.set_aside.unwrap_or(self.config.batch_items().saturating_mul(self.concurrency));
-        let most_weight = self.config.max_weight().unwrap_or(usize::MAX);
-        let keyed = self.keyer.map(|keyer| Keyed::new(keyer, set_aside, most_weight));
-        let (sender, receiver) = self.channel.build();
-        #[cfg(feature = "tracing")]
-        tokio::spawn(crate::trace::trace_states(sender.gauge()));
-        let (commands, inbox) = mpsc::unbounded_channel();
-        let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
-            .concurrency(self.concurrency)
-            .keyed(keyed)
-            .judge(self.judge)
-            .hooks(self.on_drop, self.on_failed);
-        let ending = Arc::clone(&worker.ending);
-        // It bounds its turns itself. Tokio's budget would hide answers from it that are there when a deadline passes.
-        tokio::spawn(unconstrained(worker));
-        Ok(BackpressureController::new(sender, commands, ending))
-    }
 }
 
 impl<T> fmt::Debug for ControllerBuilder<T> {
@@ -319,7 +259,7 @@ impl<T> fmt::Debug for ControllerBuilder<T> {
     }
 }
 
-impl<T, S: Service<Vec<T>>> fmt::Debug for FlushBuilder<T, S> {
+impl<T, S: Service<Vec<T>>, H: Home> fmt::Debug for FlushBuilder<T, S, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlushBuilder")
             .field("config", &self.config)

@@ -11,18 +11,18 @@ use crate::attempt::{Attempt, Dispatched, Fate};
 use crate::careful::{Careful, discard, guarded};
 use crate::drain::Ending;
 use crate::halves::Part;
+use crate::home::{Home, Spawns};
 use crate::keyed::wait_together;
 use crate::outcome::{FlushError, FlushOutcome};
 use crate::remains::Remains;
 use crate::verdict::Verdict;
 use crate::worker::Worker;
 
-impl<T, S> Worker<T, S>
+impl<T, S, H> Worker<T, S, H>
 where
-    T: Send + 'static,
-    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    T: 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>, Error: 'static>,
+    H: Spawns<T, S::Error, S::Future>,
 {
     /// Settles a batch in flight by its answer.
     pub(crate) fn complete(&mut self, now: Instant, mut dispatched: Dispatched<T>, answer: Answer<T, S::Error>) {
@@ -190,7 +190,7 @@ where
     }
 }
 
-impl<T, S: Service<Vec<T>>> Worker<T, S> {
+impl<T, S: Service<Vec<T>>, H: Home> Worker<T, S, H> {
     /// Attempts that are not in flight, and those that wait for these, oldest first.
     fn unstarted(&mut self) -> Vec<Attempt<T>> {
         let retries = self.retries.drain(..).map(|(_, attempt)| attempt);

@@ -11,6 +11,7 @@ use tokio::task::{Id, JoinSet};
 use crate::answer::Answer;
 use crate::attempt::Dispatched;
 use crate::careful::{discard, guarded};
+use crate::home::Spawns;
 
 pub(crate) struct InFlight<T, E> {
     tasks: JoinSet<Answer<T, E>>,
@@ -22,13 +23,8 @@ impl<T: 'static, E: 'static> InFlight<T, E> {
         Self { tasks: JoinSet::new(), in_flight: HashMap::new() }
     }
 
-    pub(crate) fn dispatch<F>(&mut self, dispatched: Dispatched<T>, flush: F)
-    where
-        T: Send,
-        E: Send,
-        F: Future<Output: Into<Answer<T, E>>> + Send + 'static,
-    {
-        let id = self.tasks.spawn(run(flush)).id();
+    pub(crate) fn dispatch<H: Spawns<T, E, F>, F>(&mut self, dispatched: Dispatched<T>, flush: F) {
+        let id = H::spawn(&mut self.tasks, flush);
         self.in_flight.insert(id, dispatched);
     }
 
@@ -83,7 +79,7 @@ impl<T, E> InFlight<T, E> {
 }
 
 /// Runs a flush to its answer. If it has answered, a panic in the drop of what is left of it takes nothing back.
-async fn run<T, E, F>(flush: F) -> Answer<T, E>
+pub(crate) async fn run<T, E, F>(flush: F) -> Answer<T, E>
 where
     F: Future<Output: Into<Answer<T, E>>>,
 {

@@ -26,7 +26,8 @@ use crate::careful::{Careful, guarded};
 use crate::command::{Command, STOPPING};
 use crate::drain::{Drains, Ending, Totals, lose};
 use crate::halves::Part;
-use crate::hooks::{Judge, OnDrop, OnFailed};
+use crate::home::{Home, Spawns};
+use crate::hooks::OnDrop;
 use crate::in_flight::InFlight;
 use crate::keyed::Keyed;
 use crate::outcome::FlushOutcome;
@@ -36,7 +37,7 @@ use crate::schedule::{Depth, Next, Schedule};
 /// Turns before the worker lets other tasks run.
 const TURNS: usize = 32;
 
-pub(crate) struct Worker<T, S: Service<Vec<T>>> {
+pub(crate) struct Worker<T, S: Service<Vec<T>>, H: Home> {
     pub(crate) receiver: Receiver<T>,
     inbox: mpsc::UnboundedReceiver<Command<T>>,
     /// `None` once it failed to become ready.
@@ -48,8 +49,8 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>> {
     pub(crate) reporter: Reporter,
     concurrency: usize,
     pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
-    pub(crate) judge: Careful<Option<Judge<S::Error>>>,
-    pub(crate) on_failed: Careful<Option<OnFailed<T, S::Error>>>,
+    pub(crate) judge: Careful<Option<H::Judge<S::Error>>>,
+    pub(crate) on_failed: Careful<Option<H::OnFailed<T, S::Error>>>,
     pub(crate) in_flight: InFlight<T, S::Error>,
     /// Attempts to be started before anything new is taken, in order.
     pub(crate) ready: VecDeque<Attempt<T>>,
@@ -77,12 +78,11 @@ enum Turn {
     Over,
 }
 
-impl<T, S> Worker<T, S>
+impl<T, S, H> Worker<T, S, H>
 where
-    T: Send + 'static,
-    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    T: 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>, Error: 'static>,
+    H: Spawns<T, S::Error, S::Future>,
 {
     pub(crate) fn new(
         receiver: Receiver<T>,
@@ -130,13 +130,13 @@ where
         self
     }
 
-    pub(crate) fn hooks(mut self, on_drop: Option<OnDrop<T>>, on_failed: Option<OnFailed<T, S::Error>>) -> Self {
+    pub(crate) fn hooks(mut self, on_drop: Option<OnDrop<T>>, on_failed: Option<H::OnFailed<T, S::Error>>) -> Self {
         self.on_drop = Careful::new(on_drop);
         self.on_failed = Careful::new(on_failed);
         self
     }
 
-    pub(crate) fn judge(mut self, judge: Option<Judge<S::Error>>) -> Self {
+    pub(crate) fn judge(mut self, judge: Option<H::Judge<S::Error>>) -> Self {
         self.judge = Careful::new(judge);
         self
     }
@@ -313,7 +313,7 @@ where
         let (items, dispatched) = self.policy.dispatch(attempt, now);
         let Some(service) = &mut *self.service else { return };
         match guarded(|| service.call(items.release())) {
-            Some(flush) => self.in_flight.dispatch(dispatched, flush),
+            Some(flush) => self.in_flight.dispatch::<H, _>(dispatched, flush),
             None => self.complete(now, dispatched, Answer::PANICKED),
         }
     }
@@ -329,12 +329,11 @@ where
     }
 }
 
-impl<T, S> Future for Worker<T, S>
+impl<T, S, H> Future for Worker<T, S, H>
 where
-    T: Send + 'static,
-    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    T: 'static,
+    S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>, Error: 'static>,
+    H: Spawns<T, S::Error, S::Future>,
 {
     type Output = ();
 
@@ -352,9 +351,9 @@ where
     }
 }
 
-impl<T, S: Service<Vec<T>>> Unpin for Worker<T, S> {}
+impl<T, S: Service<Vec<T>>, H: Home> Unpin for Worker<T, S, H> {}
 
-impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
+impl<T, S: Service<Vec<T>>, H: Home> Drop for Worker<T, S, H> {
     /// After a regular end nothing is left. When the runtime drops the worker, what it holds is lost, but not silently.
     fn drop(&mut self) {
         if self.ending.get().is_some() {
@@ -372,7 +371,7 @@ impl<T, S: Service<Vec<T>>> Drop for Worker<T, S> {
     }
 }
 
-impl<T, S: Service<Vec<T>>> fmt::Debug for Worker<T, S> {
+impl<T, S: Service<Vec<T>>, H: Home> fmt::Debug for Worker<T, S, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
     }

@@ -13,6 +13,7 @@ mod drops;
 mod ends;
 mod failures;
 mod keyed;
+mod local;
 mod pacing;
 mod stuck;
 mod tower_layers;
