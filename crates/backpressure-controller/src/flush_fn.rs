@@ -6,15 +6,16 @@ use std::task::{Context, Poll};
 
 use tower_service::Service;
 
-/// A function from a batch to a future, as a service that is always ready. Made by
-/// [`ControllerBuilder::flush_fn`](crate::ControllerBuilder::flush_fn).
+/// A function from a batch to a future, as a service that is always ready: what
+/// [`ControllerBuilder::flush_fn`](crate::ControllerBuilder::flush_fn) makes of a closure, for who puts layers around it.
 #[derive(Clone, Copy)]
 pub struct FlushFn<F> {
     f: F,
 }
 
 impl<F> FlushFn<F> {
-    pub(crate) const fn new(f: F) -> Self {
+    /// Calls `f` with each batch.
+    pub const fn new(f: F) -> Self {
         Self { f }
     }
 }
