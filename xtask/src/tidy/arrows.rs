@@ -19,6 +19,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("backpressure-stream", &[CORE, RT, "backpressure-channel"]),
     ("backpressure-controller", &[CORE, RT, "backpressure-channel", "backpressure-sink"]),
     ("backpressure-tower", &[CORE, RT, "backpressure-channel"]),
+    ("backpressure-nats", &[CORE, RT, "backpressure-controller"]),
 ];
 
 /// Umbrellas that cost every user what few of them need.

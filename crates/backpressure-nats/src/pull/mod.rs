@@ -1,0 +1,11 @@
+//! The decisions of a source that pulls: plain values, told what happened and the time, answering with commands.
+
+mod books;
+mod demand;
+mod held;
+mod machine;
+#[cfg(test)]
+mod properties;
+
+pub use books::PullCounts;
+pub(crate) use machine::{Pull, Reception};
