@@ -12,7 +12,6 @@ use crate::engine::{Command, Demand, End};
 use crate::settlement::Settlement;
 
 #[path = "../../tests/model/server.rs"]
-#[expect(dead_code, reason = "shared with the tests of the whole")]
 mod server;
 
 const MS: Duration = Duration::from_millis(1);

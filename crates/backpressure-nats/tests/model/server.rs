@@ -91,10 +91,6 @@ impl Server {
         self.sizes.len() - self.acked.len() - self.termed.len() - self.exhausted.len()
     }
 
-    pub(crate) fn ack_pending(&self) -> usize {
-        self.pending.len()
-    }
-
     pub(crate) fn request(&mut self, now: Instant, client: usize, demand: Demand) {
         if !self.is_down {
             let Demand { number, items, bytes, expires, .. } = demand;
