@@ -158,12 +158,15 @@ where
     }
 }
 
+/// The handle of the producers, and what has to be spawned.
+type Built<T, S, H> = (BackpressureController<T>, Worker<T, S, H>);
+
 impl<T, S, H> FlushBuilder<T, S, H>
 where
     S: Service<Vec<T>, Response: Into<FlushOutcome<T, S::Error>>>,
     H: Home,
 {
-    fn build(self) -> Result<(BackpressureController<T>, Worker<T, S, H>), ConfigError>
+    fn build(self) -> Result<Built<T, S, H>, ConfigError>
     where
         T: 'static,
         S::Error: 'static,

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::lock;
+use backpressure_rt::lock;
 
 use crate::delivery::Delivery;
 

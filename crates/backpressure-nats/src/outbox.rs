@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use backpressure_core::lock;
+use backpressure_rt::lock;
 use tokio::sync::Notify;
 
 use crate::settlement::Settlement;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use backpressure_core::lock;
+use backpressure_rt::lock;
 use tokio::sync::watch;
 
 use crate::engine::Lag;

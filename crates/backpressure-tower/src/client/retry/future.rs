@@ -156,14 +156,17 @@ where
     }
 }
 
-/// The timer and the request of another try, or why there is none.
+/// The timer and the request of another try.
+type NextTry<Req> = (Pin<Box<Sleep>>, Req);
+
+/// Another try, or why there is none.
 fn pause<J, Req, K: Keep<Req>>(
     plan: &Plan<J, K>,
     kept: &mut Option<K::Kept>,
     verdict: Verdict,
     retries: u32,
     until: Option<Instant>,
-) -> Result<(Pin<Box<Sleep>>, K::Sent), Option<NotRetried>> {
+) -> Result<NextTry<K::Sent>, Option<NotRetried>> {
     let wait = plan.wait(verdict, retries, until)?;
     let request = kept.as_mut().ok_or(None).and_then(|kept| plan.keep.again(kept).map_err(Some))?;
     if !plan.budget.withdraw() {
