@@ -1,6 +1,10 @@
 //! What a flush came to, on its way to who deals with it.
 
-use crate::careful::Careful;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use crate::careful::{Careful, guarded};
 use crate::outcome::{FlushError, FlushOutcome};
 use crate::verdict::Verdict;
 
@@ -46,4 +50,19 @@ impl<E> From<FlushError<E>> for Failure<E> {
     fn from(error: FlushError<E>) -> Self {
         Self::new(Some(error))
     }
+}
+
+/// Runs a flush to its answer. If it has answered, a panic in the drop of what is left of it takes nothing back.
+pub(crate) async fn run<T, E, F>(flush: F) -> Answer<T, E>
+where
+    F: Future<Output: Into<Answer<T, E>>>,
+{
+    let mut flush = pin!(Some(flush));
+    let answer = poll_fn(|cx| match flush.as_mut().as_pin_mut() {
+        Some(running) => guarded(|| running.poll(cx).map(Into::into)).unwrap_or(Poll::Ready(Answer::PANICKED)),
+        None => Poll::Ready(Answer::PANICKED),
+    })
+    .await;
+    guarded(|| flush.set(None));
+    answer
 }

@@ -170,7 +170,7 @@ where
     ///     .flush_fn(async |batch: Vec<(&str, u32)>| {
     ///         // Whoever writes for Ann is slow.
     ///         let slow = batch.iter().any(|&(name, _)| name == "Ann");
-    ///         tokio::time::sleep(Duration::from_millis(if slow { 100 } else { 1 })).await;
+    ///         tokio::time::sleep(Duration::from_millis(if slow { 100 } else { 1 })).await; // tidy: paused clock
     ///         println!("{batch:?}");
     ///         Ok::<_, std::io::Error>(())
     ///     })

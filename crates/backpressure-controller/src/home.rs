@@ -5,8 +5,7 @@ use std::future::Future;
 
 use tokio::task::{Id, JoinSet};
 
-use crate::answer::Answer;
-use crate::in_flight::run;
+use crate::answer::{Answer, run};
 use crate::outcome::FlushError;
 use crate::verdict::Verdict;
 

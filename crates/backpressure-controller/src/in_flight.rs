@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::task::{Id, JoinSet};
 
 use crate::answer::Answer;
 use crate::attempt::Dispatched;
-use crate::careful::{discard, guarded};
+use crate::careful::discard;
 use crate::home::Spawns;
 
 pub(crate) struct InFlight<T, E> {
@@ -76,21 +74,6 @@ impl<T, E> InFlight<T, E> {
     pub(crate) fn forget(&mut self) -> impl Iterator<Item = Dispatched<T>> {
         self.in_flight.drain().map(|(_, dispatched)| dispatched)
     }
-}
-
-/// Runs a flush to its answer. If it has answered, a panic in the drop of what is left of it takes nothing back.
-pub(crate) async fn run<T, E, F>(flush: F) -> Answer<T, E>
-where
-    F: Future<Output: Into<Answer<T, E>>>,
-{
-    let mut flush = pin!(Some(flush));
-    let answer = poll_fn(|cx| match flush.as_mut().as_pin_mut() {
-        Some(running) => guarded(|| running.poll(cx).map(Into::into)).unwrap_or(Poll::Ready(Answer::PANICKED)),
-        None => Poll::Ready(Answer::PANICKED),
-    })
-    .await;
-    guarded(|| flush.set(None));
-    answer
 }
 
 impl<T, E> fmt::Debug for InFlight<T, E> {
