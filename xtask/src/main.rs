@@ -7,11 +7,14 @@
 mod bench;
 mod ci;
 mod command;
+mod deny;
 mod loom;
 mod msrv;
 mod overload;
 mod paths;
+mod publish;
 mod reach;
+mod semver;
 mod tidy;
 mod workspace;
 
@@ -25,7 +28,7 @@ use crate::workspace::Workspace;
 const HELP: &str = "\
 cargo xtask <TASK>
 
-  ci              everything CI checks: fmt, tidy, clippy, tests, features, docs, loom
+  ci              everything CI checks: fmt, tidy, clippy, tests, features, docs, loom, publish
   loom [FILTER]   the loom models, or those whose name contains FILTER;
                   LOOM_MAX_PREEMPTIONS (default 2) sets how hard they look
   tidy            the rules of the workspace that the compiler does not know
@@ -38,6 +41,10 @@ cargo xtask <TASK>
                   with the table in docs/reach.md; `cargo xtask reach --help`
   msrv            check the published crates with the oldest toolchain they promise;
                   MSRV_CARGO names its cargo, if rustup does not have it
+  publish         whether the crates could be published: a dry run; uploads nothing
+  semver [REV]    what has changed in the public API since REV, or since the last release;
+                  needs cargo-semver-checks
+  deny            licences, sources, bans and advisories of the dependencies; needs cargo-deny
   help            this text
 ";
 
@@ -47,9 +54,12 @@ enum Task {
     Ci,
     Loom { filter: Option<String> },
     Tidy,
+    Deny,
     Msrv,
     Overload { args: Vec<String> },
+    Publish,
     Reach { args: Vec<String> },
+    Semver { revision: Option<String> },
     Help,
 }
 
@@ -62,6 +72,9 @@ impl Task {
                 "loom" => Self::Loom { filter: None },
                 "tidy" => Self::Tidy,
                 "msrv" => Self::Msrv,
+                "deny" => Self::Deny,
+                "publish" => Self::Publish,
+                "semver" => Self::Semver { revision: None },
                 "bench" => return Ok(Self::Bench { args: rest(args)? }),
                 "overload" => return Ok(Self::Overload { args: rest(args)? }),
                 "reach" => return Ok(Self::Reach { args: rest(args)? }),
@@ -74,6 +87,7 @@ impl Task {
             match (&mut task, arg) {
                 (_, Short('h') | Long("help")) => return Ok(Self::Help),
                 (Self::Loom { filter: filter @ None }, Value(value)) => *filter = Some(value.string()?),
+                (Self::Semver { revision: revision @ None }, Value(value)) => *revision = Some(value.string()?),
                 (_, arg) => return Err(arg.unexpected().into()),
             }
         }
@@ -87,6 +101,9 @@ impl Task {
             Self::Loom { filter } => loom::run(&Workspace::load()?, filter.as_deref()),
             Self::Tidy => tidy::run(&Workspace::load()?),
             Self::Msrv => msrv::run(&Workspace::load()?),
+            Self::Deny => deny::run(),
+            Self::Publish => publish::run(),
+            Self::Semver { revision } => semver::run(revision.as_deref()),
             Self::Overload { args } => overload::run(&args),
             Self::Reach { args } => reach::run(&args),
             Self::Help => {
@@ -131,6 +148,10 @@ mod tests {
         assert_eq!(parse(&["loom", "wakes"]).unwrap(), Task::Loom { filter: Some("wakes".into()) });
         assert_eq!(parse(&["tidy"]).unwrap(), Task::Tidy);
         assert_eq!(parse(&["msrv"]).unwrap(), Task::Msrv);
+        assert_eq!(parse(&["deny"]).unwrap(), Task::Deny);
+        assert_eq!(parse(&["publish"]).unwrap(), Task::Publish);
+        assert_eq!(parse(&["semver"]).unwrap(), Task::Semver { revision: None });
+        assert_eq!(parse(&["semver", "main"]).unwrap(), Task::Semver { revision: Some("main".into()) });
     }
 
     #[test]
@@ -142,7 +163,8 @@ mod tests {
 
     #[test]
     fn strangers_are_refused() {
-        for args in [&["benches"][..], &["tidy", "now"], &["loom", "a", "b"], &["ci", "--fast"]] {
+        for args in [&["benches"][..], &["tidy", "now"], &["loom", "a", "b"], &["semver", "a", "b"], &["ci", "--fast"]]
+        {
             assert!(parse(args).is_err(), "{args:?}");
         }
     }
