@@ -77,7 +77,8 @@ pub trait BackpressureStreamExt: Stream {
     /// # }
     /// ```
     ///
-    /// Both errors are in [`ForwardError`](crate::ForwardError).
+    /// Both errors are in [`ForwardError`](crate::ForwardError). If either is no [`Error`](std::error::Error), such as
+    /// `anyhow::Error`, `?` takes it after [`into_boxed`](crate::ForwardError::into_boxed).
     ///
     /// # Errors
     ///

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use backpressure_core::BoxedError;
 use futures_core::{Stream, TryStream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
@@ -77,6 +78,9 @@ where
 }
 
 /// Why a [`ForwardInto`] ended early. `U` is the error of the stream, `S` that of the sink.
+///
+/// It is an [`Error`] if both are. Around an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`, or anything else that converts
+/// into one, it is after [`into_boxed`](Self::into_boxed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardError<U, S> {
@@ -84,6 +88,20 @@ pub enum ForwardError<U, S> {
     Upstream(U),
     /// The sink failed.
     Sink(S),
+}
+
+impl<U, S> ForwardError<U, S> {
+    /// The same error around a boxed one, which is an [`Error`] whatever `U` and `S` are.
+    pub fn into_boxed(self) -> ForwardError<BoxedError, BoxedError>
+    where
+        U: Into<Box<dyn Error + Send + Sync>>,
+        S: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::Upstream(error) => ForwardError::Upstream(BoxedError::new(error)),
+            Self::Sink(error) => ForwardError::Sink(BoxedError::new(error)),
+        }
+    }
 }
 
 impl<U: fmt::Display, S: fmt::Display> fmt::Display for ForwardError<U, S> {

@@ -116,7 +116,7 @@ pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sen
 pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
 #[cfg(feature = "shutdown")]
 #[doc(inline)]
-pub use backpressure_shutdown::{self as shutdown, Shutdown};
+pub use backpressure_shutdown::{self as shutdown, GracefulShutdown, Shutdown};
 #[cfg(feature = "sink")]
 #[doc(inline)]
 pub use backpressure_sink::{self as sink, BackpressureSink, BackpressureSinkError, BackpressureSinkExt, ServiceSink};

@@ -136,6 +136,19 @@ async fn one_function_takes_them_all() -> Result<(), Box<dyn Error + Send + Sync
     Ok(())
 }
 
+/// A stream that fails with `anyhow::Error`, which is no `Error`.
+#[tokio::test]
+async fn a_stream_that_fails_with_anyhow_is_forwarded() {
+    let lines = stream::iter(["1", "x"]).map(|line| Ok::<_, anyhow::Error>(line.parse::<u64>()?));
+    let forward = async || -> anyhow::Result<()> {
+        let batches = lines.try_micro_batch(BatchConfig::builder().max_items(10).build()?);
+        let insert = service_fn(|rows: Vec<u64>| async move { Ok::<_, BoxError>(rows.len()) });
+        let forwarded = batches.forward_into(ServiceSink::new(insert).sink_map_err(BackpressureSinkError::into_boxed));
+        Ok(forwarded.await.map_err(|error| error.into_boxed())?)
+    };
+    assert_eq!(forward().await.unwrap_err().to_string(), "stream failed: invalid digit found in string");
+}
+
 /// Handlers of axum and tonic, which answer with the error.
 mod answers {
     use backpressure::layers::ShedReason;

@@ -8,8 +8,9 @@ mod root {
     use backpressure::{
         BackpressureConfig, BackpressureController, BackpressureSink, BackpressureSinkError, BackpressureSinkExt,
         BackpressureStreamExt, BatchConfig, BatchError, BatchLayer, ConfigError, Counts, DrainReport, DropReason,
-        FlushError, FlushOutcome, Gauge, Health, Overloaded, Priority, Receiver, RetryLayer, SendError, Sender, Sent,
-        ServiceSink, ShedError, ShedLayer, Shutdown, Snapshot, State, Strategy, ThrottleError, ThrottleLayer, channel,
+        FlushError, FlushOutcome, Gauge, GracefulShutdown, Health, Overloaded, Priority, Receiver, RetryLayer,
+        SendError, Sender, Sent, ServiceSink, ShedError, ShedLayer, Shutdown, Snapshot, State, Strategy, ThrottleError,
+        ThrottleLayer, channel,
     };
 }
 

@@ -1,5 +1,7 @@
 //! The fates of items, counted.
 
+use std::fmt;
+
 use crate::offer::DropReason;
 
 /// How many items met which fate, as of one instant.
@@ -62,7 +64,35 @@ impl Counts {
     }
 }
 
+/// One line for a log: what was received, its fates, and each reason for which items were lost.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { received, delivered, rejected, queued, in_flight, .. } = self;
+        write!(
+            f,
+            "{received} received: {delivered} delivered, {rejected} rejected, {queued} queued, {in_flight} in flight"
+        )?;
+        for reason in DropReason::ALL.into_iter().filter(|&reason| self.lost(reason) > 0) {
+            write!(f, ", {} lost ({reason})", self.lost(reason))?;
+        }
+        Ok(())
+    }
+}
+
 /// Stops at the top, where only a wrong report can lead.
 pub(crate) fn sum(items: impl IntoIterator<Item = u64>) -> u64 {
     items.into_iter().fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_for_a_log_names_each_reason_for_a_loss() {
+        let mut counts = Counts { received: 5, delivered: 2, queued: 1, ..Counts::default() };
+        counts.lost[DropReason::Closed as usize] = 2;
+        let line = "5 received: 2 delivered, 0 rejected, 1 queued, 0 in flight, 2 lost (closed)";
+        assert_eq!(counts.to_string(), line);
+    }
 }
