@@ -12,6 +12,8 @@
 //! Anything that implements [`Instrument`](backpressure_core::Instrument) can be a part: every
 //! [`Gauge`](backpressure_core::Gauge) does, and so do the handles of the layers.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod error;
 mod name;
 mod observation;

@@ -21,6 +21,8 @@
 //! A message is delivered *at least* once. So that nothing is written twice, the flush writes the [id](Delivery::id) beside the row,
 //! under a unique key, in the same transaction.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod ack_after;
 mod agent;
 mod clock;

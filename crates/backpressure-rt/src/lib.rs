@@ -12,6 +12,8 @@
 //!
 //! Nothing here decides anything, and nothing here knows a buffer, a batch or a limit.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod clock;
 mod clock_sampler;
 mod exclusive;
