@@ -88,7 +88,8 @@
 //! | a server that must stay useful under overload | [`ShedLayer`] | `tower`, with `http` or `grpc` |
 //! | single calls that could be one batched call | [`BatchLayer`] | `tower` |
 //! | a client of an overloaded service | [`ThrottleLayer`], [`RetryLayer`] | `tower`, with `http` or `grpc` |
-//! | several parts that must end within one grace period | [`Shutdown`] | `shutdown` |
+//! | a service that must shut down within a grace period | [`GracefulShutdown`] | `shutdown` |
+//! | an error in a handler that needs an HTTP or gRPC answer | [`RefusedExt`] | `http` or `grpc` |
 //! | a runtime, a lock or a clock of your own | [`BoundedBuffer`](core::BoundedBuffer), [`BatchAccumulator`](core::BatchAccumulator), [`FlushPacer`](core::FlushPacer) | always there |
 //!
 //! Every part that holds items has a [`Gauge`]. Its [`State`] is `Normal`, `Elevated`, `Critical`,
