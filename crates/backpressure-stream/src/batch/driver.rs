@@ -4,14 +4,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use backpressure_core::BatchConfig;
-use backpressure_rt::now;
+use backpressure_rt::{ClockSampler, now};
 
 use super::alarm::Alarm;
-use super::clock_sampler::ClockSampler;
 use super::gather::{Gather, Stop};
 
 /// Most items pulled in one poll that closes no batch.
 const BUDGET: usize = 1024;
+
+/// How late a look at the clock may be.
+const RESOLUTION: Duration = Duration::from_micros(250);
+
+/// Most items without a look at the clock.
+const MOST_UNSEEN: usize = 256;
 
 /// Pulls what a source has ready into an accumulator, and hands out the batches.
 ///
@@ -29,7 +34,7 @@ pub(crate) struct Driver<G> {
 /// `config` with another linger: at least what a look at the clock can be late by, so that one look does not close a batch
 /// that came in one go.
 pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig {
-    let mut builder = BatchConfig::builder().max_items(config.max_items()).linger(linger.max(ClockSampler::RESOLUTION));
+    let mut builder = BatchConfig::builder().max_items(config.max_items()).linger(linger.max(RESOLUTION));
     if let Some(max_weight) = config.max_weight() {
         builder = builder.max_weight(max_weight);
     }
@@ -42,7 +47,7 @@ pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig 
 impl<G> Driver<G> {
     /// A driver whose batches linger for so long. With no linger at all a batch is what the source has ready in one go.
     pub(super) fn new(gather: G, linger: Duration) -> Self {
-        Self { gather, eager: linger.is_zero(), sampler: ClockSampler::new(), alarm: Alarm::new() }
+        Self { gather, eager: linger.is_zero(), sampler: ClockSampler::new(MOST_UNSEEN), alarm: Alarm::new() }
     }
 
     pub(super) fn set_linger(&mut self, linger: Duration) {
@@ -66,29 +71,28 @@ impl<G: Gather> Driver<G> {
             return self.hand_over();
         }
         let Some(mut source) = source else { return self.end() };
-        let spent = self.gather.count() + BUDGET;
+        let mut budget = BUDGET;
         loop {
-            let filled = self.gather.fill(self.sampler.stop_at(), || match source(cx) {
+            let (items, filled) = self.gather.fill(self.sampler.left().min(budget), || match source(cx) {
                 Poll::Ready(Some(item)) => Ok(item),
                 Poll::Ready(None) => Err(Stop::End),
                 Poll::Pending => Err(Stop::Pause),
             });
+            self.sampler.count(items);
             if let Err(stop) = filled {
                 return self.stop(cx, stop);
             }
-            if self.sampler.is_due(self.gather.count()) {
+            if self.sampler.is_due() {
                 self.sample();
             }
             if self.gather.has_closed() {
                 return self.hand_over();
             }
-            let left = spent - self.gather.count();
-            if left == 0 {
-                self.sampler.stop_after(BUDGET, self.gather.count());
+            budget -= items;
+            if budget == 0 {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.sampler.stop_after(left, self.gather.count());
         }
     }
 
@@ -97,9 +101,8 @@ impl<G: Gather> Driver<G> {
     fn stop(&mut self, cx: &mut Context<'_>, stop: Stop) -> Poll<Option<G::Batch>> {
         match stop {
             // While the alarm is set a batch is open, and not one that is eager to go.
-            Stop::Pause
-                if self.alarm.will_wake(cx) && !self.gather.is_unseen() && self.sampler.pass(self.gather.count()) =>
-            {
+            Stop::Pause if self.alarm.will_wake(cx) && !self.gather.is_unseen() && self.sampler.left() > 1 => {
+                self.sampler.count(1);
                 Poll::Pending
             }
             Stop::Pause => self.pause(cx),
@@ -115,14 +118,12 @@ impl<G: Gather> Driver<G> {
             return Poll::Pending;
         }
         // A pause is worth an item: a source that is restless is not to outrun the deadline either.
-        *self.sampler.stop_at() -= 1;
+        self.sampler.count(1);
         if self.eager {
-            self.cut();
+            self.gather.cut();
         }
-        if self.sampler.is_due(self.gather.count()) || (!self.eager && self.gather.is_unseen()) {
+        if self.sampler.is_due() || (!self.eager && self.gather.is_unseen()) {
             self.sample();
-        } else {
-            self.sampler.stop_after(BUDGET, self.gather.count());
         }
         let deadline = if self.gather.has_closed() { None } else { self.gather.poll_timeout() };
         if deadline.is_some_and(|deadline| self.alarm.poll(cx, deadline).is_ready()) {
@@ -138,7 +139,7 @@ impl<G: Gather> Driver<G> {
     #[cold]
     #[inline(never)]
     fn end(&mut self) -> Poll<Option<G::Batch>> {
-        self.cut();
+        self.gather.cut();
         self.alarm.retire();
         self.hand_over()
     }
@@ -155,28 +156,15 @@ impl<G: Gather> Driver<G> {
     #[inline(never)]
     fn sample(&mut self) {
         let now = now();
-        self.sampler.sampled(now, self.gather.count());
-        self.setting_back(|gather| gather.observe(now));
-    }
-
-    fn cut(&mut self) {
-        self.setting_back(G::cut);
-    }
-
-    /// Does what may set the count back.
-    fn setting_back<T>(&mut self, change: impl FnOnce(&mut G) -> T) -> T {
-        let before = self.gather.count();
-        let changed = change(&mut self.gather);
-        *self.sampler.stop_at() -= before - self.gather.count();
-        changed
+        self.sampler.sampled(now, RESOLUTION);
+        self.gather.observe(now);
     }
 
     /// The consumer goes to work: the timer is no longer needed, and the clock sees what stays behind.
     #[cold]
     #[inline(never)]
     fn hand_over(&mut self) -> Poll<Option<G::Batch>> {
-        let batch = self.setting_back(G::closed);
-        self.sampler.stop_after(BUDGET, self.gather.count());
+        let batch = self.gather.closed();
         self.alarm.disarm();
         if !self.gather.is_empty() && self.gather.is_unseen() {
             self.sample();

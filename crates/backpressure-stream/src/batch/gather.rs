@@ -13,12 +13,9 @@ pub(crate) trait Gather {
     type Item;
     type Batch;
 
-    /// Adds what `next` has: until the [`count`](Self::count) is `stop_at`, or a batch is [`closed`](Self::closed), or `next` says
-    /// why it has no more.
-    fn fill(&mut self, stop_at: &mut usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> Result<(), Stop>;
-
-    /// Goes up by one with every item. It may be set back when batches go; [`fill`](Self::fill) sets `stop_at` back as far.
-    fn count(&self) -> usize;
+    /// Adds what `next` has: at most so many items, until a batch is [`closed`](Self::closed), or `next` says why it has no more.
+    /// Tells how many came.
+    fn fill(&mut self, most: usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> (usize, Result<(), Stop>);
 
     /// Looks at the clock, and closes what is due.
     fn observe(&mut self, now: Instant);

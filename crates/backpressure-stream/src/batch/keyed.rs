@@ -29,8 +29,6 @@ pub(crate) struct Keyed<K, T> {
     unseen: Vec<u64>,
     closed: VecDeque<(K, Vec<T>)>,
     opened: u64,
-    /// Items pulled since a batch was last handed out.
-    count: usize,
 }
 
 /// The open batch of a key.
@@ -53,7 +51,6 @@ impl<K, T> KeyedBatches<K, T> {
             unseen: Vec::new(),
             closed: VecDeque::new(),
             opened: 0,
-            count: 0,
         };
         Self::new(keyed, config.linger())
     }
@@ -174,17 +171,16 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     type Item = (K, T);
     type Batch = (K, Vec<T>);
 
-    fn fill(&mut self, stop_at: &mut usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> Result<(), Stop> {
-        while self.count < *stop_at && self.closed.is_empty() {
-            let (key, item) = next()?;
-            self.count += 1;
-            self.add(key, item);
+    fn fill(&mut self, most: usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> (usize, Result<(), Stop>) {
+        let mut items = 0;
+        while items < most && self.closed.is_empty() {
+            match next() {
+                Ok((key, item)) => self.add(key, item),
+                Err(stop) => return (items, Err(stop)),
+            }
+            items += 1;
         }
-        Ok(())
-    }
-
-    fn count(&self) -> usize {
-        self.count
+        (items, Ok(()))
     }
 
     /// What is due goes first, in the order in which it fell due.
@@ -208,7 +204,6 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     }
 
     fn closed(&mut self) -> Option<(K, Vec<T>)> {
-        self.count = 0;
         self.closed.pop_front()
     }
 

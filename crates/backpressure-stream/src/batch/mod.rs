@@ -2,7 +2,6 @@
 
 mod adapt;
 mod alarm;
-mod clock_sampler;
 mod driver;
 mod gather;
 mod keyed;

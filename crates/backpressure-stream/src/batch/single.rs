@@ -126,30 +126,30 @@ impl<T> Gather for Single<T> {
     type Batch = Vec<T>;
 
     #[inline]
-    fn fill(&mut self, stop_at: &mut usize, mut next: impl FnMut() -> Result<T, Stop>) -> Result<(), Stop> {
+    fn fill(&mut self, most: usize, mut next: impl FnMut() -> Result<T, Stop>) -> (usize, Result<(), Stop>) {
+        let before = self.open.len();
+        let stop_at = before + most;
         loop {
             if self.weigh.is_none() {
-                self.open.extend_to(*stop_at, &mut next)?;
+                if let Err(stop) = self.open.extend_to(stop_at, &mut next) {
+                    return (self.open.len() - before, Err(stop));
+                }
             }
-            if self.open.len() >= *stop_at {
-                break;
+            let items = self.open.len() - before;
+            if items == most {
+                return (items, Ok(()));
             }
-            let item = next()?;
+            let item = match next() {
+                Ok(item) => item,
+                Err(stop) => return (items, Err(stop)),
+            };
             let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
-            let count = self.open.len() + 1;
             self.open.push_with(item, weight, |batch| self.closed.add(batch));
             if self.closed.next.is_some() {
-                *stop_at -= count - self.open.len();
                 self.unseen_from = 0;
-                break;
+                return (items + 1, Ok(()));
             }
         }
-        Ok(())
-    }
-
-    #[inline]
-    fn count(&self) -> usize {
-        self.open.len()
     }
 
     fn observe(&mut self, now: Instant) {
