@@ -42,7 +42,7 @@ impl PullConfig {
             window: 1_000,
             window_bytes: None,
             batch: 1_000,
-            expires: Duration::from_secs(3),
+            expires: Duration::from_secs(1),
             longest_hold: None,
             redeliver: None,
             dropped_delay: Duration::from_secs(1),
@@ -82,8 +82,9 @@ impl PullConfig {
         self
     }
 
-    /// How long a request waits at the server for messages. Default 3 s, at least 100 ms. An idle worker asks this often; after a restart
-    /// of the server it takes this long, and a second, until a worker asks again.
+    /// How long a request waits at the server for messages. Default 1 s, at least 100 ms. An idle worker asks this often. After a
+    /// restart of the server it takes this long, and a second, until a worker asks again; and a source that is stopped while it
+    /// waits for messages waits for the end of its request.
     pub const fn expires(mut self, expires: Duration) -> Self {
         self.expires = expires;
         self

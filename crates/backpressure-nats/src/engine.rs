@@ -61,7 +61,7 @@ pub enum Command<K> {
     Term(K),
     /// Put the message with this number where dead letters go, and say how that went by [`Event::Lettered`].
     DeadLetter(u64, K),
-    /// Take nothing more in. What is on its way is still received; [`Event::Closed`] says when nothing is.
+    /// Take nothing more in, and say so by [`Event::Closed`]. No request is out, or its end was waited for in vain.
     Close,
 }
 

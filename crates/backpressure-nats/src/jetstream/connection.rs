@@ -155,10 +155,11 @@ impl Engine for JetStreamEngine {
                 self.bury(id, key);
                 Ok(())
             }
-            Command::Close => match &mut self.subscriber {
-                Some(subscriber) => subscriber.drain().await.map_err(|_| Disconnected),
-                None => Ok(()),
-            },
+            Command::Close => {
+                // No request is out, so nothing is on its way. The subscriber's own `drain` would not wait for what is.
+                self.subscriber = None;
+                self.report.send(Event::Closed).map_err(|_| Disconnected)
+            }
         }
     }
 

@@ -27,8 +27,10 @@ pub(crate) enum Reception {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Pulling,
-    /// Nothing more is asked for; what arrives goes back.
+    /// Nothing more is asked for; what the last request brings goes back.
     Stopping,
+    /// No request is out.
+    Closing,
     /// Nothing will arrive.
     Closed,
 }
@@ -175,6 +177,10 @@ impl<K: Clone> Pull<K> {
             self.late_ids.remove(&id);
         }
         self.counts.unheard += u64::from(self.requests.give_up_unheard(now));
+        if self.phase == Phase::Stopping && !self.requests.is_out() {
+            self.phase = Phase::Closing;
+            self.commands.push_back(Command::Close);
+        }
         if self.phase != Phase::Pulling {
             return;
         }
@@ -204,11 +210,11 @@ impl<K: Clone> Pull<K> {
         [self.renewals.next(), request, delayed].into_iter().flatten().min()
     }
 
-    /// Asks for nothing more. What arrives from now on goes back at once.
+    /// Asks for nothing more. What arrives from now on goes back at once. A request that is out is waited for: it cannot be taken
+    /// back, and what it brings to nobody would wait for `ack_wait`.
     pub(crate) fn stop(&mut self) {
         if self.phase == Phase::Pulling {
             self.phase = Phase::Stopping;
-            self.commands.push_back(Command::Close);
         }
     }
 
