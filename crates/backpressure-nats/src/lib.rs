@@ -36,6 +36,7 @@ mod pull;
 mod settlement;
 mod shared;
 mod signal;
+mod sink;
 mod source;
 
 pub use ack_after::{AckAfter, AckExt, Acking, give_back};
@@ -43,4 +44,5 @@ pub use config::PullConfig;
 pub use delivery::Delivery;
 pub use jetstream::{PullBuilder, PullError};
 pub use pull::PullCounts;
+pub use sink::{JetStreamSink, Outgoing, SinkBuilder, SinkCounts, SinkError};
 pub use source::{PullHandle, PullSource};

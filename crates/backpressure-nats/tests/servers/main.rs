@@ -6,6 +6,7 @@ mod process;
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 mod server;
+mod sinks;
 mod table;
 mod worker;
 
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
             outages::the_server_is_killed_and_comes_back,
             outages::the_database_hangs_for_longer_than_ack_wait,
             outages::a_worker_hangs_for_longer_than_it_may,
+            sinks::a_full_stream_blocks_the_sink,
+            sinks::what_a_stream_throws_away_is_counted,
+            sinks::a_sink_survives_a_restart,
+            sinks::a_message_that_is_too_large_comes_back,
         ]);
     }
     if installed.is_empty() {

@@ -12,6 +12,7 @@ use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::{self, Context, consumer, stream};
 use async_nats::{Client, ConnectOptions, Message};
 use backpressure_nats::{PullConfig, PullSource};
+use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -88,6 +89,19 @@ impl Flesh {
         self.data.path()
     }
 
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(crate) fn jetstream(&self) -> Context {
+        self.jetstream.clone()
+    }
+
+    /// How many messages a stream keeps.
+    pub(crate) async fn messages(&self, stream: &str) -> Result<u64> {
+        Ok(self.jetstream.get_stream(stream).await?.cached_info().state.messages)
+    }
+
     async fn consumer(&self) -> Result<consumer::PullConsumer> {
         Ok(self.jetstream.get_consumer_from_stream(CONSUMER, STREAM).await?)
     }
@@ -151,7 +165,10 @@ impl World for Flesh {
         process.kill()?;
         let _ = tokio::time::timeout(down, std::future::pending::<()>()).await;
         *process = self.installed.start(self.port, &self.data.path().join("nats"))?;
-        until("the server is there again", || async { Ok(self.consumer().await.is_ok()) }).await
+        until("the server is there again", || async {
+            Ok(self.jetstream.stream_names().next().await.is_some_and(|name| name.is_ok()))
+        })
+        .await
     }
 
     async fn delete_consumer(&self) -> Result<()> {
