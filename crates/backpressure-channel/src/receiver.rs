@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BoundedBuffer, DropReason, Gauge, Moved, Reporter, Tally};
+use backpressure_core::{BoundedBuffer, DropReason, Gauge, Moved, Reporter, Tally, Work};
 use backpressure_rt::sync::Arc;
 use backpressure_rt::{Exclusive, Relay};
 use futures_core::{FusedStream, Stream};
@@ -94,6 +94,7 @@ impl<T> Receiver<T> {
     fn try_recv_locked(&mut self) -> Option<T> {
         let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
+        inner.recorder.works(Work::Busy);
         let after = inner.settle(Moved::taken(1));
         inner.lend(self.lease.get());
         drop(inner);
@@ -118,6 +119,10 @@ impl<T> Receiver<T> {
     /// Takes what is there, at most `max` items and no more than `max_weight` together unless the first alone weighs more,
     /// and appends it to `out`. Returns the number of items.
     pub fn try_recv_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize) -> usize {
+        self.take_many(out, max, max_weight, None)
+    }
+
+    fn take_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize, then: Option<Work>) -> usize {
         let lease = self.lease.get();
         let leased = max.min(lease.len());
         if leased > 0 {
@@ -127,7 +132,7 @@ impl<T> Receiver<T> {
         if leased == max {
             return leased;
         }
-        leased + self.take_locked(|buffer| buffer.pop_many(out, max - leased, max_weight))
+        leased + self.take_locked(then, |buffer| buffer.pop_many(out, max - leased, max_weight))
     }
 
     /// Takes what is there, as [`try_recv_many`](Self::try_recv_many) does, each item with its weight: 0 where nothing is
@@ -143,14 +148,15 @@ impl<T> Receiver<T> {
         if leased == max {
             return leased;
         }
-        leased + self.take_locked(|buffer| buffer.pop_many_weighed(out, max - leased, max_weight))
+        leased + self.take_locked(None, |buffer| buffer.pop_many_weighed(out, max - leased, max_weight))
     }
 
     #[inline]
-    fn take_locked(&self, take: impl FnOnce(&mut BoundedBuffer<T>) -> usize) -> usize {
+    fn take_locked(&self, then: Option<Work>, take: impl FnOnce(&mut BoundedBuffer<T>) -> usize) -> usize {
         let mut inner = self.shared.lock();
         let taken = take(&mut inner.buffer);
         if taken > 0 {
+            then.into_iter().for_each(|work| inner.recorder.works(work));
             let after = inner.settle(Moved::taken(taken));
             drop(inner);
             self.shared.carry_out(after);
@@ -183,23 +189,34 @@ impl<T> Receiver<T> {
         if let Some(item) = self.try_recv_locked() {
             return Poll::Ready(Some(item));
         }
-        std::task::ready!(self.poll_demand(cx, Demand::ANY));
+        std::task::ready!(self.poll_any(cx));
         Poll::Ready(self.try_recv_locked())
     }
 
     /// Polls for items, as [`recv_many`](Self::recv_many) does.
     pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<usize> {
-        let taken = self.try_recv_many(out, max, usize::MAX);
+        let taken = self.take_many(out, max, usize::MAX, Some(Work::Busy));
         if taken > 0 || max == 0 {
             return Poll::Ready(taken);
         }
-        std::task::ready!(self.poll_demand(cx, Demand::ANY));
-        Poll::Ready(self.try_recv_many(out, max, usize::MAX))
+        std::task::ready!(self.poll_any(cx));
+        Poll::Ready(self.take_many(out, max, usize::MAX, Some(Work::Busy)))
+    }
+
+    /// Ready once there is anything. Until then the receiver is idle, and busy from then on.
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_demand_as(cx, Demand::ANY, Some(Work::Idle))
     }
 
     /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
     /// the demand wakes nobody. Pending keeps the latest waker, and the latest demand.
+    ///
+    /// Whoever waits so, for batches, says itself [what it does](Reporter::works) with its time.
     pub fn poll_demand(&mut self, cx: &mut Context<'_>, demand: Demand) -> Poll<()> {
+        self.poll_demand_as(cx, demand, None)
+    }
+
+    fn poll_demand_as(&mut self, cx: &mut Context<'_>, demand: Demand, meanwhile: Option<Work>) -> Poll<()> {
         let mut inner = self.shared.lock();
         inner.recall();
         if inner.meets(demand) {
@@ -209,7 +226,12 @@ impl<T> Receiver<T> {
         let waker = cx.waker().clone();
         let mut inner = self.shared.lock();
         let met = inner.meets(demand);
-        let replaced = if met { Some((demand, waker)) } else { inner.receiver.replace((demand, waker)) };
+        let replaced = if met {
+            Some((demand, waker))
+        } else {
+            meanwhile.into_iter().for_each(|work| inner.recorder.works(work));
+            inner.receiver.replace((demand, waker))
+        };
         drop(inner);
         drop(replaced);
         if met { Poll::Ready(()) } else { Poll::Pending }

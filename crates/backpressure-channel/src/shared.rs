@@ -107,6 +107,7 @@ impl<T> Shared<T> {
         let mut inner = self.lock();
         inner.buffer.close();
         let changed = inner.recorder.drain();
+        inner.recorder.resume();
         let receiver = inner.receiver.take().map(|(_, waker)| waker);
         let producers = inner.waiters.wakers();
         drop(inner);
@@ -212,7 +213,11 @@ impl<T> Inner<T> {
     #[inline]
     fn take_waker(&mut self) -> Option<Waker> {
         let met = self.receiver.as_ref().is_some_and(|(demand, _)| self.meets(*demand));
-        if met { self.receiver.take().map(|(_, waker)| waker) } else { None }
+        if !met {
+            return None;
+        }
+        self.recorder.resume();
+        self.receiver.take().map(|(_, waker)| waker)
     }
 
     /// The producer that is served next, and what it wants. Those to whom no room can come as long as slots are kept without an

@@ -60,6 +60,7 @@ mod careful;
 mod command;
 mod complete;
 mod controller;
+mod does;
 mod drain;
 mod flush_fn;
 mod halves;

@@ -24,6 +24,7 @@ use crate::attempt::{Attempt, Policy};
 use crate::barrier::{Barriers, Progress};
 use crate::careful::{Careful, guarded};
 use crate::command::{Command, STOPPING};
+use crate::does::Does;
 use crate::drain::{Drains, Ending, Totals, lose};
 use crate::halves::Part;
 use crate::home::{Home, Spawns};
@@ -65,6 +66,7 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>, H: Home> {
     pub(crate) totals: Totals,
     /// What a drain abandoned, while its aborted flushes end, and how long they may take.
     leaving: Option<(Remains<T>, Instant)>,
+    does: Does,
     /// How things stood at the end, for those who ask later.
     pub(crate) ending: Arc<OnceLock<Ending>>,
     timer: Timer,
@@ -115,6 +117,7 @@ where
             drains: Drains::new(),
             totals: Totals { delivered: 0, failed: 0 },
             leaving: None,
+            does: Does::default(),
             ending: Arc::default(),
             timer: Timer::new(),
         }
@@ -142,6 +145,15 @@ where
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        let turn = self.take_turn(cx);
+        if !matches!(turn, Turn::Again) {
+            let waits = self.does.stands() || !self.retries.is_empty();
+            self.does.tell(&self.reporter, self.in_flight.len(), self.concurrency, waits);
+        }
+        turn
+    }
+
+    fn take_turn(&mut self, cx: &mut Context<'_>) -> Turn {
         let now = now();
         self.take_orders(now, cx);
         if let Some((remains, until)) = self.leaving.take() {
@@ -245,7 +257,10 @@ where
             return Turn::Again;
         };
         match guarded(|| service.poll_ready(cx)) {
-            Some(Poll::Pending) => return Turn::Wait(later),
+            Some(Poll::Pending) => {
+                self.does.stand();
+                return Turn::Wait(later);
+            }
             Some(Poll::Ready(Ok(()))) => {}
             Some(Poll::Ready(Err(error))) => {
                 self.give_up(Some(error));

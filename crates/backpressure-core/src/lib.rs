@@ -64,7 +64,7 @@ pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use drained::Drained;
 pub use error::ConfigError;
-pub use flow::{Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
+pub use flow::{Activity, Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
 pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};

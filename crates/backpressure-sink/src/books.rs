@@ -1,6 +1,8 @@
 //! The books of calls in flight.
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag};
+use backpressure_core::{
+    Activity, BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag,
+};
 use backpressure_rt::{Relay, now};
 
 use crate::wait::Wait;
@@ -12,13 +14,23 @@ pub(crate) struct Books {
     recorder: Recorder,
     reporter: Reporter,
     wait: Wait,
+    is_stalled: bool,
+    concurrency: usize,
 }
 
 impl Books {
     pub(crate) fn new(concurrency: usize) -> Self {
         let config = BackpressureConfig::builder().capacity(concurrency).build().unwrap_or_default();
-        let recorder = Recorder::new(&config, now, true);
-        Self { slots: BoundedBuffer::new(&config), reporter: recorder.reporter(), recorder, wait: Wait::default() }
+        let mut recorder = Recorder::new(&config, now, true);
+        recorder.works(Activity::IDLE);
+        Self {
+            slots: BoundedBuffer::new(&config),
+            reporter: recorder.reporter(),
+            recorder,
+            wait: Wait::default(),
+            is_stalled: false,
+            concurrency,
+        }
     }
 
     pub(crate) fn gauge(&self) -> Gauge {
@@ -40,6 +52,7 @@ impl Books {
     /// Says whether a call waits for a service that is not ready.
     pub(crate) fn stall(&mut self, stalled: bool) {
         self.recorder.stall(stalled);
+        self.is_stalled = stalled;
         self.publish(Moved::NOTHING);
     }
 
@@ -83,6 +96,10 @@ impl Books {
     }
 
     fn publish(&mut self, moved: Moved) {
+        self.recorder.works(match self.slots.held() {
+            0 if self.is_stalled => Activity::BLOCKED,
+            calls => Activity::busy(calls, self.concurrency),
+        });
         if self.recorder.update(&self.slots, moved) {
             self.reporter.notify();
         }

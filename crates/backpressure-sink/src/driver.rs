@@ -81,11 +81,14 @@ impl<Si: Sink<T>, T> Future for Driver<Si, T> {
             let in_doubt = *this.in_doubt;
             let failed = |source| BackpressureSinkError::Inner { source, lost: 0, in_doubt };
             match shared.step(std::mem::take(&mut this.link.handed)) {
-                Step::Send => {
-                    if let Err(error) = ready!(self.as_mut().poll_send(cx)) {
-                        self.link.shared.fail(error)?;
+                Step::Send => match self.as_mut().poll_send(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => self.link.shared.fail(error)?,
+                    Poll::Pending => {
+                        self.link.shared.rest();
+                        return Poll::Pending;
                     }
-                }
+                },
                 Step::Flush => match ready!(this.inner.poll_flush(cx)) {
                     Ok(()) => {
                         *this.in_doubt = 0;

@@ -195,6 +195,9 @@ impl<T, E> Shared<T, E> {
     pub(crate) fn step(&self, handed: Handed) -> Step<T, E> {
         let mut link = self.lock();
         let changed = link.queue.settle(handed);
+        if link.queue.is_empty() {
+            link.queue.rest();
+        }
         let step = match link.failure.is_some() {
             true if link.handle_is_gone => link.failure.take().map_or(Step::Wait, Step::GiveUp),
             true => Step::Wait,
@@ -206,6 +209,11 @@ impl<T, E> Shared<T, E> {
         drop(link);
         self.conclude(changed, None);
         step
+    }
+
+    /// The inner sink takes nothing at present.
+    pub(crate) fn rest(&self) {
+        self.lock().queue.rest();
     }
 
     /// Takes the next item, to be given to the inner sink at once.

@@ -5,7 +5,7 @@ use std::mem;
 
 use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy,
-    Tag,
+    Tag, Work,
 };
 use backpressure_rt::{Relay, now};
 
@@ -188,6 +188,11 @@ impl<T> Queue<T> {
     pub(crate) fn drain(&mut self) -> bool {
         self.end_wait();
         self.recorder.drain()
+    }
+
+    /// The consumer takes nothing at present: blocked if something is queued for it, idle if not.
+    pub(crate) fn rest(&mut self) {
+        self.recorder.works(if self.is_empty() { Work::Idle } else { Work::Blocked });
     }
 
     /// Takes out everything, as lost to a consumer that went away. Returns it in the order of delivery, and whether the

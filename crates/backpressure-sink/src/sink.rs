@@ -220,6 +220,7 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         let mut this = self.project();
         for _ in 0..BUDGET {
             if this.queue.is_empty() {
+                this.queue.rest();
                 return Ok(Stopped::Done);
             }
             match this.inner.as_mut().poll_ready(cx) {
@@ -227,6 +228,7 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
                 Poll::Ready(Err(source)) => return Err(failed(source, 0, this.queue, *this.flushed)),
                 Poll::Pending => {
                     this.way.block(Way::Readying);
+                    this.queue.rest();
                     return Ok(Stopped::Waiting);
                 }
             }

@@ -200,6 +200,7 @@ fn read_ahead<St: Stream>(
     if item.is_some() || ended {
         return Poll::Ready(item);
     }
+    queue.idle();
     if !pending {
         cx.waker().wake_by_ref();
     }

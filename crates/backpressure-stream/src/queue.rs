@@ -2,7 +2,7 @@
 
 use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Reporter,
-    Strategy, Tag,
+    Strategy, Tag, Work,
 };
 use backpressure_rt::{Relay, now};
 
@@ -152,6 +152,7 @@ impl<T> Queue<T> {
     /// Gives out the next item in delivery order.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.buffer.pop()?;
+        self.recorder.works(Work::Busy);
         if let Some((heavy, tag)) = self.heavy.take() {
             let offer = self.buffer.offer(heavy, tag);
             self.conclude(offer, tag);
@@ -161,6 +162,11 @@ impl<T> Queue<T> {
         self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
         self.coasting = self.granted;
         Some(item)
+    }
+
+    /// The consumer waits for an item.
+    pub(crate) fn idle(&mut self) {
+        self.recorder.works(Work::Idle);
     }
 
     /// Takes everything out, in delivery order, as given to the consumer.

@@ -88,6 +88,10 @@ impl gauge::Calls for Calls {
         self.word.load().limit()
     }
 
+    fn in_flight(&self) -> usize {
+        self.word.load().in_flight()
+    }
+
     fn utilization(&self) -> f64 {
         let slots = self.word.load();
         slots.in_flight() as f64 / slots.limit() as f64

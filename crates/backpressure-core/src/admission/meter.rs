@@ -83,7 +83,7 @@ impl AdmissionMeter {
     /// says then. If it takes none, nothing is said about it yet.
     #[inline]
     pub fn try_take(&self) -> Option<AdmissionState> {
-        self.calls.word.try_take()
+        self.calls.word.try_take().inspect(|slots| self.came(*slots))
     }
 
     /// A call comes and takes a slot, if `permits` does not object to what the word says at that instant, and there is one.
@@ -99,7 +99,7 @@ impl AdmissionMeter {
         full: E,
         permits: impl Fn(AdmissionState) -> Result<(), E>,
     ) -> Result<AdmissionState, (AdmissionState, E)> {
-        self.calls.word.take(full, permits)
+        self.calls.word.take(full, permits).inspect(|slots| self.came(*slots))
     }
 
     /// A call that waited takes a slot, as in [`take`](Self::take). For the holder of the queue's lock.
@@ -112,7 +112,7 @@ impl AdmissionMeter {
         full: E,
         permits: impl Fn(AdmissionState) -> Result<(), E>,
     ) -> Result<AdmissionState, (AdmissionState, E)> {
-        self.grant(|| self.calls.word.take(full, permits))
+        self.grant(|| self.calls.word.take(full, permits)).inspect(|slots| self.came(*slots))
     }
 
     /// A call that is over gives its slot to one that waited. Objections are as in [`take`](Self::take), to what the word would
@@ -143,7 +143,19 @@ impl AdmissionMeter {
     /// A call has been answered, and gives its slot back. Answers what the word says then.
     #[inline]
     pub fn give_back(&self) -> AdmissionState {
-        self.calls.word.give_back()
+        let slots = self.calls.word.give_back();
+        if slots.in_flight() == 0 {
+            self.shared.work.edge();
+        }
+        slots
+    }
+
+    /// A call has taken a slot.
+    #[inline]
+    fn came(&self, slots: AdmissionState) {
+        if slots.in_flight() == 1 {
+            self.shared.work.edge();
+        }
     }
 
     /// A call that has a slot was lost for `reason`. It gives the slot back, or passes it on, next.

@@ -1,9 +1,11 @@
 //! Where the time of a pipeline goes.
 
+mod activity;
 mod bottleneck;
 mod recent;
 mod work;
 
+pub use activity::{Activity, Work};
 pub use bottleneck::{Bottleneck, Cause, Stage, bottleneck};
 pub use recent::RecentWork;
-pub use work::{Work, WorkClock, WorkShares, WorkTimes};
+pub use work::{WorkClock, WorkShares, WorkTimes};

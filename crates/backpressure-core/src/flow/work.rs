@@ -1,49 +1,8 @@
-//! What a part does with its time.
+//! Where the time goes.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-/// What a part does: one of three things at any time, as in Flink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[repr(u8)]
-pub enum Work {
-    /// It waits for input.
-    #[default]
-    Idle = 0,
-    /// It works.
-    Busy = 1,
-    /// It has something, and what is behind it does not take it.
-    Blocked = 2,
-}
-
-impl Work {
-    /// All three, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Idle, Self::Busy, Self::Blocked];
-
-    /// The word in lower case, as it stands in the `work` attribute of metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Busy => "busy",
-            Self::Blocked => "blocked",
-        }
-    }
-
-    /// What a part does that works by itself and has been told that somebody behind it holds it up.
-    #[must_use]
-    pub const fn held_up(self, held_up: bool) -> Self {
-        match self {
-            Self::Busy if held_up => Self::Blocked,
-            work => work,
-        }
-    }
-}
-
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use super::activity::{Activity, Work};
 
 /// Adds up the time spent idle, busy and blocked. The three sums are together the time that has passed.
 ///
@@ -60,40 +19,37 @@ impl fmt::Display for Work {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkClock {
-    work: Work,
+    activity: Activity,
     since: Instant,
     spent: WorkTimes,
 }
 
 impl WorkClock {
     /// Starts at `now`, doing this.
-    pub const fn new(now: Instant, work: Work) -> Self {
-        Self { work, since: now, spent: WorkTimes::ZERO }
+    pub fn new(now: Instant, activity: impl Into<Activity>) -> Self {
+        Self { activity: activity.into(), since: now, spent: WorkTimes::default() }
     }
 
     /// What is being done.
-    pub const fn work(&self) -> Work {
-        self.work
+    pub const fn activity(&self) -> Activity {
+        self.activity
     }
 
     /// From `now` on this is done. A `now` that repeats or goes backwards is harmless.
-    pub fn enter(&mut self, now: Instant, work: Work) {
+    pub fn enter(&mut self, now: Instant, activity: impl Into<Activity>) {
         self.spent = self.read(now);
         self.since = self.since.max(now);
-        self.work = work;
+        self.activity = activity.into();
     }
 
     /// The sums at `now`.
     pub fn read(&self, now: Instant) -> WorkTimes {
-        let mut times = self.spent;
-        let time = times.time_mut(self.work);
-        *time = time.saturating_add(now.saturating_duration_since(self.since));
-        times
+        self.spent.and(self.activity, now.saturating_duration_since(self.since))
     }
 
-    /// What is being done, since when, and the sums until then.
-    pub(crate) const fn parts(&self) -> (Work, Instant, WorkTimes) {
-        (self.work, self.since, self.spent)
+    /// Since when it is being done, and the sums until then.
+    pub(crate) const fn base(&self) -> (Instant, WorkTimes) {
+        (self.since, self.spent)
     }
 }
 
@@ -110,8 +66,6 @@ pub struct WorkTimes {
 }
 
 impl WorkTimes {
-    const ZERO: Self = Self { idle: Duration::ZERO, busy: Duration::ZERO, blocked: Duration::ZERO };
-
     pub(crate) const fn from_array([idle, busy, blocked]: [Duration; 3]) -> Self {
         Self { idle, busy, blocked }
     }
@@ -131,6 +85,18 @@ impl WorkTimes {
             Work::Busy => &mut self.busy,
             Work::Blocked => &mut self.blocked,
         }
+    }
+
+    /// With this much more time, spent so.
+    pub(crate) fn and(mut self, activity: Activity, time: Duration) -> Self {
+        let (work, taken, places) = activity.parts();
+        let nanos = time.as_nanos() * u128::from(taken) / u128::from(places);
+        let spent = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(time);
+        for (work, time) in [(work, spent), (Work::Idle, time - spent)] {
+            let total = self.time_mut(work);
+            *total = total.saturating_add(time);
+        }
+        self
     }
 
     /// All of it.
@@ -179,34 +145,41 @@ mod tests {
 
     use super::*;
 
-    fn work() -> impl Strategy<Value = Work> {
-        prop::sample::select(&Work::ALL[..])
+    fn activity() -> impl Strategy<Value = Activity> {
+        let whole = prop::sample::select(&Work::ALL[..]).prop_map(Activity::from);
+        let busy = (0usize..=4).prop_map(|taken| Activity::busy(taken, 4));
+        prop_oneof![whole, busy.clone(), busy.prop_map(|busy| busy.held_up(true))]
     }
 
     proptest! {
-        /// Against a model that walks through the time in steps of a millisecond.
+        /// Against a model that walks through the time in steps of a millisecond, each split into quarters.
         #[test]
         fn the_three_add_up_to_the_time_that_has_passed(
-            first in work(),
-            edges in prop::collection::vec((0u32..50, work()), 0..40),
+            first in activity(),
+            edges in prop::collection::vec((0u32..50, activity()), 0..40),
             rest in 0u32..50,
         ) {
             let start = Instant::now();
-            let at = |ms: u32| start + Duration::from_millis(ms.into());
+            let at = |ms: usize| start + Duration::from_millis(ms as u64);
             let mut clock = WorkClock::new(start, first);
             let mut model = Vec::new();
             let mut doing = first;
             for (wait, next) in edges {
                 model.extend(std::iter::repeat_n(doing, wait as usize));
-                clock.enter(at(model.len() as u32), next);
-                prop_assert_eq!(clock.work(), next);
+                clock.enter(at(model.len()), next);
+                prop_assert_eq!(clock.activity(), next);
                 doing = next;
             }
             model.extend(std::iter::repeat_n(doing, rest as usize));
-            let times = clock.read(at(model.len() as u32));
+            let mut quarters = [0; 3];
+            for activity in &model {
+                let (work, taken, places) = activity.parts();
+                quarters[work as usize] += 4 * taken / places;
+                quarters[Work::Idle as usize] += 4 - 4 * taken / places;
+            }
+            let times = clock.read(at(model.len()));
             for work in Work::ALL {
-                let spent = model.iter().filter(|&&done| done == work).count();
-                prop_assert_eq!(times.time(work), Duration::from_millis(spent as u64));
+                prop_assert_eq!(times.time(work), Duration::from_millis(1) / 4 * quarters[work as usize]);
             }
             prop_assert_eq!(times.total(), Duration::from_millis(model.len() as u64));
             if let Some(shares) = times.shares() {
@@ -214,17 +187,16 @@ mod tests {
             }
         }
 
-        /// Whatever the clock does, the sums are the furthest that it got.
+        /// Whatever the clock does, the sums are the furthest that it got, to the nanosecond.
         #[test]
-        fn k1_a_clock_that_jumps_is_harmless(edges in prop::collection::vec((0u64..1000, work()), 1..40)) {
+        fn k1_a_clock_that_jumps_is_harmless(edges in prop::collection::vec((0u64..1000, 0usize..=3), 1..40)) {
             let start = Instant::now() + Duration::from_secs(1);
             let mut clock = WorkClock::new(start, Work::Idle);
-            let mut furthest = Duration::ZERO;
-            for (ms, next) in edges {
-                let since = Duration::from_millis(ms);
-                clock.enter(start + since - Duration::from_millis(300), next);
-                furthest = furthest.max(since.saturating_sub(Duration::from_millis(300)));
-                prop_assert_eq!(clock.read(start).total(), furthest);
+            let mut furthest = 0;
+            for (ms, taken) in edges {
+                clock.enter(start + Duration::from_millis(ms) - Duration::from_millis(300), Activity::busy(taken, 3));
+                furthest = ms.saturating_sub(300).max(furthest);
+                prop_assert_eq!(clock.read(start).total(), Duration::from_millis(furthest));
             }
         }
     }

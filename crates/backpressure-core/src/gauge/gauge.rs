@@ -63,7 +63,8 @@ impl Gauge {
         self.parts().map(|part| Snapshot::of(part)).reduce(Snapshot::merge).unwrap_or_default()
     }
 
-    /// From now on the time is taken that the part spends idle, busy and blocked: [`Snapshot::work`]. Before, that costs nothing.
+    /// From now on, or from when the part first tells, the time is taken that it spends idle, busy and blocked:
+    /// [`Snapshot::work`]. Before, that costs nothing.
     ///
     /// It is known of parts that tell: of a channel, whether its receiver waits for items; of a batching part, whether a
     /// flush is in flight. Of several parts together it is not known.

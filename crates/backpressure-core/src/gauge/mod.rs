@@ -6,6 +6,7 @@
 //! only where an instrument that somebody reads needs it.
 
 mod age;
+mod calls;
 mod clock;
 mod flushes;
 #[expect(clippy::module_inception, reason = "a gauge among its instruments")]
@@ -24,13 +25,14 @@ mod watch;
 mod watchers;
 mod work;
 
+pub(crate) use calls::Calls;
 pub use clock::Clock;
 pub use flushes::Flushed;
 pub use gauge::Gauge;
 pub use health::{Health, Vitals};
 pub use recorder::{Moved, Recorder};
 pub use reporter::Reporter;
-pub(crate) use shared::{Calls, Shared};
+pub(crate) use shared::Shared;
 pub use snapshot::{FlushStats, Snapshot};
 pub use tally::Tally;
 pub use watch::Changed;

@@ -10,6 +10,7 @@ use super::shared::Shared;
 use super::tally::Tally;
 use crate::buffer::BoundedBuffer;
 use crate::config::BackpressureConfig;
+use crate::flow::Activity;
 use crate::ledger::Ledger;
 use crate::offer::DropReason;
 use crate::state::State;
@@ -45,6 +46,8 @@ pub struct Recorder {
     discarded: u64,
     state: State,
     stalled: bool,
+    /// What the consumer does, if it was said.
+    activity: Option<Activity>,
     /// The amounts held at which the state stays what it is; empty where that takes a closer look.
     calm: Range<usize>,
 }
@@ -78,7 +81,16 @@ impl Recorder {
     /// With `tracked`, items taken are in flight until a [`Reporter`] settles them; without, taking an item delivers it.
     pub fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
         let shared = Arc::new(Shared::new(config, clock, tracked));
-        Self { shared, accepted: 0, taken: 0, discarded: 0, state: State::Normal, stalled: false, calm: 0..0 }
+        Self {
+            shared,
+            accepted: 0,
+            taken: 0,
+            discarded: 0,
+            state: State::Normal,
+            stalled: false,
+            activity: None,
+            calm: 0..0,
+        }
     }
 
     /// A handle that reads these instruments.
@@ -209,6 +221,25 @@ impl Recorder {
         if stalled != self.stalled && self.state != State::Draining {
             self.stalled = stalled;
             self.calm = 0..0;
+        }
+    }
+
+    /// From now on the consumer does this: [`Reporter::works`], for whoever has the lock of the buffer. To say it again costs a
+    /// comparison.
+    #[inline]
+    pub fn works(&mut self, activity: impl Into<Activity>) {
+        let activity = activity.into();
+        if self.activity != Some(activity) {
+            self.activity = Some(activity);
+            self.shared.work.tell(activity);
+        }
+    }
+
+    /// The consumer need not wait for input any longer, if it [does](Self::works).
+    #[inline]
+    pub fn resume(&mut self) {
+        if self.activity == Some(Activity::IDLE) {
+            self.works(Activity::BUSY);
         }
     }
 

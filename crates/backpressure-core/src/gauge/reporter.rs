@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::flushes::Flushed;
 use super::shared::Shared;
-use crate::flow::Work;
+use crate::flow::Activity;
 use crate::offer::DropReason;
 use crate::state::State;
 
@@ -85,8 +85,8 @@ impl Reporter {
     /// From now on the part does this. It is for the edges, not for each item: a relaxed load and a store, unless
     /// [somebody asked](crate::Gauge::time_work) where the time goes; then the clock is read. One caller at a time.
     #[inline]
-    pub fn works(&self, work: Work) {
-        self.shared.work.tell(work);
+    pub fn works(&self, activity: impl Into<Activity>) {
+        self.shared.work.tell(activity.into());
     }
 
     /// A batch was answered.

@@ -1,11 +1,11 @@
 //! What recorder, reporters and gauges share.
 
-use std::fmt;
 use std::sync::Arc;
 
 use backpressure_rt::sync::{AtomicBool, Mutex};
 
 use super::age::AgeMarks;
+use super::calls::Calls;
 use super::clock::Clock;
 use super::flushes::FlushCells;
 use super::lazy::LazyLatencies;
@@ -14,7 +14,7 @@ use super::times::StateTimes;
 use super::watchers::Watchers;
 use super::work::WorkCells;
 use crate::config::BackpressureConfig;
-use crate::ledger::{Counts, Ledger};
+use crate::ledger::Ledger;
 use crate::strategy::Strategy;
 
 #[derive(Debug)]
@@ -35,17 +35,6 @@ pub(crate) struct Shared {
     calls: Option<Arc<dyn Calls>>,
 }
 
-/// What is known of the calls in a part that holds no buffer.
-pub(crate) trait Calls: fmt::Debug + Send + Sync {
-    fn counts(&self) -> Counts;
-    /// Most calls in flight.
-    fn capacity(&self) -> usize;
-    /// The share of those that are in flight.
-    fn utilization(&self) -> f64;
-    /// Answers that are streams and still open.
-    fn streams(&self) -> usize;
-}
-
 impl Shared {
     pub(crate) fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
         Self {
@@ -54,7 +43,7 @@ impl Shared {
             times: StateTimes::new(clock()),
             watchers: Watchers::new(),
             age: Mutex::new(AgeMarks::default()),
-            work: WorkCells::new(clock),
+            work: WorkCells::new(clock, None),
             ended: AtomicBool::new(false),
             waits: LazyLatencies::default(),
             flushes: FlushCells::new(),
@@ -66,7 +55,8 @@ impl Shared {
 
     /// These instruments for a part without a buffer.
     pub(crate) fn counting(self, calls: Arc<dyn Calls>) -> Self {
-        Self { calls: Some(calls), ..self }
+        let work = WorkCells::new(self.clock, Some(Arc::clone(&calls)));
+        Self { calls: Some(calls), work, ..self }
     }
 
     /// What the calls say, where there are any.

@@ -1,21 +1,22 @@
 //! What a part does with its time, told by its own thread and read from others.
 //!
-//! Two things are written at every edge, by plain atomic operations: what the part says that it does, and how many producers
-//! wait for it. Only once somebody asks is a [`Timed`] made, and only then do edges read the clock. What it says follows from both
-//! words, its own and those of the parts that it feeds, at the instant at which it looks; as every edge makes it look, under
-//! one lock, the last look is right whatever order they come in.
+//! Two words are written at every edge, by plain atomic operations: what the part says that it does, and how many producers
+//! wait for it. Only once somebody asks is a [`Timed`] made, and only then do edges read the clock. What follows from the words,
+//! the part's own and those of the parts that it feeds, is found out at each edge anew, under one lock: so the last look is
+//! right, in whatever order the edges come.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use super::calls::Calls;
 use super::clock::Clock;
-use crate::flow::{Work, WorkClock, WorkTimes};
+use crate::flow::{Activity, Work, WorkClock, WorkTimes};
 use crate::ledger::Sequence;
 use backpressure_rt::lock;
-use backpressure_rt::sync::{AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering};
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// A part that has told nothing yet.
-const UNTOLD: u8 = u8::MAX;
+const UNTOLD: u64 = u64::MAX;
 
 /// What a part says about its time, and all that follows from it.
 #[derive(Debug)]
@@ -27,7 +28,9 @@ pub(crate) struct WorkCells {
 
 #[derive(Debug)]
 struct Signs {
-    work: AtomicU8,
+    /// What the part says; of one that admits calls it follows from those.
+    told: AtomicU64,
+    calls: Option<Arc<dyn Calls>>,
     /// Producers that wait for room.
     waiting: AtomicUsize,
 }
@@ -43,8 +46,8 @@ struct Timed {
     feeders: Mutex<Vec<Weak<Timed>>>,
     sequence: Sequence,
     /// What was read from the signs at the last edge, and what followed.
-    told: AtomicU8,
-    work: AtomicU8,
+    told: AtomicU64,
+    activity: AtomicU64,
     since: AtomicU64,
     spent: [AtomicU64; Work::ALL.len()],
 }
@@ -58,15 +61,21 @@ struct Edges {
 }
 
 impl WorkCells {
-    pub(super) fn new(clock: Clock) -> Self {
-        let signs = Signs { work: AtomicU8::new(UNTOLD), waiting: AtomicUsize::new(0) };
+    pub(super) fn new(clock: Clock, calls: Option<Arc<dyn Calls>>) -> Self {
+        let signs = Signs { told: AtomicU64::new(UNTOLD), calls, waiting: AtomicUsize::new(0) };
         Self { signs: Arc::new(signs), clock, timed: OnceLock::new() }
     }
 
     /// From now on the part does this. One caller at a time.
     #[inline]
-    pub(crate) fn tell(&self, work: Work) {
-        self.signs.work.store(work as u8, Ordering::Relaxed);
+    pub(crate) fn tell(&self, activity: Activity) {
+        self.signs.told.store(activity.to_bits(), Ordering::Relaxed);
+        self.edge();
+    }
+
+    /// Calls came, or went, and it matters.
+    #[inline]
+    pub(crate) fn edge(&self) {
         if let Some(timed) = self.timed.get() {
             timed.edge(None);
         }
@@ -117,40 +126,54 @@ impl WorkCells {
     }
 }
 
+impl Signs {
+    fn told(&self) -> u64 {
+        match &self.calls {
+            Some(calls) => Activity::busy(calls.in_flight().min(1), 1).to_bits(),
+            None => self.told.load(Ordering::Relaxed),
+        }
+    }
+}
+
 impl Timed {
     fn new(signs: Arc<Signs>, clock: Clock) -> Self {
         let now = clock();
-        let told = signs.work.load(Ordering::Relaxed);
-        let work = work_of(told).unwrap_or_default();
+        let told = signs.told();
+        let activity = Activity::from_bits(told).unwrap_or(Activity::IDLE);
         Self {
             signs,
             clock,
             epoch: now,
-            edges: Mutex::new(Edges { clock: WorkClock::new(now, work), next: Vec::new() }),
+            edges: Mutex::new(Edges { clock: WorkClock::new(now, activity), next: Vec::new() }),
             feeders: Mutex::new(Vec::new()),
             sequence: Sequence::new(),
-            told: AtomicU8::new(told),
-            work: AtomicU8::new(work as u8),
+            told: AtomicU64::new(told),
+            activity: AtomicU64::new(activity.to_bits()),
             since: AtomicU64::new(0),
             spent: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
-    /// Something may have changed, if only the number of parts that it feeds.
+    /// Something may have changed, if only which parts it feeds.
+    #[inline(never)]
     fn edge(&self, feeds: Option<&Arc<Signs>>) {
         let mut edges = lock(&self.edges);
         edges.next.extend(feeds.map(Arc::clone));
-        let told = self.signs.work.load(Ordering::Relaxed);
+        let told = self.signs.told();
         let is_held_up = edges.next.iter().any(|next| next.waiting.load(Ordering::Relaxed) > 0);
-        let work = work_of(told).unwrap_or_default().held_up(is_held_up);
-        if work == edges.clock.work() && told == self.told.load(Ordering::Relaxed) {
+        let activity = Activity::from_bits(told).unwrap_or(Activity::IDLE).held_up(is_held_up);
+        if activity == edges.clock.activity() && told == self.told.load(Ordering::Relaxed) {
             return;
         }
-        edges.clock.enter((self.clock)(), work);
-        let (work, since, spent) = edges.clock.parts();
+        let now = (self.clock)();
+        if self.told.load(Ordering::Relaxed) == UNTOLD {
+            edges.clock = WorkClock::new(now, activity);
+        }
+        edges.clock.enter(now, activity);
+        let (since, spent) = edges.clock.base();
         self.sequence.write(|| {
             self.told.store(told, Ordering::Relaxed);
-            self.work.store(work as u8, Ordering::Relaxed);
+            self.activity.store(activity.to_bits(), Ordering::Relaxed);
             self.since.store(nanos(since.saturating_duration_since(self.epoch)), Ordering::Relaxed);
             for (cell, work) in self.spent.iter().zip(Work::ALL) {
                 cell.store(nanos(spent.time(work)), Ordering::Relaxed);
@@ -160,24 +183,20 @@ impl Timed {
 
     fn read(&self, now: Instant) -> Option<WorkTimes> {
         // An edge that came as the timing began may have seen none of it.
-        if self.signs.work.load(Ordering::Relaxed) != self.told.load(Ordering::Relaxed) {
+        if self.signs.told() != self.told.load(Ordering::Relaxed) {
             self.edge(None);
         }
-        let (told, work, since, mut spent) = self.sequence.read(|| {
-            let spent: [u64; Work::ALL.len()] = std::array::from_fn(|i| self.spent[i].load(Ordering::Relaxed));
-            let [told, work] = [&self.told, &self.work].map(|cell| cell.load(Ordering::Relaxed));
-            (told, work, self.since.load(Ordering::Relaxed), spent)
+        let (told, activity, since, spent) = self.sequence.read(|| {
+            let spent = self.spent.each_ref().map(|cell| cell.load(Ordering::Relaxed));
+            let [told, activity, since] =
+                [&self.told, &self.activity, &self.since].map(|cell| cell.load(Ordering::Relaxed));
+            (told, activity, since, spent)
         });
-        work_of(told)?;
-        let spent_so_far = &mut spent[usize::from(work)];
+        Activity::from_bits(told)?;
         let running = nanos(now.saturating_duration_since(self.epoch)).saturating_sub(since);
-        *spent_so_far = spent_so_far.saturating_add(running);
-        Some(WorkTimes::from_array(spent.map(Duration::from_nanos)))
+        let spent = WorkTimes::from_array(spent.map(Duration::from_nanos));
+        Some(spent.and(Activity::from_bits(activity)?, Duration::from_nanos(running)))
     }
-}
-
-fn work_of(told: u8) -> Option<Work> {
-    Work::ALL.get(usize::from(told)).copied()
 }
 
 fn nanos(duration: Duration) -> u64 {

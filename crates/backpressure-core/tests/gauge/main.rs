@@ -9,3 +9,4 @@ mod races;
 mod times;
 #[cfg(feature = "stream")]
 mod watch;
+mod work;

@@ -22,6 +22,7 @@ where
         let now = now();
         let latency = now.saturating_duration_since(batch.started);
         self.tuning.returned(now, Some(latency), self.in_flight.len());
+        self.tell_activity();
         if self.tuning.learn(batch.requests, latency) {
             self.intake.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
             self.exchange.reporter.paced(self.tuning.linger, self.tuning.max_items);

@@ -46,7 +46,10 @@ where
             return Step::Yield;
         }
         match self.inner.poll_ready(cx) {
-            Ok(Poll::Pending) => return Step::Busy,
+            Ok(Poll::Pending) => {
+                self.is_refused = true;
+                return Step::Busy;
+            }
             Ok(Poll::Ready(Err(error))) => {
                 self.exchange.end(Some(Arc::new(error)), DropReason::Failed);
                 return Step::Over;
@@ -67,6 +70,7 @@ where
         let key = self.batches.next_key();
         self.in_flight.insert(key, future);
         self.tuning.dispatched(now, self.in_flight.len());
+        self.tell_activity();
         // Polled here, before anybody registers to be woken: one that is ready at once needs no waker stored.
         match self.in_flight.poll(key) {
             Some(outcome) => self.complete(batch, outcome),

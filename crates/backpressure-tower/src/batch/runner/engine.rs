@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backpressure_core::DropReason;
+use backpressure_core::{Activity, DropReason};
 use backpressure_rt::{InFlight, Timer, now};
 use tower_service::Service;
 
@@ -28,6 +28,9 @@ where
     pub(super) max_weight: Option<usize>,
     pub(super) linger: Linger,
     pub(super) joining: Joining,
+    /// Whether a batch found the inner service not ready in the last step.
+    pub(super) is_refused: bool,
+    activity: Activity,
     pub(super) hooks: Arc<Hooks<Req, Resp>>,
     pub(super) timer: Timer,
     pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
@@ -77,6 +80,7 @@ where
             max_lanes: settings.max_keys,
         };
         exchange.reporter.paced(limits.linger, limits.max_items);
+        exchange.reporter.works(Activity::IDLE);
         Self {
             exchange,
             inner: Inner::new(service),
@@ -88,6 +92,8 @@ where
             max_weight: limits.max_weight,
             linger: settings.linger,
             joining: Joining::Wanted,
+            is_refused: false,
+            activity: Activity::IDLE,
             timer: Timer::default(),
             hooks,
             updates: Updates::default(),
@@ -101,6 +107,19 @@ where
         // A caller wakes the others after it has put the engine back.
         if run_as == RunAs::Worker {
             self.outbox.effects.flush(&self.exchange.reporter);
+        }
+    }
+
+    /// Says what it does if that is news: it is busy with the batches in flight, and blocked while the inner service wants none.
+    pub(super) fn tell_activity(&mut self) {
+        let activity = match self.in_flight.len() {
+            0 if self.is_refused => Activity::BLOCKED,
+            _ if self.is_refused => Activity::BUSY,
+            batches => Activity::busy(batches, self.tuning.concurrency()),
+        };
+        if self.activity != activity {
+            self.activity = activity;
+            self.exchange.reporter.works(activity);
         }
     }
 

@@ -26,6 +26,7 @@ where
 {
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_STEPS {
+            self.is_refused = false;
             let is_idle = match self.step(RunAs::Worker, cx) {
                 Step::Again => continue,
                 Step::Yield => break,
@@ -33,6 +34,7 @@ where
                 Step::Idle => true,
                 Step::Busy => false,
             };
+            self.tell_activity();
             if self.park(is_idle, cx) {
                 self.in_flight.register(cx);
                 return Poll::Pending;
@@ -162,6 +164,7 @@ where
             if let Some((batch, _)) = self.batches.cancel(number) {
                 if self.in_flight.abort(batch) {
                     self.tuning.returned(now, None, self.in_flight.len());
+                    self.tell_activity();
                 }
             }
         }
