@@ -15,12 +15,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+#[cfg(feature = "metrics")]
+pub mod facade;
 mod name;
 mod observation;
+#[cfg(feature = "opentelemetry")]
+pub mod otel;
 pub mod prometheus;
 mod registry;
 mod series;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod since;
 mod slot;
+#[cfg(feature = "tracing")]
+pub mod trace;
 
 pub use error::RegisterError;
 pub use observation::{Observation, PartObservation};

@@ -129,6 +129,15 @@ impl ShedHandle {
         !self.gate.is_leaving() && self.state() != State::Draining
     }
 
+    pub(super) fn is_shadow(&self) -> bool {
+        self.gate.is_shadow()
+    }
+
+    /// Whether this handle is all that is left of the layer.
+    pub(super) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.gate) == 1
+    }
+
     /// Shuts the layer down: [`is_ready`](Self::is_ready) is false at once; after a [grace](Drain::grace), if one is given,
     /// every call is shed as `Draining`; and what is in flight is waited for, open [streams](Self::streams) too, until
     /// `deadline` has passed since this call at the latest.

@@ -16,6 +16,7 @@ mod gate;
 mod handle;
 mod layer;
 mod lingering;
+mod metrics;
 mod parked;
 mod policy;
 mod respond;

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backpressure_core::ConfigError;
+use backpressure_core::{ConfigError, Instrument, Reading};
 use backpressure_rt::sync::{Mutex, MutexGuard};
 use backpressure_rt::{lock, now};
 
+use super::tally::Tally;
 use crate::client::window::{Counts, Window};
 
 /// How many retries are affordable: a share of the calls of the last seconds, and a few more for those who call seldom.
@@ -33,7 +34,12 @@ use crate::client::window::{Counts, Window};
 /// ```
 #[derive(Clone)]
 pub struct RetryBudget {
-    purse: Arc<Mutex<Purse>>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    purse: Mutex<Purse>,
+    tally: Tally,
 }
 
 impl RetryBudget {
@@ -48,18 +54,26 @@ impl RetryBudget {
     ///
     /// Refuses a `ttl` of zero, and a `ratio` that is negative or not finite.
     pub fn new(ttl: Duration, min_per_second: u32, ratio: f64) -> Result<Self, ConfigError> {
-        Ok(Self { purse: Arc::new(Mutex::new(Purse::new(ttl, min_per_second, ratio)?)) })
+        let purse = Purse::new(ttl, min_per_second, ratio)?;
+        let tally = Tally::new(purse.reserve);
+        Ok(Self { shared: Arc::new(Shared { purse: Mutex::new(purse), tally }) })
     }
 
     /// A call is made.
     pub fn deposit(&self) {
-        self.purse().deposit(now());
+        let mut purse = self.purse();
+        let balance = purse.deposit(now());
+        self.shared.tally.call(balance);
     }
 
     /// Pays for a retry. False if it is not affordable.
     #[must_use = "a retry that is not affordable should not be made"]
     pub fn withdraw(&self) -> bool {
-        self.purse().withdraw(now())
+        let now = now();
+        let mut purse = self.purse();
+        let is_affordable = purse.withdraw(now);
+        self.shared.tally.retry(is_affordable, purse.balance(now));
+        is_affordable
     }
 
     /// How many retries are affordable now.
@@ -69,13 +83,25 @@ impl RetryBudget {
 
     /// Nothing under this lock runs the user's code.
     fn purse(&self) -> MutexGuard<'_, Purse> {
-        lock(&self.purse)
+        lock(&self.shared.purse)
     }
 }
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { purse: Arc::new(Mutex::new(Purse::default())) }
+        let purse = Purse::default();
+        let tally = Tally::new(purse.reserve);
+        Self { shared: Arc::new(Shared { purse: Mutex::new(purse), tally }) }
+    }
+}
+
+/// What was deposited, paid for and denied, and what was left after the last of it. It takes no lock that calls need. Ended once
+/// no other handle is left.
+impl Instrument for RetryBudget {
+    fn read(&self) -> Reading {
+        let mut reading = self.shared.tally.read();
+        reading.ended = Arc::strong_count(&self.shared) == 1;
+        reading
     }
 }
 
@@ -105,8 +131,10 @@ impl Purse {
         Ok(Self { window: Window::new(ttl), reserve, ratio })
     }
 
-    fn deposit(&mut self, now: Instant) {
-        self.window.add(now, Counts { calls: 1, marks: 0 });
+    /// Answers the balance then.
+    fn deposit(&mut self, now: Instant) -> u64 {
+        let counts = self.window.add(now, Counts { calls: 1, marks: 0 });
+        self.left(counts)
     }
 
     fn withdraw(&mut self, now: Instant) -> bool {
@@ -118,7 +146,11 @@ impl Purse {
     }
 
     fn balance(&mut self, now: Instant) -> u64 {
-        let Counts { calls, marks: retries } = self.window.counts(now);
+        let counts = self.window.counts(now);
+        self.left(counts)
+    }
+
+    fn left(&self, Counts { calls, marks: retries }: Counts) -> u64 {
         let deposited = (self.ratio * calls as f64) as u64;
         self.reserve.saturating_add(deposited).saturating_sub(retries)
     }

@@ -10,6 +10,7 @@ mod plan;
 mod replay;
 mod rule;
 mod service;
+mod tally;
 mod why;
 
 pub use budget::RetryBudget;

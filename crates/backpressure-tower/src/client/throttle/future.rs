@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::answer::{Answer, AsError};
 use super::shared::Shared;
+use super::tally::Outcome;
 use crate::client::{Judge, Verdict};
 
 pin_project! {
@@ -57,7 +58,7 @@ impl Call {
 
     fn is_over(&mut self, accepted: bool) {
         if let Some(shared) = self.shared.take() {
-            shared.record(accepted);
+            shared.record(if accepted { Outcome::Accepted } else { Outcome::Refused });
         }
     }
 }

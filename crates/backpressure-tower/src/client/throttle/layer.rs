@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backpressure_core::ConfigError;
+use backpressure_core::{ConfigError, Instrument, Reading};
 use tower_layer::Layer;
 
 use super::answer::AsError;
@@ -162,6 +162,16 @@ impl<J, A> ThrottleLayer<J, A> {
     /// The probability with which a call is rejected now, from 0 to less than 1.
     pub fn rejection(&self) -> f64 {
         self.shared.rejection()
+    }
+}
+
+/// What became of the calls, and the share that was held back. It takes no lock that calls need. Ended once no other layer,
+/// service or call is left.
+impl<J: Send + Sync, A> Instrument for ThrottleLayer<J, A> {
+    fn read(&self) -> Reading {
+        let mut reading = self.shared.tally().read();
+        reading.ended = Arc::strong_count(&self.shared) == 1;
+        reading
     }
 }
 

@@ -10,6 +10,7 @@ mod not_tried;
 mod rule;
 mod service;
 mod shared;
+mod tally;
 
 pub use answer::{Answer, AsError};
 pub use error::ThrottleError;

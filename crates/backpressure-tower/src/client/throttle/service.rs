@@ -9,6 +9,7 @@ use tower_service::Service;
 use super::answer::{Answer, AsError};
 use super::future::{Call, ThrottleFuture};
 use super::shared::Shared;
+use super::tally::Outcome;
 use crate::client::Judge;
 
 /// The service of a [`ThrottleLayer`](crate::ThrottleLayer).
@@ -63,7 +64,7 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         if let Next::Reject(rejection) = std::mem::take(&mut self.next) {
-            self.shared.record(false);
+            self.shared.record(Outcome::Throttled);
             return ThrottleFuture::rejected(rejection);
         }
         let call = Call::new(Arc::clone(&self.shared), self.counts_cancelled);
