@@ -78,7 +78,11 @@ impl Blocks {
             _ => "untyped",
         };
         let _ = write!(text, "# HELP {of_family} ");
-        escape(&mut text, family.help);
+        if is_open {
+            escape(&mut text, family.help);
+        } else {
+            text.push_str(&family.help.replace('\\', "\\\\").replace('\n', "\\n"));
+        }
         let _ = write!(text, "\n# TYPE {of_family} {kind}\n");
         if let Some(unit) = exposed_unit(family).filter(|_| is_open) {
             let _ = writeln!(text, "# UNIT {of_family} {unit}");
