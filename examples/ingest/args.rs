@@ -13,8 +13,9 @@ use crate::ending::EXIT_CODES;
 
 /// Reads seismic events, pushes them through a backpressure controller and writes them into SQLite.
 ///
-/// Without options it replays the bundled data at full speed, faster than the database can write, loses nothing, and shows
-/// that the books balance. Try `--rate 20000 --stall 2,2`, and the same with `--strategy drop-oldest`.
+/// Without an input of yours it tells a story of 20 seconds: the bundled data at 10 000 events a second, and after 6 seconds a
+/// database that does not answer for 3. On a terminal keys steer it: s stalls the database and lets it go on, + and - change the
+/// pace, q stops. Try `--strategy drop-oldest`, and `--flat-out` for as fast as it goes.
 #[derive(Debug, Parser)]
 #[command(name = "ingest", after_help = EXIT_CODES)]
 pub(crate) struct Args {
@@ -23,13 +24,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE|-|tcp://ADDR")]
     input: Option<Input>,
 
-    /// How many times a file is read. [default: 250 for the bundled data, 1 for a file of yours]
+    /// How many times a file is read. [default: as often as makes 20 seconds for the bundled data, 250 times flat out; once for a file
+    /// of yours]
     #[arg(long, value_name = "N")]
     repeat: Option<NonZeroU64>,
 
-    /// The database; rows are added if it exists. [default: one in a new directory under target/, which stays]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) db: Option<PathBuf>,
+    /// The database; rows are added if it exists. It stays. [default: one in a new directory under target/, which is removed at the
+    /// end of a run in which all went well]
+    #[arg(long, alias = "db", value_name = "PATH")]
+    pub(crate) database: Option<PathBuf>,
+
+    /// Keeps the database in the new directory.
+    #[arg(long, conflicts_with = "database")]
+    pub(crate) keep: bool,
 
     /// What a full buffer does with the next event.
     #[arg(long, value_enum, default_value_t)]
@@ -51,13 +58,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BATCHES", default_value = "2")]
     pub(crate) concurrency: NonZeroUsize,
 
-    /// The database stops answering AT seconds after the start, FOR so many seconds.
+    /// The database stops answering AT seconds after the start, FOR so many seconds. [default: 6,3 for the bundled data]
     #[arg(long, value_name = "AT,FOR")]
-    pub(crate) stall: Option<Stall>,
+    stall: Option<Stall>,
 
-    /// Read no faster than this. [default: as fast as it goes]
+    /// Read no faster than this. [default: 10000 for the bundled data, as fast as it goes for an input of yours]
     #[arg(long, value_name = "EVENTS/S", value_parser = positive)]
-    pub(crate) rate: Option<f64>,
+    rate: Option<f64>,
+
+    /// Read as fast as it goes, without a stall.
+    #[arg(long, conflicts_with = "rate")]
+    flat_out: bool,
 
     /// How long the rest may take once SIGTERM or Ctrl-C has stopped the intake.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
@@ -114,11 +125,42 @@ impl Args {
         self.input.clone().unwrap_or_else(|| Input::File(Input::bundled()))
     }
 
+    /// Whether the run is the one that a user sees first: of the bundled data, at a pace.
+    fn is_story(&self) -> bool {
+        self.input.is_none() && !self.flat_out
+    }
+
+    /// Events a second. `None` for as fast as it goes.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate.or_else(|| self.is_story().then_some(STORY_RATE))
+    }
+
+    pub(crate) fn stall(&self) -> Option<Stall> {
+        self.stall.or_else(|| self.is_story().then_some(STORY_STALL))
+    }
+
     pub(crate) fn repeat(&self) -> u64 {
-        let default = if self.input.is_none() { 250 } else { 1 };
+        let default = match (&self.input, self.rate()) {
+            (Some(_), _) => 1,
+            (None, None) => FLAT_OUT_REPEATS,
+            (None, Some(rate)) => ((rate * STORY_LASTING.as_secs_f64() / BUNDLED_LINES).round() as u64).max(1),
+        };
         self.repeat.map_or(default, NonZeroU64::get)
     }
 }
+
+/// Events a second of the story.
+const STORY_RATE: f64 = 10_000.0;
+
+/// How long the story is.
+const STORY_LASTING: Duration = Duration::from_secs(20);
+
+const STORY_STALL: Stall = Stall { at: Duration::from_secs(6), lasting: Duration::from_secs(3) };
+
+const FLAT_OUT_REPEATS: u64 = 250;
+
+/// Lines of the bundled data.
+const BUNDLED_LINES: f64 = 1707.0;
 
 /// What a full buffer does: [`Strategy`] as a word.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -233,6 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn without_options_it_is_a_story_of_20_seconds_with_one_stall() {
+        let args = parse("").unwrap();
+        assert_eq!((args.rate(), args.stall(), args.repeat()), (Some(10_000.0), Some(STORY_STALL), 117));
+        assert_eq!(include_str!("../data/earthquakes.ndjson").lines().count() as f64, BUNDLED_LINES);
+        let slower = parse("--rate 100 --stall 1,1").unwrap();
+        assert_eq!((slower.rate(), slower.repeat()), (Some(100.0), 1));
+        assert_eq!(slower.stall().map(|stall| stall.at), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn flat_out_and_an_input_of_yours_have_no_pace_and_no_stall() {
+        for line in ["--flat-out", "--input x.ndjson", "--input x.ndjson --flat-out"] {
+            let args = parse(line).unwrap();
+            assert_eq!((args.rate(), args.stall()), (None, None), "{line}");
+        }
+        assert_eq!(parse("--flat-out").unwrap().repeat(), 250);
+        refused("--flat-out --rate 5", "cannot be used with");
+        refused("--keep --database x.db", "cannot be used with");
+    }
+
+    #[test]
     fn without_options_the_bundled_data_is_replayed_and_nothing_is_lost() {
         let args = parse("").unwrap();
         assert!(
@@ -259,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_stall_is_two_lengths_of_time() {
-        let stall = parse("--stall 2,1.5").unwrap().stall;
+        let stall = parse("--stall 2,1.5").unwrap().stall();
         assert_eq!(stall, Some(Stall { at: Duration::from_secs(2), lasting: Duration::from_millis(1500) }));
         refused("--stall 2", "such as 2,1.5");
         refused("--stall 2,x", "is not a number of seconds");

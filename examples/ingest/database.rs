@@ -1,5 +1,6 @@
 //! The table, and the few things that are done to it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -90,6 +91,19 @@ pub(crate) fn fresh(parent: &Path) -> io::Result<PathBuf> {
     Ok(fresh::directory(parent, "ingest")?.join("events.db"))
 }
 
+/// Removes a database that [`fresh`] has named, and its directory, if nobody else has put anything there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["-wal", "-shm", ""] {
+        let mut file = path.to_owned().into_os_string();
+        file.push(suffix);
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    path.parent().map_or(Ok(()), fs::remove_dir)
+}
+
 /// Cargo's target directory, wherever it is, if this program was built into one; else the system's directory for
 /// temporary files.
 pub(crate) fn home() -> PathBuf {
@@ -101,7 +115,6 @@ pub(crate) fn home() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_fresh_database_touches_no_file_that_was_there_before() {
@@ -115,7 +128,15 @@ mod tests {
         assert_ne!(paths[0], paths[1]);
         for path in paths {
             assert_eq!(count(&open(&path).unwrap()).unwrap(), 0);
+            remove(&path).unwrap();
+            assert!(!path.parent().unwrap().exists());
         }
+        let path = fresh(&home).unwrap();
+        open(&path).unwrap();
+        let theirs = path.with_file_name("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        assert!(remove(&path).is_err(), "the directory is not empty");
+        assert!(theirs.exists() && !path.exists());
         for file in before {
             assert_eq!(fs::read(home.join(file)).unwrap(), file.as_bytes());
         }

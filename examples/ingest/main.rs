@@ -10,8 +10,9 @@
 //!                           view.rs, report.rs                     stall.rs
 //! ```
 //!
-//! `cargo run --release --example ingest` replays the bundled earthquakes as fast as it goes; `-- --help` lists what else
-//! it can do. It exits with 0 if every event was delivered, or given up as the strategy says, and every line, event and row is
+//! `cargo run --release --example ingest` tells a story of 20 seconds: the bundled earthquakes at an even pace, and a database that
+//! stops answering for three of them, while the buffer fills, and drains again. Keys stall it, speed it up and slow it down.
+//! `-- --flat-out` replays as fast as it goes, and `-- --help` lists what else it can do. It exits with 0 if every event was delivered, or given up as the strategy says, and every line, event and row is
 //! accounted for; with 2 if some failed or were abandoned.
 
 // A terminal program: printing is its purpose.
@@ -24,13 +25,17 @@ mod event;
 mod frame;
 #[path = "../common/fresh.rs"]
 mod fresh;
+mod history;
 mod human;
+mod keys;
 mod lines;
 mod pace;
+mod picture;
 mod producer;
 mod rates;
 mod report;
 mod run;
+mod screen;
 mod source;
 mod stall;
 mod stop;

@@ -24,7 +24,7 @@ const LOOK_EVERY: u64 = 64;
 pub(crate) struct Producer {
     pub(crate) controller: BackpressureController<Event>,
     pub(crate) tally: Arc<Tally>,
-    pub(crate) pace: Option<Arc<Pace>>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) max_wait: Duration,
     pub(crate) stop: CancellationToken,
 }
@@ -40,9 +40,7 @@ impl Producer {
                 break;
             }
             let next = async {
-                if let Some(pace) = &self.pace {
-                    pace.turn().await;
-                }
+                self.pace.turn().await;
                 lines.next().await
             };
             // Biased, so that the token is looked at only when there is something to wait for: not once a line.
@@ -117,7 +115,13 @@ mod tests {
             })
             .spawn()
             .unwrap();
-        Producer { controller, tally: Arc::default(), pace: None, max_wait: MAX_WAIT, stop: CancellationToken::new() }
+        Producer {
+            controller,
+            tally: Arc::default(),
+            pace: Arc::new(Pace::flat_out()),
+            max_wait: MAX_WAIT,
+            stop: CancellationToken::new(),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -165,7 +169,7 @@ mod tests {
         closed.read(format!("{LINE}\n").repeat(3).as_bytes(), "x").await.unwrap();
         assert_eq!((closed.tally.intake().events, closed.tally.intake().too_late), (1, 1));
 
-        let slow = Producer { pace: Some(Arc::new(Pace::new(1e-9))), ..producer(Strategy::block(), Duration::ZERO) };
+        let slow = Producer { pace: Arc::new(Pace::new(1e-9)), ..producer(Strategy::block(), Duration::ZERO) };
         let stop = slow.stop.clone();
         let input = format!("{LINE}\n").repeat(3);
         let (read, ()) = tokio::join!(slow.read(input.as_bytes(), "x"), async { stop.cancel() });

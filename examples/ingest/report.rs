@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backpressure::{DrainReport, DropReason, Snapshot, State, Strategy};
@@ -21,7 +22,9 @@ pub(crate) struct Report {
     pub(crate) read: Result<(), String>,
     /// Taken after the drain.
     pub(crate) snapshot: Snapshot,
-    pub(crate) drain: DrainReport<Event>,
+    pub(crate) drain: Arc<DrainReport<Event>>,
+    /// What the shutdown says of its stages.
+    pub(crate) shutdown: String,
     /// Or why the rows could not be counted.
     pub(crate) written: Result<Written, String>,
     pub(crate) database: PathBuf,
@@ -117,6 +120,9 @@ impl Report {
         entry(out, "abandoned", drain.abandoned.len() as u64, "handed back in the report of the drain")?;
         if let (Some(first), Some(last)) = (drain.abandoned.first(), drain.abandoned.last()) {
             writeln!(out, "  from {} to {}", first.id, last.id)?;
+        }
+        for line in self.shutdown.lines() {
+            writeln!(out, "  {line}")?;
         }
         Ok(())
     }
@@ -234,7 +240,8 @@ pub(crate) mod tests {
             intake: tally.intake(),
             read: Ok(()),
             snapshot: controller.snapshot(),
-            drain,
+            drain: Arc::new(drain),
+            shutdown: String::new(),
             written: Ok(Written { rows, unclaimed: 0 }),
             database: "x.db".into(),
             last_error: None,

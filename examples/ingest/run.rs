@@ -1,22 +1,25 @@
 //! One run: from the input to the report.
 
-use std::future::ready;
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backpressure::{BackpressureController, Shutdown, Strategy};
+use backpressure::shutdown::GracefulShutdown;
+use backpressure::{BackpressureController, Strategy};
 use tokio::select;
+use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use crate::args::Args;
+use crate::args::{Args, Input};
 use crate::database;
 use crate::ending::{Ending, INTERRUPTED, is_coloured};
 use crate::event::Event;
 use crate::pace::Pace;
 use crate::producer::Producer;
 use crate::report::Report;
+use crate::screen;
 use crate::source::Source;
 use crate::stall::Stalling;
 use crate::stop;
@@ -30,54 +33,64 @@ const RETRIES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis
 /// Reads, writes and prints the report.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
     let start = Instant::now();
-    let stop = stop::on_signal(|| {
-        View::abandon();
+    let abort = || {
+        screen::restore();
         std::process::exit(INTERRUPTED);
-    })
-    .context("cannot listen for signals")?;
-    let source = Source::open(args.input(), args.repeat()).await?;
+    };
+    let stop = stop::on_signal(abort).context("cannot listen for signals")?;
+    let input = args.input();
+    // Keys would be taken from somebody who types events.
+    let is_live = io::stdout().is_terminal() && !(input == Input::Stdin && io::stdin().is_terminal());
+    let source = Source::open(input, args.repeat()).await?;
     let fresh = || database::fresh(&database::home());
-    let database = args.db.clone().map_or_else(fresh, Ok).context("cannot make a fresh database")?;
+    let database = args.database.clone().map_or_else(fresh, Ok).context("cannot make a fresh database")?;
     let store = Store::open(&database).with_context(|| format!("cannot open {}", database.display()))?;
-    let stalling = args.stall.map(|stall| Stalling::start(&database, stall)).transpose()?;
+    let stalling = (is_live || args.stall().is_some()).then(|| Stalling::start(&database, args.stall()));
+    let stalling = stalling.transpose()?.map(Arc::new);
     let last_error = Arc::new(Mutex::new(None));
     let controller = controller(&args, &store, Arc::clone(&last_error))?;
     view::print(&format!("from {source}\ninto {}\n\n", database.display()));
 
     let tally = Arc::new(Tally::default());
-    let view = View::start(Watched {
+    let pace = Arc::new(args.rate().map_or_else(Pace::flat_out, Pace::new));
+    let watched = Watched {
         title: args.strategy().to_string(),
         gauge: controller.gauge(),
         tally: Arc::clone(&tally),
-        stalled: stalling.as_ref().map(Stalling::flag).unwrap_or_default(),
+        pace: Arc::clone(&pace),
+        stalling: stalling.clone(),
         stop: stop.clone(),
-    });
+    };
+    let view = View::start(watched, is_live, abort);
     let producer = Producer {
         controller: controller.clone(),
         tally: Arc::clone(&tally),
-        pace: args.rate.map(|rate| Arc::new(Pace::new(rate))),
+        pace,
         max_wait: args.max_wait,
         stop: stop.clone(),
     };
 
-    // At the end of the input everything accepted gets the time it takes; a signal puts a deadline to it.
-    let mut reading = tokio::spawn(source.run(producer));
-    let read = select! { read = &mut reading => Some(read), () = stop.cancelled() => None };
-    if read.is_some() {
-        // What this leaves behind, the report of the drain tells.
-        select! { _ = controller.flush() => {}, () = stop.cancelled() => {} }
-    }
-    // The intake stays open for what producers have read already.
-    let mut shutdown = Shutdown::new(args.drain, ["producers", "buffer"]);
-    let read = match read {
-        None => shutdown.stage(|time| timeout(time, &mut reading)).await.ok(),
-        read => shutdown.stage(|_| ready(read)).await,
-    };
-    let drain = shutdown.stage(|time| controller.drain(time)).await;
-    let read = match read {
-        Some(read) => read?,
-        None => reading.await?,
-    };
+    // Producers have a task of their own: one that is not done at the deadline still learns that the intake has ended, and counts
+    // what it had read.
+    let (ended, read) = watch::channel(None);
+    tokio::spawn(async move {
+        let read = source.run(producer).await;
+        ended.send_replace(Some(read.map_err(|error| format!("{error:#}"))));
+    });
+    let (drained, drain) = oneshot::channel();
+    let buffer = controller.clone();
+    let shutdown = GracefulShutdown::when(args.drain, stop.clone().cancelled_owned())
+        .server("producers", intake(read.clone(), controller.clone(), stop.clone()))
+        .buffer("buffer", move |time| async move {
+            let report = Arc::new(buffer.drain(time).await);
+            // Whoever waits for it is below.
+            let _ = drained.send(Arc::clone(&report));
+            report
+        })
+        .run()
+        .await;
+    let drain = drain.await?;
+    let read = read_to_the_end(read).await?;
     let snapshot = controller.snapshot();
     view.finish();
     drop(stalling);
@@ -88,16 +101,45 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
         elapsed: start.elapsed(),
         interrupted: stop.is_cancelled(),
         intake: tally.intake(),
-        read: read.map_err(|error| format!("{error:#}")),
+        read,
         snapshot,
         drain,
+        shutdown: shutdown.to_string(),
         written: written.map_err(|error| error.to_string()),
         database,
         last_error,
     };
     let ending = report.ending();
-    view::print(&format!("{report}\n{}\n", ending.paint(&report.last_line(), is_coloured())));
+    view::print(&format!("{report}\n"));
+    // What went wrong may be seen in the rows.
+    if args.database.is_none() && !args.keep && ending == Ending::Delivered {
+        view::print(&match database::remove(&report.database) {
+            Ok(()) => "The database is removed; --keep keeps it.\n\n".to_owned(),
+            Err(error) => format!("The database cannot be removed: {error}\n\n"),
+        });
+    }
+    view::print(&format!("{}\n", ending.paint(&report.last_line(), is_coloured())));
     Ok(ending)
+}
+
+type Read = Option<Result<(), String>>;
+
+/// How the producers ended, once they have.
+async fn read_to_the_end(mut read: watch::Receiver<Read>) -> anyhow::Result<Result<(), String>> {
+    let ended = read.wait_for(Option::is_some).await.context("a producer panicked")?;
+    Ok(ended.clone().unwrap_or(Ok(())))
+}
+
+/// Reads to the end. What was accepted gets the time it takes then; a signal puts a deadline to it.
+async fn intake(
+    read: watch::Receiver<Read>,
+    controller: BackpressureController<Event>,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let read = read_to_the_end(read).await.map_err(|error| error.to_string())?;
+    // What this leaves behind, the report of the drain tells.
+    select! { _ = controller.flush() => {}, () = stop.cancelled() => {} }
+    read
 }
 
 fn controller(

@@ -8,13 +8,17 @@ mod event;
 mod frame;
 #[path = "../common/fresh.rs"]
 mod fresh;
+mod history;
 mod human;
+mod keys;
 mod lines;
 mod pace;
+mod picture;
 mod producer;
 mod rates;
 mod report;
 mod run;
+mod screen;
 mod source;
 mod stall;
 mod stop;

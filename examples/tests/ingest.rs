@@ -50,13 +50,21 @@ fn without_a_target_directory_no_file_of_others_is_touched() {
         fs::write(scratch.0.join(file), "not yours").unwrap();
     }
     for run in ["ingest-2", "ingest-3"] {
-        let output = away_from_home(&scratch.0).output().unwrap();
+        let output = away_from_home(&scratch.0).arg("--keep").output().unwrap();
         assert!(output.status.success(), "{}", printed(&output));
         assert!(printed(&output).contains(&format!("into {}", scratch.0.join(run).join("events.db").display())));
     }
     for file in ["ingest.db", "ingest.db-wal", "ingest-1"] {
         assert_eq!(fs::read_to_string(scratch.0.join(file)).unwrap(), "not yours");
     }
+}
+
+#[test]
+fn a_database_of_its_own_is_removed_when_all_went_well() {
+    let scratch = Scratch::new();
+    let output = away_from_home(&scratch.0).output().unwrap();
+    assert!(output.status.success() && printed(&output).contains("The database is removed"), "{}", printed(&output));
+    assert!(!scratch.0.join("ingest-1").exists());
 }
 
 #[test]

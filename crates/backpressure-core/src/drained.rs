@@ -1,6 +1,7 @@
 //! The end of a part, as a shutdown tells it.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// What a drain came to, in words and in one bit: the reports of a `ShedLayer`, a controller and a batcher are such.
 ///
@@ -29,4 +30,11 @@ use std::fmt;
 pub trait Drained: fmt::Display {
     /// Whether nothing that had been accepted was abandoned.
     fn is_complete(&self) -> bool;
+}
+
+/// For a report that somebody else wants to read, too.
+impl<D: Drained + ?Sized> Drained for Arc<D> {
+    fn is_complete(&self) -> bool {
+        (**self).is_complete()
+    }
 }
