@@ -36,6 +36,8 @@ mod coalesce;
 mod config;
 mod drained;
 mod error;
+#[cfg(feature = "serde")]
+mod external;
 mod flow;
 mod gauge;
 mod histogram;
@@ -64,7 +66,12 @@ pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use drained::Drained;
 pub use error::ConfigError;
+/// For the configurations of the other crates.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use external::{duration, some_duration};
 pub use flow::{Activity, Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
+
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
 pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};

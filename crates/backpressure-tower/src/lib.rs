@@ -44,6 +44,8 @@
 mod batch;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "serde")]
+mod external;
 #[cfg(feature = "shed")]
 mod limiter;
 #[cfg(feature = "shed")]
