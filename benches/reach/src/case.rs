@@ -61,7 +61,11 @@ pub struct Row {
 
 impl Row {
     pub fn measure(case: &Case) -> Result<Self> {
-        let seen = SIZES.iter().map(|&size| Seen::measure(case, size)).collect::<Result<_>>();
+        Self::measure_at(case, &SIZES)
+    }
+
+    pub fn measure_at(case: &Case, sizes: &[usize]) -> Result<Self> {
+        let seen = sizes.iter().map(|&size| Seen::measure(case, size)).collect::<Result<_>>();
         let seen = seen.with_context(|| case.name)?;
         Ok(Self { name: case.name, lies: case.lies, setting: case.setting, tolerance: case.tolerance, seen })
     }

@@ -3,6 +3,7 @@
 use crate::case::{Row, SIZES, Tolerance};
 use crate::fate::Fate;
 use crate::kept::Kept;
+use crate::table;
 
 /// Two runs that share a bound in a library are no further apart than this, nor two items.
 const COUNTED: f64 = 0.02;
@@ -13,10 +14,13 @@ const KERNEL: f64 = 3.0;
 pub fn missed(rows: &[Row], kept: &Kept) -> Vec<String> {
     let mut missed = Vec::new();
     for row in rows {
-        let Some(fates) = kept.get(row.name) else {
+        let Some((fates, state)) = kept.get(row.name) else {
             missed.push(format!("{}: not in the table", row.name));
             continue;
         };
+        if table::state(row) != *state {
+            missed.push(format!("{}: {:?}, and the table says {state:?}", row.name, table::state(row)));
+        }
         for ((seen, fate), size) in row.seen.iter().zip(fates).zip(SIZES) {
             if !agree(&seen.fate, fate, row.tolerance) {
                 let why = seen.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));

@@ -13,8 +13,8 @@ use crate::{page, table, versions};
 /// The mark of the table.
 const MARK: &str = "transports";
 
-/// The kept rows: by name, what became of the producer for each size.
-pub type Kept = BTreeMap<String, Vec<Fate>>;
+/// The kept rows: by name, what became of the producer for each size, and the state of what stood before the transport.
+pub type Kept = BTreeMap<String, (Vec<Fate>, String)>;
 
 pub fn read() -> Result<Kept> {
     Ok(page::read(MARK)?.lines().filter_map(row).collect())
@@ -35,11 +35,12 @@ pub fn write(rows: &[Row], all: bool) -> Result<()> {
     page::write(MARK, &(head + &lines.join("\n") + "\n"))
 }
 
-fn row(line: &str) -> Option<(String, Vec<Fate>)> {
+fn row(line: &str) -> Option<(String, (Vec<Fate>, String))> {
     let mut cells = line.strip_prefix("| ")?.split(" | ");
     let name = cells.next()?.to_owned();
     let fates: Option<Vec<_>> = iter::repeat_with(|| table::fate(cells.next()?)).take(3).collect();
-    Some((name, fates?))
+    const BYTES_AND_KERNEL: usize = 2;
+    Some((name, (fates?, cells.nth(BYTES_AND_KERNEL)?.trim().to_owned())))
 }
 
 /// Today, in UTC.
@@ -68,8 +69,10 @@ mod tests {
 
     #[test]
     fn a_row_is_read_back_and_other_lines_are_none() {
-        let line = "| a `b` | 16 | no bound | lost after 7 | 1 KiB | – |  | here | that |";
-        assert_eq!(row(line), Some(("a `b`".into(), vec![Fate::Stands(16), Fate::NoBound, Fate::Lost(7)])));
+        let line = "| a `b` | 16 | no bound | lost after 7 | 1 KiB | – | Blocked | here | that |";
+        let fates = vec![Fate::Stands(16), Fate::NoBound, Fate::Lost(7)];
+        assert_eq!(row(line), Some(("a `b`".into(), (fates, "Blocked".into()))));
+        assert_eq!(row(&line.replace("Blocked", "")).map(|(_, (_, state))| state), Some(String::new()));
         assert!(table::HEAD.lines().chain(["", "text"]).all(|line| row(line).is_none()));
     }
 

@@ -11,21 +11,28 @@ pub const HEAD: &str = "\
 /// A row of the table.
 pub fn line(row: &Row) -> String {
     let cells = row.seen.iter().map(|seen| cell(&seen.fate)).collect::<Vec<_>>();
-    let (bytes, in_kernel, state) = at_1_kib(&row.seen);
+    let (bytes, in_kernel) = at_1_kib(&row.seen);
     format!(
-        "| {} | {} | {bytes} | {in_kernel} | {state} | {} | {} |",
+        "| {} | {} | {bytes} | {in_kernel} | {} | {} | {} |",
         row.name,
         cells.join(" | "),
+        state(row),
         row.lies,
         row.setting
     )
 }
 
-fn at_1_kib(seen: &[Seen]) -> (String, String, String) {
+/// The state of what stood before the transport, if anything did.
+pub fn state(row: &Row) -> String {
+    let state = row.seen.get(1).and_then(|seen| seen.state);
+    state.map_or_else(String::new, |state| format!("{state:?}"))
+}
+
+fn at_1_kib(seen: &[Seen]) -> (String, String) {
     let Some(seen) = seen.get(1) else { return Default::default() };
     let bytes = if seen.fate == Fate::NoBound { "–".into() } else { scaled(seen.bytes) };
     let in_kernel = if seen.in_kernel == 0 { "–".into() } else { scaled(seen.in_kernel) };
-    (bytes, in_kernel, seen.state.map_or_else(String::new, |state| format!("{state:?}")))
+    (bytes, in_kernel)
 }
 
 fn cell(fate: &Fate) -> String {

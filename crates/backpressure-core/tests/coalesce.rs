@@ -103,9 +103,8 @@ fn b2_a_faster_feed_waits_the_less_the_more_it_brings() {
         run(Coalescer::new(16 * 1024), &events(per_event, 60 * rate as usize, bytes)).longest
     };
     assert_eq!(longest(31, 16), Duration::ZERO);
-    let waits = [longest(40, 16), longest(100, 16), longest(1000, 16), longest(10_000, 16)];
-    assert!(waits.is_sorted_by(|slow, fast| slow > fast), "{waits:?}");
-    assert!(waits[0] <= 32 * MS && waits[2] <= 12 * MS && waits[3] <= 2 * MS, "{waits:?}");
+    let waits = [40, 100, 1000, 10_000].map(|rate| longest(rate, 16).as_micros());
+    assert_eq!(waits, [27_000, 22_000, 10_000, 1_500], "as docs/reach.md has it");
     assert_eq!(longest(1000, 256), Duration::ZERO);
 }
 

@@ -9,7 +9,7 @@ use crate::case::{Case, Held, Tolerance};
 use crate::http::pair;
 use crate::reach::Reach;
 
-const PIPE: usize = 64 * 1024;
+pub const PIPE: usize = 64 * 1024;
 
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, tolerance, start| Case { name, lies, setting, tolerance, start };

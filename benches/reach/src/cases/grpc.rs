@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use anyhow::Result;
@@ -11,22 +12,22 @@ use backpressure_tower::CoalescedBody;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
 use tonic::body::Body;
-use tonic::client::Grpc as Calls;
+use tonic::client::{Grpc as Calls, GrpcService};
 use tonic::server::{Grpc as Methods, NamedService};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::case::{Case, Setup, Tolerance};
 use crate::http::listen;
-use crate::reach::{Reach, Source};
+use crate::reach::Reach;
 
 pub const DOWN: &str = "/reach.Reach/Down";
 pub const UP: &str = "/reach.Reach/Up";
-const BOTH: &str = "/reach.Reach/Both";
-const BOTH_UP: &str = "/reach.Reach/BothUp";
+pub const BOTH: &str = "/reach.Reach/Both";
+pub const BOTH_UP: &str = "/reach.Reach/BothUp";
 pub const ONE: &str = "/reach.Reach/One";
 const WINDOW: &str = "the receiver's hyper, a window; 32 KiB in the encoder";
 const SERVERS: &str = "the server's `initial_stream_window_size`, 1 MiB";
@@ -35,12 +36,17 @@ const CLIENTS: &str = "the client's `initial_stream_window_size`, 2 MiB";
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Counted, start };
     vec![
-        case("tonic, server streaming", WINDOW, CLIENTS, |reach| down(reach, DOWN, false, false)),
+        case("tonic, server streaming", WINDOW, CLIENTS, |reach| {
+            let method = Method::new(&reach, false);
+            down(reach, method, DOWN, false)
+        }),
         case("tonic, server streaming, one by one", WINDOW, "the size of the frames: see above", |reach| {
-            down(reach, DOWN, true, false)
+            let method = Method::new(&reach, true);
+            down(reach, method, DOWN, false)
         }),
         case("tonic, server streaming, adaptive window", WINDOW, "the client's `http2_adaptive_window`", |reach| {
-            down(reach, DOWN, false, true)
+            let method = Method::new(&reach, false);
+            down(reach, method, DOWN, true)
         }),
         case("tonic, client streaming", WINDOW, SERVERS, |reach| {
             let source = reach.ready();
@@ -50,7 +56,10 @@ pub fn cases() -> Vec<Case> {
             let source = reach.singly();
             up(reach, source, UP)
         }),
-        case("tonic, both ways, down", WINDOW, CLIENTS, |reach| down(reach, BOTH, false, false)),
+        case("tonic, both ways, down", WINDOW, CLIENTS, |reach| {
+            let method = Method::new(&reach, false);
+            down(reach, method, BOTH, false)
+        }),
         case("tonic, both ways, up", WINDOW, SERVERS, |reach| {
             let source = reach.ready();
             up(reach, source, BOTH_UP)
@@ -60,12 +69,9 @@ pub fn cases() -> Vec<Case> {
 
 type Answers = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
-/// Answers with the items of a producer, and reads no request.
+/// Answers with streams of items, and reads no request.
 #[derive(Clone)]
-pub struct Method {
-    reach: Reach,
-    singly: bool,
-}
+pub struct Method(Arc<dyn Fn() -> Answers + Send + Sync>);
 
 impl NamedService for Method {
     const NAME: &'static str = "reach.Reach";
@@ -119,13 +125,23 @@ impl Service<http::Request<Body>> for Method {
 }
 
 impl Method {
+    /// Each answer is the items of the producer.
     pub fn new(reach: &Reach, singly: bool) -> Self {
-        Self { reach: reach.clone(), singly }
+        let reach = reach.clone();
+        Self(Arc::new(move || Box::pin(if singly { reach.singly() } else { reach.ready() }.map(Ok))))
+    }
+
+    /// The first answer is these items.
+    pub fn of(items: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        let items = Mutex::new(Some(items));
+        Self(Arc::new(move || match items.lock().unwrap().take() {
+            Some(items) => Box::pin(items.map(Ok)),
+            None => Box::pin(stream::empty()),
+        }))
     }
 
     fn answers(&self) -> Answers {
-        let items = if self.singly { self.reach.singly() } else { self.reach.ready() };
-        Box::pin(items.map(Ok))
+        (self.0)()
     }
 }
 
@@ -141,22 +157,22 @@ pub async fn connect(reach: &Reach, method: Method, adaptive: bool) -> Result<Ca
 }
 
 /// The answers are held, and not read.
-fn down(reach: Reach, path: &'static str, singly: bool, adaptive: bool) -> Setup {
+pub fn down(reach: Reach, method: Method, path: &'static str, adaptive: bool) -> Setup {
     Box::pin(async move {
-        let mut calls = connect(&reach, Method::new(&reach, singly), adaptive).await?;
+        let mut calls = connect(&reach, method, adaptive).await?;
         let answers = ask(&mut calls, path).await?;
         Ok(Box::new((calls, answers)) as _)
     })
 }
 
 /// The same, with the pieces of the body merged.
-pub fn down_coalesced(reach: Reach) -> Setup {
+pub fn down_coalesced(reach: Reach, method: Method) -> Setup {
     Box::pin(async move {
         let listener = listen(&reach, None).await?;
         let address = listener.local_addr()?;
         let merge =
             |response: http::Response<Body>| response.map(|body| Body::new(CoalescedBody::new(body, 16 * 1024)));
-        let method = ServiceBuilder::new().map_response(merge).service(Method::new(&reach, true));
+        let method = ServiceBuilder::new().map_response(merge).service(method);
         let router = axum::Router::new()
             .fallback_service(method.map_request(|request: http::Request<axum::body::Body>| request.map(Body::new)));
         tokio::spawn(axum::serve(listener, router).into_future());
@@ -175,7 +191,7 @@ pub async fn ask(calls: &mut Calls<Channel>, path: &'static str) -> Result<Respo
 }
 
 /// The requests are held by the server, and not read.
-fn up(reach: Reach, source: Source, path: &'static str) -> Setup {
+pub fn up(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static, path: &'static str) -> Setup {
     Box::pin(async move {
         let calls = connect(&reach, Method::new(&reach, false), false).await?;
         send(&reach, calls, source, path);
@@ -183,12 +199,35 @@ fn up(reach: Reach, source: Source, path: &'static str) -> Setup {
     })
 }
 
+/// The same, with the pieces of the body merged.
+pub fn up_coalesced(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static) -> Setup {
+    Box::pin(async move {
+        let listener = listen(&reach, None).await?;
+        let endpoint = Endpoint::from_shared(format!("http://{}", listener.local_addr()?))?;
+        let server = Server::builder().add_service(Method::new(&reach, false));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let merge = |request: http::Request<Body>| request.map(|body| Body::new(CoalescedBody::new(body, 16 * 1024)));
+        let channel = ServiceBuilder::new().map_request(merge).service(endpoint.connect().await?);
+        send(&reach, Calls::new(channel), source, UP);
+        Ok(Box::new(()) as _)
+    })
+}
+
 /// A call whose requests are a stream.
-pub fn send(reach: &Reach, mut calls: Calls<Channel>, source: Source, path: &'static str) {
+pub fn send<S>(
+    reach: &Reach,
+    mut calls: Calls<S>,
+    source: impl Stream<Item = Bytes> + Send + 'static,
+    path: &'static str,
+) where
+    S: GrpcService<Body, ResponseBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static>,
+    S: Send + 'static,
+    S::Future: Send,
+{
     let reach = reach.clone();
     tokio::spawn(async move {
         if let Err(error) = calls.ready().await {
-            return reach.lose(error);
+            return reach.lose(error.into());
         }
         let codec = ProstCodec::<Bytes, Bytes>::default();
         let call = calls.streaming(Request::new(source), PathAndQuery::from_static(path), codec);

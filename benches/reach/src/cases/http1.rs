@@ -1,11 +1,14 @@
 //! HTTP/1.1, with axum as the server and hyper as the client.
 
+use std::convert::Infallible;
+
 use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
 use axum::response::sse::{Event, Sse};
 use axum::routing::post;
-use futures_util::{StreamExt, TryFutureExt};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryFutureExt};
 use hyper::Request;
 
 use crate::case::{Case, Setup, Tolerance};
@@ -19,46 +22,65 @@ const SMALL: Settings = Settings { sockets: Some(16 * 1024), buffer: Some(16 * 1
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Kernel, start };
     vec![
-        case("HTTP/1.1 response", KERNEL, "the socket buffers", |reach| down(reach, DEFAULT)),
+        case("HTTP/1.1 response", KERNEL, "the socket buffers", |reach| {
+            let source = reach.ready();
+            down(reach, source, DEFAULT)
+        }),
         case(
             "HTTP/1.1 response, socket buffers of 16 KiB",
             "hyper and the kernel",
             "for large chunks `max_buf_size`",
-            |reach| down(reach, Settings { sockets: SMALL.sockets, ..DEFAULT }),
+            |reach| {
+                let source = reach.ready();
+                down(reach, source, Settings { sockets: SMALL.sockets, ..DEFAULT })
+            },
         ),
         case(
             "HTTP/1.1 response, socket buffers and `max_buf_size` of 16 KiB",
             "hyper and the kernel",
             "both",
-            |reach| down(reach, SMALL),
+            |reach| {
+                let source = reach.ready();
+                down(reach, source, SMALL)
+            },
         ),
-        case("HTTP/1.1 request", KERNEL, "the socket buffers", |reach| up(reach, DEFAULT)),
+        case("HTTP/1.1 request", KERNEL, "the socket buffers", |reach| {
+            let source = reach.ready();
+            up(reach, source, DEFAULT)
+        }),
         case(
             "HTTP/1.1 request, socket buffers and `max_buf_size` of 16 KiB",
             "hyper and the kernel",
             "both",
-            |reach| up(reach, SMALL),
+            |reach| {
+                let source = reach.ready();
+                up(reach, source, SMALL)
+            },
         ),
         case("SSE over HTTP/1.1", KERNEL, "the socket buffers", |reach| {
-            let events = events(&reach);
+            let source = reach.singly();
+            let events = events(&reach, source);
             get_and_hold(reach, answers(events), DEFAULT)
         }),
     ]
 }
 
-/// The events of a producer, which come one by one.
-pub fn events(reach: &Reach) -> Sse<impl futures_util::Stream<Item = Result<Event, std::convert::Infallible>> + use<>> {
+/// An event for each item of a producer.
+pub fn events<St>(reach: &Reach, source: St) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<St>>
+where
+    St: Stream<Item = Bytes> + Send + 'static,
+{
     let text = String::from_utf8_lossy(&reach.item()).into_owned();
-    Sse::new(reach.singly().map(move |_| Ok(Event::default().data(&text))))
+    Sse::new(source.map(move |_| Ok(Event::default().data(&text))))
 }
 
-fn down(reach: Reach, settings: Settings) -> Setup {
-    let body = Body::from_stream(reach.ready().map(Ok::<_, std::io::Error>));
+pub fn down(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static, settings: Settings) -> Setup {
+    let body = Body::from_stream(source.map(Ok::<_, Infallible>));
     get_and_hold(reach, answers(body), settings)
 }
 
 /// Waits for the head of the answer, and reads nothing more.
-fn get_and_hold(reach: Reach, router: Router, settings: Settings) -> Setup {
+pub fn get_and_hold(reach: Reach, router: Router, settings: Settings) -> Setup {
     Box::pin(async move {
         let io = serve(&reach, router, settings).await?;
         let mut client = http1(&reach, io, settings).await?;
@@ -67,11 +89,11 @@ fn get_and_hold(reach: Reach, router: Router, settings: Settings) -> Setup {
     })
 }
 
-fn up(reach: Reach, settings: Settings) -> Setup {
+pub fn up(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static, settings: Settings) -> Setup {
     Box::pin(async move {
         let io = serve(&reach, Router::new().route("/", post(hold)), settings).await?;
         let mut client = http1(&reach, io, settings).await?;
-        let body = Body::from_stream(reach.ready().map(Ok::<_, std::io::Error>));
+        let body = Body::from_stream(source.map(Ok::<_, Infallible>));
         let answer = tokio::spawn(
             client.send_request(Request::post("/").header("host", "a").body(body)?).map_ok_or_else(drop, drop),
         );

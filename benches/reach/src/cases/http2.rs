@@ -3,17 +3,18 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
-use futures_util::{StreamExt, TryFutureExt};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryFutureExt};
 use hyper::Request;
 
 use super::http1::{events, hold};
 use crate::case::{Case, Setup, Tolerance};
 use crate::http::{Settings, answers, http2, serve};
-use crate::reach::{Reach, Source};
+use crate::reach::Reach;
 
-const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false };
-const ADAPTIVE: Settings = Settings { adaptive: true, ..DEFAULT };
-const SMALL: Settings = Settings { windows: Some((64 * 1024, 64 * 1024)), ..DEFAULT };
+pub const DEFAULT: Settings = Settings { sockets: None, buffer: None, windows: None, adaptive: false };
+pub const ADAPTIVE: Settings = Settings { adaptive: true, ..DEFAULT };
+pub const SMALL: Settings = Settings { windows: Some((64 * 1024, 64 * 1024)), ..DEFAULT };
 /// A stream's window is full before its frames are too many for the connection.
 const NARROW: Settings = Settings { windows: Some((64 * 1024, 4 * 1024 * 1024)), ..DEFAULT };
 const WINDOW: &str = "the receiver's hyper: a window";
@@ -65,13 +66,14 @@ pub fn cases() -> Vec<Case> {
             up(reach, source, SMALL)
         }),
         case("SSE over HTTP/2", WINDOW, "the size of the frames: see above", Kernel, |reach| {
-            let events = events(&reach);
+            let source = reach.singly();
+            let events = events(&reach, source);
             get_and_hold(reach, answers(events), DEFAULT)
         }),
     ]
 }
 
-fn down(reach: Reach, source: Source, settings: Settings) -> Setup {
+pub fn down(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static, settings: Settings) -> Setup {
     let body = Body::from_stream(source.map(Ok::<_, std::io::Error>));
     get_and_hold(reach, answers(body), settings)
 }
@@ -86,7 +88,7 @@ pub fn get_and_hold(reach: Reach, router: Router, settings: Settings) -> Setup {
     })
 }
 
-fn up(reach: Reach, source: Source, settings: Settings) -> Setup {
+pub fn up(reach: Reach, source: impl Stream<Item = Bytes> + Send + 'static, settings: Settings) -> Setup {
     Box::pin(async move {
         let io = serve(&reach, Router::new().route("/", post(hold)), settings).await?;
         let mut client = http2(&reach, io, settings).await?;

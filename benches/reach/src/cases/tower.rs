@@ -30,16 +30,16 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn never(_: Bytes) -> Pending<Result<(), Infallible>> {
+pub fn never(_: Bytes) -> Pending<Result<(), Infallible>> {
     pending()
 }
 
 /// Makes calls as long as the service is ready, and holds what it answers with.
-fn calls<S>(reach: Reach, mut service: S) -> Setup
+pub fn calls<S>(reach: Reach, mut service: S) -> Setup
 where
     S: Service<Bytes> + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    S::Error: ToString + Send,
 {
     let answers = Arc::new(Mutex::new(Vec::new()));
     let held = Arc::clone(&answers);
@@ -48,7 +48,7 @@ where
             loop {
                 match service.ready().await {
                     Ok(service) => answers.lock().unwrap().push(service.call(reach.item())),
-                    Err(error) => return reach.lose(error.into()),
+                    Err(error) => return reach.lose(error),
                 }
                 if reach.count() {
                     return;

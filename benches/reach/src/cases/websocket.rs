@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as ClientMessage;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use super::front;
 use crate::case::{Case, Setup, Tolerance};
 use crate::http::{Settings, serve};
 use crate::reach::Reach;
@@ -19,21 +20,27 @@ const KERNEL: &str = "the kernel";
 pub fn cases() -> Vec<Case> {
     let case = |name, lies, setting, start| Case { name, lies, setting, tolerance: Tolerance::Kernel, start };
     vec![
-        case("WebSocket down, axum", KERNEL, "socket buffers", |reach| down(reach, None)),
+        case("WebSocket down, axum", KERNEL, "socket buffers", |reach| down(reach, None, false)),
         case("WebSocket down, axum, socket buffers of 16 KiB", "the kernel", "socket buffers", |reach| {
-            down(reach, Some(16 * 1024))
+            down(reach, Some(16 * 1024), false)
         }),
         case("WebSocket up, tungstenite", KERNEL, "socket buffers", |reach| up(reach, true)),
         case("WebSocket up, tungstenite, `feed`", KERNEL, "socket buffers", |reach| up(reach, false)),
     ]
 }
 
-fn down(reach: Reach, sockets: Option<u32>) -> Setup {
+/// With one of our buffers before the socket, if that is wanted.
+pub fn down(reach: Reach, sockets: Option<u32>, is_bounded: bool) -> Setup {
     Box::pin(async move {
         let source = reach.clone();
         let upgrade = async move |upgrade: WebSocketUpgrade| {
             upgrade.on_upgrade(move |mut socket: WebSocket| async move {
-                fill(&source, &mut socket, Message::Binary, true).await;
+                if is_bounded {
+                    let Ok(mut sink) = front::bounded(&source, socket) else { return source.lose("no sink") };
+                    fill(&source, &mut sink, Message::Binary, false).await;
+                } else {
+                    fill(&source, &mut socket, Message::Binary, true).await;
+                }
             })
         };
         let settings = Settings { sockets, ..Settings::default() };

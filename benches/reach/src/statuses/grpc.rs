@@ -9,29 +9,32 @@ use axum::Router;
 use axum::body::Body as AxumBody;
 use axum::http::uri::PathAndQuery;
 use axum::http::{self, StatusCode};
-use backpressure_tower::{GrpcRefusals, Judge, ShedLayer};
+use backpressure_tower::{GrpcRefusals, HeldBody, Judge, ShedLayer, Verdict};
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::net::TcpListener;
-use tonic::Request;
+use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Error, Server};
+use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{SOON, says};
+use super::{SOON, counted, says};
 use crate::plain::{Cells, Line, Table};
 
-type Judged = Result<http::Response<tonic::body::Body>, Error>;
+type Judged = Result<http::Response<Body>, Error>;
+
+const PATH: PathAndQuery = PathAndQuery::from_static("/reach.Reach/One");
 
 pub fn table() -> Table {
     let line = |name, measure| Line { name, measure };
     Table {
         mark: "grpc",
-        head: "| who refuses a tonic client | what the client sees | `GrpcRefusals` below the client | `GrpcRefusals` above it |\n|---|---|---|---|\n",
+        head: "| who refuses a tonic client | what the client sees | `GrpcRefusals` below the client | `GrpcRefusals` above it | `ShedLayer::into_grpc` below it |\n|---|---|---|---|---|\n",
         lines: vec![
             line("tonic `Server::timeout`", || {
                 served(async |listener| {
@@ -156,8 +159,15 @@ fn held_back() -> Cells {
         let endpoint = plain(proxy(200, "")).await?.rate_limit(1, Duration::from_secs(3600)).timeout(SOON);
         let channel = endpoint.connect().await?;
         judged(channel.clone(), Request::new(Bytes::new())).await?;
-        let second = tokio::time::timeout(LONG, judged(channel, Request::new(Bytes::new()))).await;
-        second.unwrap_or_else(|_| Ok([NOTHING, "–", "–"].map(Into::into).to_vec()))
+        let watch = Watch::new()?;
+        let mut calls = Grpc::new(watch.around(channel));
+        let second = async {
+            calls.ready().await?;
+            let codec = ProstCodec::<Bytes, Bytes>::default();
+            anyhow::Ok(calls.unary(Request::new(Bytes::new()), PATH, codec).await)
+        };
+        let outcome = tokio::time::timeout(LONG, second).await.ok().transpose()?;
+        Ok(watch.cells(outcome))
     })
 }
 
@@ -168,13 +178,16 @@ fn begun() -> Cells {
             ([("content-type", "application/grpc")], AxumBody::from_stream(stream::pending::<Result<Bytes>>()))
         };
         let endpoint = plain(Router::new().fallback(answer)).await?.timeout(SOON);
-        let mut calls = Grpc::new(endpoint.connect().await?);
+        let watch = Watch::new()?;
+        let mut calls = Grpc::new(watch.around(endpoint.connect().await?));
         calls.ready().await?;
         let codec = ProstCodec::<Bytes, Bytes>::default();
-        let path = PathAndQuery::from_static("/reach.Reach/Many");
-        let answers = calls.server_streaming(Request::new(Bytes::new()), path, codec).await?;
-        let next = tokio::time::timeout(LONG, answers.into_inner().message()).await;
-        Ok([next.map_or(NOTHING.into(), |next| format!("{next:?}")), "served".into(), "served".into()].to_vec())
+        let answers = calls.server_streaming(Request::new(Bytes::new()), PATH, codec).await;
+        let above = says(GrpcRefusals.judge(&answers));
+        let next = tokio::time::timeout(LONG, answers?.into_inner().message()).await;
+        let mut cells = watch.cells(next.ok().map(|next| next.map(|_| Response::new(Bytes::new()))));
+        cells[2] = above;
+        Ok(cells)
     })
 }
 
@@ -204,26 +217,53 @@ async fn plain(router: Router) -> Result<Endpoint> {
     Ok(endpoint)
 }
 
-/// Makes a call, and tells what came of it: for the client, for a judge below it, and for one above.
+/// Makes a call, and tells what came of it: for the client, for a judge below it, for one above, and for a limiter.
 async fn judged<S>(channel: S, request: Request<Bytes>) -> Result<Vec<String>>
 where
-    S: tower::Service<http::Request<tonic::body::Body>, Response = http::Response<tonic::body::Body>, Error = Error>,
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Error> + Clone,
 {
-    let below = Arc::new(Mutex::new(None));
-    let seen = Arc::clone(&below);
-    let channel = channel.map_result(move |outcome: Judged| {
-        *seen.lock().unwrap() = Some(GrpcRefusals.judge(&outcome));
-        outcome
-    });
-    let mut calls = Grpc::new(channel);
+    let watch = Watch::new()?;
+    let mut calls = Grpc::new(watch.around(channel));
     calls.ready().await?;
     let codec = ProstCodec::<Bytes, Bytes>::default();
-    let outcome = calls.unary(request, PathAndQuery::from_static("/reach.Reach/One"), codec).await;
-    let above = says(GrpcRefusals.judge(&outcome));
-    let seen = match outcome {
-        Ok(_) => "an answer".into(),
-        Err(status) => format!("{:?}, “{}”", status.code(), status.message()),
-    };
-    let below = below.lock().unwrap().take().map_or_else(|| "–".into(), says);
-    Ok(vec![seen, below, above])
+    let outcome = calls.unary(request, PATH, codec).await;
+    Ok(watch.cells(Some(outcome)))
+}
+
+/// Who looks at the answers of a channel.
+struct Watch {
+    judge: Arc<Mutex<Option<Verdict>>>,
+    limiter: ShedLayer,
+}
+
+impl Watch {
+    fn new() -> Result<Self> {
+        Ok(Self { judge: Arc::default(), limiter: ShedLayer::fixed(1)? })
+    }
+
+    fn around<S>(
+        &self,
+        channel: S,
+    ) -> impl Service<http::Request<Body>, Response = http::Response<HeldBody<Body>>, Error = Error> + use<S>
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Error> + Clone,
+    {
+        let judge = Arc::clone(&self.judge);
+        self.limiter.clone().into_grpc().layer(channel.map_result(move |outcome: Judged| {
+            *judge.lock().unwrap() = Some(GrpcRefusals.judge(&outcome));
+            outcome
+        }))
+    }
+
+    /// What the client sees, and what each of them says of it. Without an outcome the call has come to nothing.
+    fn cells(&self, outcome: Option<Result<Response<Bytes>, Status>>) -> Vec<String> {
+        let above = outcome.as_ref().map_or_else(|| "–".into(), |outcome| says(GrpcRefusals.judge(outcome)));
+        let seen = match outcome {
+            None => NOTHING.into(),
+            Some(Ok(_)) => "an answer".into(),
+            Some(Err(status)) => format!("{:?}, “{}”", status.code(), status.message()),
+        };
+        let below = self.judge.lock().unwrap().take().map_or_else(|| "–".into(), says);
+        vec![seen, below, above, counted(&self.limiter.handle()).into()]
+    }
 }

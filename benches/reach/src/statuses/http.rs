@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use axum::Router;
@@ -13,17 +13,17 @@ use axum::http::{self, StatusCode};
 use backpressure_tower::{HttpRefusals, Judge, ShedLayer};
 use reqwest::Client;
 use tokio::net::TcpListener;
-use tower::ServiceBuilder;
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::timeout::TimeoutLayer;
 
-use super::{SOON, says};
+use super::{SOON, counted, says};
 use crate::plain::{Cells, Line, Table};
 
 pub fn table() -> Table {
     let line = |name, measure| Line { name, measure };
     Table {
         mark: "http",
-        head: "| who refuses reqwest | what the client sees | tries | `HttpRefusals` |\n|---|---|--:|---|\n",
+        head: "| who refuses reqwest | what the client sees | tries | `HttpRefusals` | `ShedLayer::into_http` around it |\n|---|---|--:|---|---|\n",
         lines: vec![
             line("tower-http `TimeoutLayer` with 408 under axum", || {
                 asks(never().layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, SOON)))
@@ -65,7 +65,7 @@ pub fn table() -> Table {
                     let listener = TcpListener::bind("127.0.0.1:0").await?;
                     let address = format!("http://{}", listener.local_addr()?);
                     drop(listener);
-                    tell(Client::builder().no_proxy().build()?.get(address).send().await, 0)
+                    tell(Client::builder().no_proxy().build()?.get(address).send().await, 0).await
                 })
             }),
         ],
@@ -96,18 +96,24 @@ async fn ask(router: Router, client: reqwest::ClientBuilder) -> Result<Vec<Strin
     let address = format!("http://{}", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, router).into_future());
     let outcome = client.no_proxy().build()?.get(address).send().await;
-    tell(outcome, tries.load(Ordering::Relaxed))
+    tell(outcome, tries.load(Ordering::Relaxed)).await
 }
 
-fn tell(outcome: reqwest::Result<reqwest::Response>, tries: usize) -> Result<Vec<String>> {
+async fn tell(outcome: reqwest::Result<reqwest::Response>, tries: usize) -> Result<Vec<String>> {
     let outcome = outcome.map(http::Response::<reqwest::Body>::from);
     let verdict = says(HttpRefusals.judge(&outcome));
-    let seen = match outcome {
+    let layer = ShedLayer::fixed(1)?;
+    let handle = layer.handle();
+    let answer = Arc::new(Mutex::new(Some(outcome)));
+    let answer = move |_: http::Request<Body>| std::future::ready(answer.lock().unwrap().take().expect("asked once"));
+    let outcome = layer.into_http().layer(service_fn(answer)).oneshot(http::Request::new(Body::empty())).await;
+    let seen = match &outcome {
         Ok(response) => response.status().to_string(),
         Err(error) => {
-            let deepest = std::iter::successors(Some(&error as &dyn Error), |&error| error.source()).last();
+            let deepest = std::iter::successors(Some(error as &dyn Error), |&error| error.source()).last();
             format!("an error, at its root “{}”", deepest.map_or_else(String::new, ToString::to_string))
         }
     };
-    Ok(vec![seen, tries.to_string(), verdict])
+    drop(outcome);
+    Ok(vec![seen, tries.to_string(), verdict, counted(&handle).into()])
 }

@@ -30,7 +30,7 @@ const LEAST: usize = 2 * SMALL;
 /// * the last hundred or so small ones have spent the credit, for the feed has made more than 31 frames a second since;
 /// * no [`Filler`] is set.
 ///
-/// It waits for 32 ms at most, and each chunk that comes meanwhile makes that shorter; a feed of 16 KiB a second waits for 11.
+/// It waits for 32 ms at most, and each chunk that comes meanwhile makes that shorter; a feed of 16 KB a second waits for 10.
 ///
 /// # Why it waits
 ///
