@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,7 +10,9 @@ use backpressure::{BackpressureConfig, ConfigError, Strategy};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 
+use crate::database;
 use crate::ending::EXIT_CODES;
+use crate::store::Place;
 
 /// Reads seismic events, pushes them through a backpressure controller and writes them into SQLite.
 ///
@@ -29,14 +32,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     repeat: Option<NonZeroU64>,
 
-    /// The database; rows are added if it exists. It stays. [default: one in a new directory under target/, which is removed at the
-    /// end of a run in which all went well]
-    #[arg(long, alias = "db", value_name = "PATH")]
-    pub(crate) database: Option<PathBuf>,
+    /// The database: a file of SQLite, or the URL of PostgreSQL, where each batch is one COPY in one transaction. Rows are added if
+    /// it has some. It stays. [default: SQLite in a new directory under target/, which is removed at the end of a run in which
+    /// all went well]
+    #[arg(long, alias = "db", value_name = "PATH|postgres://…")]
+    database: Option<Named>,
 
     /// Keeps the database in the new directory.
     #[arg(long, conflicts_with = "database")]
-    pub(crate) keep: bool,
+    keep: bool,
+
+    /// How long PostgreSQL may take for a batch, until that counts as failed and is tried again.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = some_seconds)]
+    write_within: Duration,
 
     /// What a full buffer does with the next event.
     #[arg(long, value_enum, default_value_t)]
@@ -94,6 +102,10 @@ impl Args {
                 format!("--repeat reads a file again, but the input is {input}"),
             );
         }
+        if let (Some(Named::Postgres(_)), Some(_)) = (&self.database, self.stall) {
+            let message = "--stall locks a database of SQLite, and --database is one of PostgreSQL";
+            return error(ErrorKind::ArgumentConflict, message.to_owned());
+        }
         if let Err(refused) = self.config() {
             return error(ErrorKind::ValueValidation, refused.to_string());
         }
@@ -108,6 +120,20 @@ impl Args {
             .flush_interval(Duration::from_millis(50), Duration::from_secs(2))
             .target_latency(Duration::from_millis(50))
             .build()
+    }
+
+    /// The database that was named, or a new one.
+    pub(crate) fn place(&self) -> io::Result<Place> {
+        Ok(match &self.database {
+            Some(Named::Postgres(config)) => Place::Postgres { config: config.clone(), within: self.write_within },
+            Some(Named::Sqlite(path)) => Place::Sqlite(path.clone()),
+            None => Place::Sqlite(database::fresh(&database::home())?),
+        })
+    }
+
+    /// Whether nobody needs the database after a run in which all went well.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.database.is_none() && !self.keep
     }
 
     pub(crate) fn strategy(&self) -> Strategy {
@@ -240,6 +266,30 @@ impl FromStr for Stall {
     }
 }
 
+/// A database that somebody has named.
+#[derive(Debug, Clone)]
+enum Named {
+    Sqlite(PathBuf),
+    Postgres(Box<tokio_postgres::Config>),
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => match text.parse() {
+                Ok(config) => Ok(Self::Postgres(Box::new(config))),
+                Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+            },
+            Some((scheme @ ("mysql" | "sqlite" | "http" | "https"), _)) => {
+                Err(format!("cannot write to {scheme}://; a path or postgres://USER@HOST:PORT/NAME can be written to"))
+            }
+            _ => Ok(Self::Sqlite(text.into())),
+        }
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.trim().parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|_| format!("{text} is not a length of time in seconds"))
@@ -343,6 +393,9 @@ mod tests {
         refused("--input http://x", "cannot read from http://");
         refused("--input - --repeat 2", "the input is standard input");
         refused("--max-wait 0", "more than no time");
+        refused("--database postgres://localhost:port", "port");
+        refused("--database mysql://localhost", "a path or postgres://");
+        refused("--database postgres://me@localhost --stall 1,1", "--stall locks a database of SQLite");
         refused("--drain forever", "is not a number of seconds");
     }
 }

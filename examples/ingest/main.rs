@@ -1,7 +1,7 @@
 //! Real events into a real database, through a backpressure controller.
 //!
 //! ```text
-//!  file, stdin, tcp        the controller                      SQLite
+//!  file, stdin, tcp        the controller                 SQLite, PostgreSQL
 //! ┌─────────────────┐ push ┌────────────────┐ Vec<Event> ┌────────────────────────┐
 //! │ lines ▸ event   │─────▶│ bounded buffer │───────────▶│ one transaction each   │
 //! │ (producer.rs)   │◀─────│ state, ledger  │◀───────────│ (store.rs, database.rs)│
@@ -19,6 +19,7 @@
 #![allow(clippy::print_stderr)]
 
 mod args;
+mod copy_text;
 mod database;
 mod ending;
 mod event;
@@ -31,6 +32,7 @@ mod keys;
 mod lines;
 mod pace;
 mod picture;
+mod postgres;
 mod producer;
 mod rates;
 mod report;

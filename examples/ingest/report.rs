@@ -1,7 +1,6 @@
 //! The books at the end: where every line and every event went, and whether the database agrees.
 
 use std::fmt::{self, Write as _};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ pub(crate) struct Report {
     pub(crate) shutdown: String,
     /// Or why the rows could not be counted.
     pub(crate) written: Result<Written, String>,
-    pub(crate) database: PathBuf,
+    pub(crate) database: String,
     /// Why the last failed batch failed.
     pub(crate) last_error: Option<String>,
 }
@@ -94,7 +93,7 @@ impl Report {
     }
 
     fn write_database(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "\nDATABASE {}", self.database.display())?;
+        writeln!(out, "\nDATABASE {}", self.database)?;
         let written = match &self.written {
             Ok(written) => written,
             Err(error) => return writeln!(out, "  ✗ the rows could not be counted: {error}"),

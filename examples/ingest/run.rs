@@ -9,7 +9,6 @@ use backpressure::shutdown::GracefulShutdown;
 use backpressure::{BackpressureController, Strategy};
 use tokio::select;
 use tokio::sync::{oneshot, watch};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Args, Input};
@@ -23,7 +22,7 @@ use crate::screen;
 use crate::source::Source;
 use crate::stall::Stalling;
 use crate::stop;
-use crate::store::{Store, StoreError};
+use crate::store::{Place, Store, StoreError};
 use crate::tally::Tally;
 use crate::view::{self, View, Watched};
 
@@ -42,14 +41,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
     // Keys would be taken from somebody who types events.
     let is_live = io::stdout().is_terminal() && !(input == Input::Stdin && io::stdin().is_terminal());
     let source = Source::open(input, args.repeat()).await?;
-    let fresh = || database::fresh(&database::home());
-    let database = args.database.clone().map_or_else(fresh, Ok).context("cannot make a fresh database")?;
-    let store = Store::open(&database).with_context(|| format!("cannot open {}", database.display()))?;
-    let stalling = (is_live || args.stall().is_some()).then(|| Stalling::start(&database, args.stall()));
-    let stalling = stalling.transpose()?.map(Arc::new);
+    let database = args.place().context("cannot make a fresh database")?;
+    let store = Store::open(&database).await.with_context(|| format!("cannot open {database}"))?;
+    let stalling = match &database {
+        Place::Sqlite(path) if is_live || args.stall().is_some() => Some(Stalling::start(path, args.stall())?),
+        _ => None,
+    };
+    let stalling = stalling.map(Arc::new);
     let last_error = Arc::new(Mutex::new(None));
     let controller = controller(&args, &store, Arc::clone(&last_error))?;
-    view::print(&format!("from {source}\ninto {}\n\n", database.display()));
+    view::print(&format!("from {source}\ninto {database}\n\n"));
 
     let tally = Arc::new(Tally::default());
     let pace = Arc::new(args.rate().map_or_else(Pace::flat_out, Pace::new));
@@ -95,7 +96,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
     view.finish();
     drop(stalling);
 
-    let written = spawn_blocking(|| store.close()).await?;
+    let written = store.close().await;
     let last_error = last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
     let report = Report {
         elapsed: start.elapsed(),
@@ -106,14 +107,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
         drain,
         shutdown: shutdown.to_string(),
         written: written.map_err(|error| error.to_string()),
-        database,
+        database: database.to_string(),
         last_error,
     };
     let ending = report.ending();
     view::print(&format!("{report}\n"));
     // What went wrong may be seen in the rows.
-    if args.database.is_none() && !args.keep && ending == Ending::Delivered {
-        view::print(&match database::remove(&report.database) {
+    if let (Place::Sqlite(path), true) = (&database, args.is_temporary() && ending == Ending::Delivered) {
+        view::print(&match database::remove(path) {
             Ok(()) => "The database is removed; --keep keeps it.\n\n".to_owned(),
             Err(error) => format!("The database cannot be removed: {error}\n\n"),
         });

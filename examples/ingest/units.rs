@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "what only `main` uses")]
 
 mod args;
+mod copy_text;
 mod database;
 mod ending;
 mod event;
@@ -14,6 +15,7 @@ mod keys;
 mod lines;
 mod pace;
 mod picture;
+mod postgres;
 mod producer;
 mod rates;
 mod report;

@@ -3,6 +3,8 @@
 //! `cargo test` builds the examples before it runs the tests, into the directory next to the one this test is in.
 #![allow(dead_code, reason = "each test has a use for some of it")]
 
+pub(crate) mod cutter;
+pub(crate) mod postgres;
 pub(crate) mod running;
 pub(crate) mod scratch;
 pub(crate) mod serving;

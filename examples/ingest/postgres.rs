@@ -1,0 +1,295 @@
+//! The rows in PostgreSQL: each batch is one transaction, written by COPY.
+//!
+//! The server's `statement_timeout` does not bound a COPY that stands still, so each batch has a clock of its own here. A
+//! connection whose batch was late is given up: whatever it was in the middle of is rolled back by the server, unless that was the
+//! commit. What became of a commit without an answer is asked on the next connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::SinkExt;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, Transaction};
+
+use crate::copy_text;
+use crate::event::Event;
+use crate::store::StoreError;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS earthquake (
+        n        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id       TEXT   NOT NULL,
+        time_ms  BIGINT NOT NULL,
+        mag      DOUBLE PRECISION,
+        mag_type TEXT,
+        place    TEXT,
+        lon      DOUBLE PRECISION NOT NULL,
+        lat      DOUBLE PRECISION NOT NULL,
+        depth    DOUBLE PRECISION,
+        kind     TEXT   NOT NULL,
+        status   TEXT,
+        sig      BIGINT,
+        net      TEXT,
+        tsunami  BIGINT,
+        felt     BIGINT,
+        rms      DOUBLE PRECISION,
+        gap      DOUBLE PRECISION,
+        nst      BIGINT
+    );
+    CREATE INDEX IF NOT EXISTS earthquake_by_mag ON earthquake (mag);";
+
+const COPY: &str = "
+    COPY earthquake (id, time_ms, mag, mag_type, place, lon, lat, depth, kind, status, sig, net, tsunami, felt, rms, gap, nst)
+    FROM STDIN";
+
+const INSERT: &str = "
+    INSERT INTO earthquake (id, time_ms, mag, mag_type, place, lon, lat, depth, kind, status, sig, net, tsunami, felt, rms, gap, nst)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+/// Rows in one message of a COPY.
+const ROWS: usize = 256;
+
+/// Rows in one COPY. The connection is read while they are written, but the client tells of an error at the end of a COPY only: so
+/// many rows at most are sent in vain after one that is refused.
+const ROWS_IN_VAIN: usize = 4_096;
+
+/// How soon a server that does not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Which rows of a batch were refused, by their place in it, and why.
+pub(crate) type Refused = Vec<(usize, StoreError)>;
+
+/// The database, and the connection to it while there is one.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    config: Config,
+    within: Duration,
+    link: Option<Link>,
+}
+
+/// A connection. Given up, it is closed, whatever it is in the middle of.
+#[derive(Debug)]
+struct Link {
+    client: Client,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Link {
+    async fn open(config: &Config) -> Result<Self, Error> {
+        let (client, connection) = config.connect(NoTls).await?;
+        Ok(Self { client, task: tokio::spawn(connection) })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A transaction that was told to commit.
+#[derive(Debug)]
+struct Committing {
+    transaction: String,
+    refused: Refused,
+}
+
+impl Postgres {
+    /// Makes the table, if there is none. Every batch has to be written `within` so long.
+    pub(crate) async fn open(config: Config, within: Duration) -> Result<Self, StoreError> {
+        let made = async {
+            let link = Link::open(&config).await?;
+            link.client.batch_execute(SCHEMA).await?;
+            Ok::<_, StoreError>(link)
+        };
+        let link = timeout(within, made).await.map_err(|_| StoreError::Late)??;
+        Ok(Self { config, within, link: Some(link) })
+    }
+
+    pub(crate) async fn count(&mut self) -> Result<u64, StoreError> {
+        let row = self.client().await?.query_one("SELECT count(*) FROM earthquake", &[]).await?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+
+    /// Writes all events but those that are refused, in one transaction, unless nobody waits for them any more.
+    pub(crate) async fn write(&mut self, events: &[Event], unwanted: impl Fn() -> bool) -> Result<Refused, StoreError> {
+        let mut committing = None;
+        let deadline = Instant::now() + self.within;
+        let error = match timeout_at(deadline, self.attempt(events, unwanted, &mut committing)).await {
+            Ok(Ok(refused)) => return Ok(refused),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Late,
+        };
+        if !error.is_answer() {
+            self.give_up();
+        }
+        match committing {
+            Some(committing) if !error.is_answer() => self.settle(committing, error).await,
+            _ => Err(error),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        events: &[Event],
+        unwanted: impl Fn() -> bool,
+        committing: &mut Option<Committing>,
+    ) -> Result<Refused, StoreError> {
+        let client = self.client().await?;
+        let mut transaction = client.transaction().await?;
+        let refused = match copy(&transaction, events, &unwanted).await {
+            Ok(()) => Vec::new(),
+            Err(error) if error.is_about_rows() => {
+                transaction.rollback().await?;
+                transaction = client.transaction().await?;
+                row_by_row(&mut transaction, events).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let id = transaction.simple_query("SELECT pg_current_xact_id()").await?;
+        if unwanted() {
+            return Err(StoreError::Unwanted);
+        }
+        let id = text(&id).ok_or(StoreError::Gone)?;
+        *committing = Some(Committing { transaction: id, refused });
+        transaction.commit().await?;
+        Ok(committing.take().map(|it| it.refused).unwrap_or_default())
+    }
+
+    /// Asks what became of a transaction that was told to commit, until the server knows.
+    async fn settle(&mut self, committing: Committing, error: StoreError) -> Result<Refused, StoreError> {
+        let deadline = Instant::now() + self.within;
+        let question = format!("SELECT pg_xact_status('{}')", committing.transaction);
+        loop {
+            let asked = async { Ok::<_, StoreError>(self.client().await?.simple_query(&question).await?) };
+            match timeout_at(deadline, asked).await {
+                Err(_) => return Err(StoreError::Unknown),
+                Ok(Ok(answer)) => match text(&answer).as_deref() {
+                    Some("committed") => return Ok(committing.refused),
+                    Some("aborted") => return Err(error),
+                    // Its connection has not noticed yet that it is alone.
+                    _ => {}
+                },
+                Ok(Err(_)) => self.link = None,
+            }
+            sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The connection, or a new one. A server that cannot be reached is asked again; the batch's clock ends that.
+    async fn client(&mut self) -> Result<&mut Client, StoreError> {
+        while self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
+            match Link::open(&self.config).await {
+                Ok(link) => self.link = Some(link),
+                Err(error) if error.code().is_none_or(|code| *code == SqlState::CANNOT_CONNECT_NOW) => {
+                    sleep(ASK_AGAIN).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.link.as_mut().map(|link| &mut link.client).ok_or(StoreError::Gone)
+    }
+
+    /// Closes the connection. A server that waits for a lock does not notice, so it is told to stop, if it can be.
+    fn give_up(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        let token = link.client.cancel_token();
+        tokio::spawn(timeout(self.within, async move { token.cancel_query(NoTls).await }));
+    }
+}
+
+async fn copy(transaction: &Transaction<'_>, events: &[Event], unwanted: impl Fn() -> bool) -> Result<(), StoreError> {
+    for events in events.chunks(ROWS_IN_VAIN) {
+        let mut rows = pin!(transaction.copy_in::<_, Bytes>(COPY).await?);
+        for events in events.chunks(ROWS) {
+            if unwanted() {
+                return Err(StoreError::Unwanted);
+            }
+            rows.send(copy_text::rows(events)).await?;
+        }
+        rows.finish().await?;
+    }
+    Ok(())
+}
+
+/// Each row in a savepoint of its own, so that one that is refused takes no other along.
+async fn row_by_row(transaction: &mut Transaction<'_>, events: &[Event]) -> Result<Refused, StoreError> {
+    let insert = transaction.prepare(INSERT).await?;
+    let mut refused = Vec::new();
+    for (place, e) in events.iter().enumerate() {
+        let savepoint = transaction.savepoint("a_row").await?;
+        let row: [&(dyn ToSql + Sync); 17] = [
+            &e.id,
+            &e.time_ms,
+            &e.mag,
+            &e.mag_type,
+            &e.place,
+            &e.lon,
+            &e.lat,
+            &e.depth,
+            &e.kind,
+            &e.status,
+            &e.sig,
+            &e.net,
+            &e.tsunami,
+            &e.felt,
+            &e.rms,
+            &e.gap,
+            &e.nst,
+        ];
+        let written = savepoint.execute(&insert, &row);
+        match written.await.map_err(StoreError::from) {
+            Ok(_) => savepoint.commit().await?,
+            Err(error) if error.is_about_rows() => {
+                savepoint.rollback().await?;
+                refused.push((place, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
+/// The first column of the first row.
+fn text(answer: &[SimpleQueryMessage]) -> Option<String> {
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
+}
+
+/// What may be shown of a URL: not the password.
+pub(crate) fn place(config: &Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        _ => "localhost".to_owned(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("postgres://{host}:{port}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        Self::Postgres(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_tells_no_password() {
+        let config: Config = "postgres://me:secret@db.example:5433/quakes".parse().unwrap();
+        assert_eq!(place(&config), "postgres://db.example:5433/quakes");
+        assert_eq!(place(&"postgres://me@localhost".parse().unwrap()), "postgres://localhost:5432/me");
+    }
+}
