@@ -103,8 +103,7 @@ impl Args {
             );
         }
         if let (Some(Named::Postgres(_)), Some(_)) = (&self.database, self.stall) {
-            let message = "--stall locks a database of SQLite, and --database is one of PostgreSQL";
-            return error(ErrorKind::ArgumentConflict, message.to_owned());
+            return error(ErrorKind::ArgumentConflict, "--stall locks a database of SQLite, not PostgreSQL".to_owned());
         }
         if let Err(refused) = self.config() {
             return error(ErrorKind::ValueValidation, refused.to_string());

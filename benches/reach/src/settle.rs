@@ -11,7 +11,7 @@ use crate::reach::{LIMIT, Reach};
 pub const STILL: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(50);
 /// A producer that goes on for longer than this, however slowly, does not stand still.
-pub const LONGEST: Duration = Duration::from_secs(10);
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 pub async fn settled(reach: &Reach) -> Result<Fate> {
     let (mut seen, mut still, mut waited) = (0, Duration::ZERO, Duration::ZERO);

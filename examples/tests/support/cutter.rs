@@ -60,9 +60,9 @@ fn join(client: TcpStream, server: u16, commits: &Arc<AtomicUsize>) -> io::Resul
                 return true;
             }
             let commit = commits.fetch_add(1, Ordering::SeqCst) + 1;
-            let is_lost = commit % EVERY == 0 && (commit / EVERY) % 2 == 0;
-            cuts.store(commit % EVERY == 0, Ordering::SeqCst);
-            !is_lost
+            let is_cut = commit.is_multiple_of(EVERY);
+            cuts.store(is_cut, Ordering::SeqCst);
+            !(is_cut && (commit / EVERY).is_multiple_of(2))
         });
     });
     let (mut from_server, mut to_client) = (server, client);
