@@ -1,6 +1,6 @@
 //! `ingest` into PostgreSQL: a real server, which each test starts for itself.
+#![allow(clippy::print_stdout, reason = "it says why it skips")]
 
-#[path = "support/mod.rs"]
 mod support;
 
 use std::collections::HashSet;
