@@ -33,7 +33,8 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start() -> Self {
         let programs = programs().expect("asked before");
-        let made = unprivileged("mktemp").args(["-d", "/tmp/backpressure-postgres-XXXXXX"]).output().expect("mktemp");
+        let made =
+            unprivileged("mktemp").args(["-d", "--tmpdir", "backpressure-postgres-XXXXXX"]).output().expect("mktemp");
         let directory = PathBuf::from(String::from_utf8(made.stdout).expect("a path").trim());
         let mut initdb = unprivileged(programs.join("initdb"));
         initdb.args(["--auth=trust", "--username=quakes", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
