@@ -15,6 +15,7 @@ mod paths;
 mod publish;
 mod reach;
 mod semver;
+mod tck;
 mod tidy;
 mod workspace;
 
@@ -39,6 +40,8 @@ cargo xtask <TASK>
                   `cargo xtask overload --help`
   reach …         how much producers hand over when nobody reads, for each transport; compares
                   with the table in docs/reach.md; `cargo xtask reach --help`
+  tck …           what the libraries of the field keep of the laws, against the table in
+                  crates/backpressure-tck/README.md; `cargo xtask tck --help`
   msrv            check the published crates with the oldest toolchain they promise;
                   MSRV_CARGO names its cargo, if rustup does not have it
   publish         whether the crates could be published: a dry run; uploads nothing
@@ -60,6 +63,7 @@ enum Task {
     Publish,
     Reach { args: Vec<String> },
     Semver { revision: Option<String> },
+    Tck { args: Vec<String> },
     Help,
 }
 
@@ -78,6 +82,7 @@ impl Task {
                 "bench" => return Ok(Self::Bench { args: rest(args)? }),
                 "overload" => return Ok(Self::Overload { args: rest(args)? }),
                 "reach" => return Ok(Self::Reach { args: rest(args)? }),
+                "tck" => return Ok(Self::Tck { args: rest(args)? }),
                 "help" => return Ok(Self::Help),
                 other => bail!("there is no task `{other}`; `cargo xtask help` lists them"),
             },
@@ -106,6 +111,7 @@ impl Task {
             Self::Semver { revision } => semver::run(revision.as_deref()),
             Self::Overload { args } => overload::run(&args),
             Self::Reach { args } => reach::run(&args),
+            Self::Tck { args } => tck::run(&args),
             Self::Help => {
                 print!("{HELP}");
                 Ok(())
@@ -146,6 +152,7 @@ mod tests {
         assert_eq!(parse(&["overload", "--help"]).unwrap(), Task::Overload { args: vec!["--help".into()] });
         assert_eq!(parse(&["reach", "--keep"]).unwrap(), Task::Reach { args: vec!["--keep".into()] });
         assert_eq!(parse(&["loom", "wakes"]).unwrap(), Task::Loom { filter: Some("wakes".into()) });
+        assert_eq!(parse(&["tck", "--keep"]).unwrap(), Task::Tck { args: vec!["--keep".into()] });
         assert_eq!(parse(&["tidy"]).unwrap(), Task::Tidy);
         assert_eq!(parse(&["msrv"]).unwrap(), Task::Msrv);
         assert_eq!(parse(&["deny"]).unwrap(), Task::Deny);

@@ -20,6 +20,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("backpressure-controller", &[CORE, RT, "backpressure-channel", "backpressure-sink"]),
     ("backpressure-tower", &[CORE, RT, "backpressure-channel"]),
     ("backpressure-nats", &[CORE, RT, "backpressure-controller"]),
+    ("backpressure-tck", &[]),
 ];
 
 /// Umbrellas that cost every user what few of them need.
