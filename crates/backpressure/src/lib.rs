@@ -90,6 +90,7 @@
 //! | a client of an overloaded service | [`ThrottleLayer`], [`RetryLayer`] | `tower`, with `http` or `grpc` |
 //! | a service that must shut down within a grace period | [`GracefulShutdown`] | `shutdown` |
 //! | an error in a handler that needs an HTTP or gRPC answer | [`RefusedExt`] | `http` or `grpc` |
+//! | dashboards, alerts, and the part that holds up the others | [`Registry`] | `metrics` |
 //! | a runtime, a lock or a clock of your own | [`BoundedBuffer`](core::BoundedBuffer), [`BatchAccumulator`](core::BatchAccumulator), [`FlushPacer`](core::FlushPacer) | always there |
 //!
 //! Every part that holds items has a [`Gauge`]. Its [`State`] is `Normal`, `Elevated`, `Critical`,
@@ -115,6 +116,10 @@ pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sen
 #[cfg(feature = "controller")]
 #[doc(inline)]
 pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
+// Not `metrics`, for the same reason as below.
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use backpressure_metrics::{self as registry, Registry};
 #[cfg(feature = "shutdown")]
 #[doc(inline)]
 pub use backpressure_shutdown::{self as shutdown, GracefulShutdown, Shutdown};
