@@ -5,7 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BoundedBuffer, DropReason, Gauge, Moved, Reporter, Tally, Work};
+use backpressure_core::{Activity, BoundedBuffer, DropReason, Gauge, Moved, Reporter, Tally};
 use backpressure_rt::sync::Arc;
 use backpressure_rt::{Exclusive, Relay};
 use futures_core::{FusedStream, Stream};
@@ -94,7 +94,7 @@ impl<T> Receiver<T> {
     fn try_recv_locked(&mut self) -> Option<T> {
         let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
-        inner.recorder.works(Work::Busy);
+        inner.recorder.works(Activity::BUSY);
         let after = inner.settle(Moved::taken(1));
         inner.lend(self.lease.get());
         drop(inner);
@@ -122,7 +122,7 @@ impl<T> Receiver<T> {
         self.take_many(out, max, max_weight, None)
     }
 
-    fn take_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize, then: Option<Work>) -> usize {
+    fn take_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize, then: Option<Activity>) -> usize {
         let lease = self.lease.get();
         let leased = max.min(lease.len());
         if leased > 0 {
@@ -152,11 +152,13 @@ impl<T> Receiver<T> {
     }
 
     #[inline]
-    fn take_locked(&self, then: Option<Work>, take: impl FnOnce(&mut BoundedBuffer<T>) -> usize) -> usize {
+    fn take_locked(&self, then: Option<Activity>, take: impl FnOnce(&mut BoundedBuffer<T>) -> usize) -> usize {
         let mut inner = self.shared.lock();
         let taken = take(&mut inner.buffer);
         if taken > 0 {
-            then.into_iter().for_each(|work| inner.recorder.works(work));
+            if let Some(activity) = then {
+                inner.recorder.works(activity);
+            }
             let after = inner.settle(Moved::taken(taken));
             drop(inner);
             self.shared.carry_out(after);
@@ -195,17 +197,17 @@ impl<T> Receiver<T> {
 
     /// Polls for items, as [`recv_many`](Self::recv_many) does.
     pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<usize> {
-        let taken = self.take_many(out, max, usize::MAX, Some(Work::Busy));
+        let taken = self.take_many(out, max, usize::MAX, Some(Activity::BUSY));
         if taken > 0 || max == 0 {
             return Poll::Ready(taken);
         }
         std::task::ready!(self.poll_any(cx));
-        Poll::Ready(self.take_many(out, max, usize::MAX, Some(Work::Busy)))
+        Poll::Ready(self.take_many(out, max, usize::MAX, Some(Activity::BUSY)))
     }
 
     /// Ready once there is anything. Until then the receiver is idle, and busy from then on.
     fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_demand_as(cx, Demand::ANY, Some(Work::Idle))
+        self.poll_demand_as(cx, Demand::ANY, Some(Activity::IDLE))
     }
 
     /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
@@ -216,7 +218,8 @@ impl<T> Receiver<T> {
         self.poll_demand_as(cx, demand, None)
     }
 
-    fn poll_demand_as(&mut self, cx: &mut Context<'_>, demand: Demand, meanwhile: Option<Work>) -> Poll<()> {
+    #[inline]
+    fn poll_demand_as(&mut self, cx: &mut Context<'_>, demand: Demand, meanwhile: Option<Activity>) -> Poll<()> {
         let mut inner = self.shared.lock();
         inner.recall();
         if inner.meets(demand) {
@@ -229,7 +232,9 @@ impl<T> Receiver<T> {
         let replaced = if met {
             Some((demand, waker))
         } else {
-            meanwhile.into_iter().for_each(|work| inner.recorder.works(work));
+            if let Some(activity) = meanwhile {
+                inner.recorder.works(activity);
+            }
             inner.receiver.replace((demand, waker))
         };
         drop(inner);

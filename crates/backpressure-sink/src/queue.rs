@@ -4,8 +4,8 @@ use std::fmt;
 use std::mem;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter, Strategy,
-    Tag, Work,
+    Activity, BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter,
+    Strategy, Tag,
 };
 use backpressure_rt::{Relay, now};
 
@@ -192,7 +192,7 @@ impl<T> Queue<T> {
 
     /// The consumer takes nothing at present: blocked if something is queued for it, idle if not.
     pub(crate) fn rest(&mut self) {
-        self.recorder.works(if self.is_empty() { Work::Idle } else { Work::Blocked });
+        self.recorder.works(if self.is_empty() { Activity::IDLE } else { Activity::BLOCKED });
     }
 
     /// Takes out everything, as lost to a consumer that went away. Returns it in the order of delivery, and whether the

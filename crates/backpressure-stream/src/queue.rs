@@ -1,8 +1,8 @@
 //! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder, Reporter,
-    Strategy, Tag, Work,
+    Activity, BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder,
+    Reporter, Strategy, Tag,
 };
 use backpressure_rt::{Relay, now};
 
@@ -152,7 +152,7 @@ impl<T> Queue<T> {
     /// Gives out the next item in delivery order.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.buffer.pop()?;
-        self.recorder.works(Work::Busy);
+        self.recorder.works(Activity::BUSY);
         if let Some((heavy, tag)) = self.heavy.take() {
             let offer = self.buffer.offer(heavy, tag);
             self.conclude(offer, tag);
@@ -166,7 +166,7 @@ impl<T> Queue<T> {
 
     /// The consumer waits for an item.
     pub(crate) fn idle(&mut self) {
-        self.recorder.works(Work::Idle);
+        self.recorder.works(Activity::IDLE);
     }
 
     /// Takes everything out, in delivery order, as given to the consumer.

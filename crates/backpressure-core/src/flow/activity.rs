@@ -85,6 +85,7 @@ impl Activity {
     const BITS: u32 = 31;
 
     /// In one word, below [`u64::MAX`].
+    #[inline]
     pub(crate) const fn to_bits(self) -> u64 {
         (self.work as u64) << (2 * Self::BITS) | (self.taken as u64) << Self::BITS | self.places as u64
     }

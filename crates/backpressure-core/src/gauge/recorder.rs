@@ -47,7 +47,7 @@ pub struct Recorder {
     state: State,
     stalled: bool,
     /// What the consumer does, if it was said.
-    activity: Option<Activity>,
+    told: u64,
     /// The amounts held at which the state stays what it is; empty where that takes a closer look.
     calm: Range<usize>,
 }
@@ -88,7 +88,7 @@ impl Recorder {
             discarded: 0,
             state: State::Normal,
             stalled: false,
-            activity: None,
+            told: u64::MAX,
             calm: 0..0,
         }
     }
@@ -227,18 +227,18 @@ impl Recorder {
     /// From now on the consumer does this: [`Reporter::works`], for whoever has the lock of the buffer. To say it again costs a
     /// comparison.
     #[inline]
-    pub fn works(&mut self, activity: impl Into<Activity>) {
-        let activity = activity.into();
-        if self.activity != Some(activity) {
-            self.activity = Some(activity);
-            self.shared.work.tell(activity);
+    pub fn works(&mut self, activity: Activity) {
+        let bits = activity.to_bits();
+        if self.told != bits {
+            self.told = bits;
+            self.shared.work.tell_bits(bits);
         }
     }
 
     /// The consumer need not wait for input any longer, if it [does](Self::works).
     #[inline]
     pub fn resume(&mut self) {
-        if self.activity == Some(Activity::IDLE) {
+        if self.told == Activity::IDLE.to_bits() {
             self.works(Activity::BUSY);
         }
     }

@@ -69,7 +69,13 @@ impl WorkCells {
     /// From now on the part does this. One caller at a time.
     #[inline]
     pub(crate) fn tell(&self, activity: Activity) {
-        self.signs.told.store(activity.to_bits(), Ordering::Relaxed);
+        self.tell_bits(activity.to_bits());
+    }
+
+    /// The same, of an activity in one word.
+    #[inline]
+    pub(super) fn tell_bits(&self, bits: u64) {
+        self.signs.told.store(bits, Ordering::Relaxed);
         self.edge();
     }
 

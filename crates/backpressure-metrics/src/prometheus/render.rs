@@ -12,7 +12,8 @@ use crate::series::Series;
 
 /// Renders an observation. Every metric stands there once, with all its values.
 pub fn render(observation: &Observation, format: Format) -> String {
-    let mut blocks = Blocks { format, blocks: Vec::new(), places: HashMap::new(), expected: 0 };
+    let mut blocks =
+        Blocks { format, blocks: Vec::new(), places: HashMap::new(), by_name: HashMap::new(), expected: 0 };
     let mut labels = String::new();
     let mut stage = None;
     for series in observation.series() {
@@ -30,12 +31,16 @@ pub fn render(observation: &Observation, format: Format) -> String {
     blocks.join()
 }
 
+/// Room for an attribute and a number, as a rule.
+const LONGEST_REST: usize = 96;
+
 /// The metrics, in the order in which they came up.
 struct Blocks {
     format: Format,
     blocks: Vec<Block>,
-    /// Where those are that do not come in the order of the ones before.
-    places: HashMap<String, usize>,
+    /// Where they are, by the address of the family: looked up where they do not come in the order of the ones before.
+    places: HashMap<usize, usize>,
+    by_name: HashMap<String, usize>,
     /// Parts of one kind have the same metrics, in the same order.
     expected: usize,
 }
@@ -44,6 +49,8 @@ struct Block {
     family: &'static Family,
     /// The name of a sample.
     name: String,
+    /// The name of the family's attribute.
+    attribute: String,
     text: String,
 }
 
@@ -58,12 +65,17 @@ impl Blocks {
             None => self.look_up(family),
         };
         self.expected = place + 1;
-        Some(&mut self.blocks[place]).filter(|block| *block.family == *family)
+        Some(&mut self.blocks[place]).filter(|block| std::ptr::eq(block.family, family) || *block.family == *family)
     }
 
     fn look_up(&mut self, family: &'static Family) -> usize {
+        let address = std::ptr::from_ref(family).addr();
+        if let Some(&place) = self.places.get(&address) {
+            return place;
+        }
         let name = exposed_name(family);
-        if let Some(&place) = self.places.get(&name) {
+        if let Some(&place) = self.by_name.get(&name) {
+            self.places.insert(address, place);
             return place;
         }
         let place = self.blocks.len();
@@ -87,8 +99,10 @@ impl Blocks {
         if let Some(unit) = exposed_unit(family).filter(|_| is_open) {
             let _ = writeln!(text, "# UNIT {of_family} {unit}");
         }
-        self.blocks.push(Block { family, name: sample, text });
-        self.places.insert(name, place);
+        let attribute = family.attribute.replace('.', "_");
+        self.blocks.push(Block { family, name: sample, attribute, text });
+        self.places.insert(address, place);
+        self.by_name.insert(name, place);
         place
     }
 
@@ -140,13 +154,14 @@ impl Block {
 
     fn open(&mut self, suffix: &str, labels: &str, attribute: Option<(&'static str, &str)>) {
         let text = &mut self.text;
+        text.reserve(self.name.len() + labels.len() + LONGEST_REST);
         text.push_str(&self.name);
         text.push_str(suffix);
         text.push('{');
         text.push_str(labels);
-        if let Some((name, value)) = attribute {
+        if let Some((_, value)) = attribute {
             text.push(',');
-            text.extend(name.chars().map(|c| if c == '.' { '_' } else { c }));
+            text.push_str(&self.attribute);
             text.push_str("=\"");
             escape(text, value);
             text.push('"');
@@ -166,7 +181,7 @@ fn push_count(text: &mut String, count: u64) {
             break;
         }
     }
-    text.extend(digits[first..].iter().map(|&digit| char::from(digit)));
+    text.push_str(std::str::from_utf8(&digits[first..]).unwrap_or_default());
     text.push('\n');
 }
 
@@ -182,6 +197,9 @@ fn push_number(text: &mut String, number: f64) {
 }
 
 fn escape(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
     for c in value.chars() {
         match c {
             '\\' => text.push_str("\\\\"),

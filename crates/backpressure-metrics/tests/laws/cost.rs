@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, Moved, Recorder, Tag};
+use backpressure_core::{Activity, BackpressureConfig, BoundedBuffer, Moved, Recorder, Tag};
 use backpressure_metrics::Registry;
 
 thread_local! {
@@ -34,7 +34,7 @@ fn m3_a_registered_part_reads_no_clock_per_item_and_an_observation_one_for_each_
         for _ in 0..1000 {
             assert!(buffer.push(()).is_ok());
             assert!(!recorder.pushed(&buffer));
-            recorder.works(backpressure_core::Work::Busy);
+            recorder.works(Activity::BUSY);
             assert!(buffer.pop().is_some());
             assert!(!recorder.popped(&buffer));
         }
