@@ -6,6 +6,8 @@ mod held;
 mod machine;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod tests;
 
 pub use books::PullCounts;
 pub(crate) use machine::{Pull, Reception};

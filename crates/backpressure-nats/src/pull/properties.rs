@@ -274,7 +274,7 @@ fn config(window: usize) -> PullConfig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
 
     #[test]
     fn c2_d2_d3_every_message_has_one_end_whatever_happens_to_the_workers(
