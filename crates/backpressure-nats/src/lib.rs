@@ -29,6 +29,8 @@ mod clock;
 mod config;
 mod delivery;
 pub mod engine;
+#[cfg(feature = "serde")]
+mod external;
 mod inbox;
 pub mod jetstream;
 mod outbox;
