@@ -89,6 +89,6 @@ pub use shed::{
 };
 
 /// The README's example compiles and runs.
-#[cfg(all(doctest, feature = "shed"))]
+#[cfg(all(doctest, feature = "client", feature = "shed", feature = "tonic"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
