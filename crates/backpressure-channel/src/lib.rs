@@ -1,4 +1,4 @@
-//! A bounded channel that says how full it is, and does what you chose when it is.
+//! A bounded channel with a policy and a pressure signal.
 //!
 //! ```text
 //!  Sender ─┐ send · send_many · reserve · Sink  ┌──────────────────┐   recv · recv_many · Stream
@@ -85,3 +85,8 @@ pub use receiver::{Backlog, Receiver, Recv, RecvMany};
 pub use send::Send;
 pub use send_many::SendMany;
 pub use sender::Sender;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -85,3 +85,8 @@ pub use flush_fn::FlushFn;
 pub use home::{Anywhere, Here, Home};
 pub use outcome::{FailedItem, FlushError, FlushOutcome};
 pub use verdict::Verdict;
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! The decisions of backpressure, as plain values.
+//! The decisions of backpressure, as plain state machines.
 //!
 //! Everything here is a state machine that is told what happened and answers what to do. Nothing here waits, locks, spawns,
 //! logs or reads a clock: time is an [`Instant`](std::time::Instant) argument, and a `now` that repeats or goes backwards is
@@ -97,3 +97,8 @@ pub use {
     admission::{AdmissionMeter, AdmissionState},
     gauge::{Moved, Tally},
 };
+
+/// The README's example compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
