@@ -1,4 +1,4 @@
-//! An error of any type that is an [`Error`] itself.
+//! A boxed error that is an [`Error`] itself.
 
 use std::error::Error;
 use std::fmt;

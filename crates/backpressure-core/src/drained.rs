@@ -1,4 +1,4 @@
-//! The end of a part, as a shutdown tells it.
+//! The report of a part that was drained, as a shutdown reads it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The one way a configuration can be wrong.
+//! The error of a configuration.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Quantiles of durations, in a fixed amount of memory and without a lock.
+//! Quantiles of durations, in fixed memory and without a lock.
 
 use std::fmt;
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! What the user says about items: what they weigh, how they rank, and what becomes of those that are lost.
+//! The user's hooks: the weight of an item, its priority, and what is told about lost items.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a registry of parts reads.
+//! The interface between a part and a registry of parts.
 
 use crate::gauge::{Gauge, Snapshot};
 use crate::metric::{Metric, MetricKind};

@@ -1,4 +1,4 @@
-//! Pressure over time: the state, and when it changed.
+//! The state machine of pressure: the state, and when it changed.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How long a partial batch waits, learned from how long flushes take.
+//! The flush pacer: how long a partial batch waits, learned from the latency of flushes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What somebody is told whose item or call was not taken.
+//! A refusal: what a caller is told when its item or call was not accepted.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How many items a batch should have, learned from how long flushes take.
+//! The batch sizer: how many items a batch has, learned from the latency of flushes.
 
 use std::time::Duration;
 

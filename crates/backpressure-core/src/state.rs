@@ -1,4 +1,4 @@
-//! Pressure in five words.
+//! The five pressure states.
 
 use std::fmt;
 

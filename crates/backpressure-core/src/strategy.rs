@@ -1,4 +1,4 @@
-//! What a full buffer does with an offer.
+//! Strategies: what a full buffer does with an offer.
 
 use std::fmt;
 use std::time::Duration;

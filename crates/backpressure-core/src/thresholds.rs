@@ -1,4 +1,4 @@
-//! The comparison behind every state, in whatever unit the caller measures.
+//! The comparison behind every state, in any unit.
 
 use crate::State;
 

@@ -1,4 +1,4 @@
-//! Where one state ends and the next begins.
+//! Watermarks: where one state ends and the next begins.
 
 use crate::thresholds::{Band, Thresholds};
 use crate::{ConfigError, State};

@@ -1,4 +1,4 @@
-//! What common things weigh.
+//! The weights of common types.
 
 use std::borrow::Cow;
 use std::rc::Rc;

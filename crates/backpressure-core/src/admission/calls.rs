@@ -1,4 +1,4 @@
-//! The cells of a part that bounds calls in flight: written by anybody at any time, read consistently.
+//! Counters for calls in flight, written by any thread at any time and read consistently.
 
 use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering, pause};
 

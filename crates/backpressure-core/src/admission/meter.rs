@@ -1,4 +1,4 @@
-//! The instrument of a part that holds no buffer: calls come, are in flight, and go.
+//! The instruments of a part without a buffer: calls arrive, are in flight, and leave.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Calls in flight, bounded and counted by one atomic word: for a part that holds no buffer.
+//! Calls in flight, bounded and counted by one atomic word, for parts without a buffer.
 
 mod calls;
 mod meter;

@@ -1,4 +1,4 @@
-//! A limit in 19 bits: exact up to where nobody counts one by one any more, and beyond that rounded down.
+//! A limit in 19 bits: exact for small values, rounded down for large ones.
 
 /// How many bits a limit takes.
 pub(super) const BITS: u32 = 19;

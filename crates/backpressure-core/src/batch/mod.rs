@@ -1,4 +1,4 @@
-//! Many items in, few batches out.
+//! Batches: many items in, few batches out.
 //!
 //! [`BatchAccumulator`] decides where one batch ends and the next begins. It is given items, and now and then the time;
 //! it gives back whole batches, each with the reason why it was closed.

@@ -1,4 +1,4 @@
-//! Items that a consumer takes from a place of its own, without asking for each.
+//! Items lent to a consumer, which takes them one by one without the lock.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! The bounded buffer: a bound, a strategy, and the truth about every offer.
+//! The bounded buffer: a bound, a strategy, and a truthful answer to every offer.
 
 mod lanes;
 mod lending;

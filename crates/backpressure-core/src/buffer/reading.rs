@@ -1,4 +1,4 @@
-//! What a buffer says of itself.
+//! The read-only view of a buffer.
 
 use std::ops::Range;
 

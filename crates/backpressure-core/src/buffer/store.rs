@@ -1,4 +1,4 @@
-//! Where queued items lie: one queue, unless somebody weighs or ranks them.
+//! The storage of queued items: one queue, or lanes if items are weighed or ranked.
 
 use std::collections::VecDeque;
 

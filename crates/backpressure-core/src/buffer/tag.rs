@@ -1,4 +1,4 @@
-//! What comes with an item.
+//! The weight and priority of an item.
 
 use crate::strategy::Priority;
 

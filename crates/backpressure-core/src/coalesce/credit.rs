@@ -1,4 +1,4 @@
-//! How many small frames may go.
+//! The credit for small frames.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Bytes that say nothing.
+//! Filler: bytes without meaning that make a small frame larger.
 
 /// What a small frame is filled up with, so that it need not wait. For the reader it says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Which chunks of bytes make one frame, and when that may go.
+//! The decision which chunks of bytes form one frame, and when it may be sent.
 
 mod credit;
 mod filler;

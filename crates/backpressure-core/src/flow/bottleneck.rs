@@ -1,4 +1,4 @@
-//! Which stage holds up the others.
+//! The stage that holds up the others.
 
 use std::fmt;
 

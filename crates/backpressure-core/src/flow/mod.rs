@@ -1,4 +1,4 @@
-//! Where the time of a pipeline goes.
+//! The time of a pipeline: where it is spent.
 
 mod activity;
 mod bottleneck;

@@ -1,4 +1,4 @@
-//! The recent past, however often somebody looks.
+//! The recent past of a part, independent of how often it is read.
 
 use std::time::{Duration, Instant};
 

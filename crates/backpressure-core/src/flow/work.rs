@@ -1,4 +1,4 @@
-//! Where the time goes.
+//! The work of a part: how it spends its time.
 
 use std::time::{Duration, Instant};
 

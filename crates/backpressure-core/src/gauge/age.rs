@@ -1,4 +1,4 @@
-//! How old the oldest queued item is, without a clock read per item.
+//! The age of the oldest queued item, without a clock read per item.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! The source of time.
 
 use std::time::Instant;
 

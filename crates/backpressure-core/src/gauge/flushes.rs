@@ -1,4 +1,4 @@
-//! How the flushes go.
+//! The statistics of flushes.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The handle that everybody may read.
+//! The gauge: a shared handle that reads the instruments.
 
 use std::sync::Arc;
 

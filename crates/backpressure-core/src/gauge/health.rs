@@ -1,4 +1,4 @@
-//! Reading a snapshot like a doctor.
+//! The health of a part, derived from its snapshot.
 
 use std::fmt;
 use std::time::Duration;

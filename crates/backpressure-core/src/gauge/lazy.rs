@@ -1,4 +1,4 @@
-//! Latencies that take no room before the first.
+//! Latency histograms that are allocated on first use.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

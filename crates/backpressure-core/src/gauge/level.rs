@@ -1,4 +1,4 @@
-//! How full the buffer is.
+//! The fill level of a buffer.
 
 use backpressure_rt::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 

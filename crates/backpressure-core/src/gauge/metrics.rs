@@ -1,4 +1,4 @@
-//! A snapshot under the names that dashboards expect.
+//! The metrics of a snapshot, under the names that dashboards expect.
 
 use std::time::Duration;
 

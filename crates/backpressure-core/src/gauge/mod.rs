@@ -1,4 +1,4 @@
-//! The instruments of a part: how close to the edge it is, what happened, and who wants to know.
+//! The instruments of a part: its state, its counters, and the tasks that watch it.
 //!
 //! They are shared and atomic, because a gauge is read from other threads while the buffer works. One [`Recorder`] writes (it
 //! lives beside the buffer, under the same lock), any number of [`Reporter`]s settle what the consumer took, any number of

@@ -1,4 +1,4 @@
-//! The one writer beside a buffer.
+//! The recorder: the one writer of a buffer's instruments.
 
 use std::ops::Range;
 use std::sync::Arc;

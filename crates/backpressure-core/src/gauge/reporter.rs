@@ -1,4 +1,4 @@
-//! What happens outside the buffer's lock: refusals, outcomes, waits and flushes.
+//! The reporter: refusals, outcomes, waits and flushes, reported outside the buffer's lock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What recorder, reporters and gauges share.
+//! The state shared by recorder, reporters and gauges.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Everything that is known about a part, as of one instant.
+//! The snapshot: everything known about a part at one instant.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Those who wait for a change of state.
+//! The tasks that wait for a change of state.
 
 use std::fmt;
 use std::task::Waker;

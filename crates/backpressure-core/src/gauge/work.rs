@@ -1,4 +1,4 @@
-//! What a part does with its time, told by its own thread and read from others.
+//! The work of a part, written by its own thread and read from others.
 //!
 //! Two words are written at every edge, by plain atomic operations: what the part says that it does, and how many producers
 //! wait for it. Only once somebody asks is a [`Timed`] made, and only then do edges read the clock. What follows from the words,

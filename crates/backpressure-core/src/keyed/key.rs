@@ -1,4 +1,4 @@
-//! What items are kept in order by.
+//! The key by which items are kept in order.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};

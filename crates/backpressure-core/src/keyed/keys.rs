@@ -1,4 +1,4 @@
-//! The keys that are held.
+//! The keys that are in use.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

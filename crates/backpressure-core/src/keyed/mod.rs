@@ -1,4 +1,4 @@
-//! Order per key, while other keys go on.
+//! Order per key while batches of other keys are in flight.
 
 mod batch;
 mod key;

@@ -1,4 +1,4 @@
-//! The items that are set aside: a lane for each key, and all of them in the order in which they came.
+//! The items that are set aside: a lane per key, and all of them in order of arrival.
 
 use std::mem;
 

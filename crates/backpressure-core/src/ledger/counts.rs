@@ -1,4 +1,4 @@
-//! The fates of items, counted.
+//! The counts of items by fate.
 
 use std::fmt;
 

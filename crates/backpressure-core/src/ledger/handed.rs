@@ -1,4 +1,4 @@
-//! The consumer's own count of what it takes, outside the lock of the buffer.
+//! The consumer's own count of items taken, outside the buffer's lock.
 
 use std::fmt;
 

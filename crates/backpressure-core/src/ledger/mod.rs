@@ -1,4 +1,4 @@
-//! The books: the fates of items, counted without a lock and read as of one instant.
+//! The ledger: the fates of items, counted without a lock and read as of one instant.
 
 mod cells;
 mod counts;

@@ -1,4 +1,4 @@
-//! How many offers were refused, counted by those who made them.
+//! The count of refused offers, kept by the threads that made them.
 //!
 //! To refuse an offer takes a few loads, so one atomic addition to count it would cost more than all the rest. A thread
 //! that is refused therefore has a lane of its own, if there is one left, and adds to it with a plain load and a plain

@@ -1,4 +1,4 @@
-//! Several cells, read as of one instant without a lock.
+//! A sequence lock: several cells read as of one instant.
 //!
 //! A sequence number stands beside the cells (Boehm, *Can seqlocks get along with programming language memory models?*,
 //! 2012): the writer makes it odd, stores, makes it even; a reader that saw it odd or changed reads again.

@@ -1,4 +1,4 @@
-//! The classic: a step up, a factor down.
+//! AIMD: additive increase, multiplicative decrease.
 
 use std::time::Duration;
 

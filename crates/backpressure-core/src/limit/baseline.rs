@@ -1,4 +1,4 @@
-//! How long calls take when none waits.
+//! The baseline: how long calls take when none of them queues.
 
 use super::{Quantiles, Window};
 

@@ -1,4 +1,4 @@
-//! What the limits do together with a sampler and a part that is made up.
+//! The limits together with a sampler and a simulated service.
 
 use std::time::{Duration, Instant};
 

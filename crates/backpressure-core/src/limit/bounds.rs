@@ -1,4 +1,4 @@
-//! Where a limit may be, and where it starts.
+//! The bounds of a limit, and its initial value.
 
 use crate::ConfigError;
 

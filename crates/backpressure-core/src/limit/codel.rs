@@ -1,4 +1,4 @@
-//! How long a call may wait for a slot.
+//! CoDel: how long a call may wait for a slot.
 
 use std::time::{Duration, Instant};
 

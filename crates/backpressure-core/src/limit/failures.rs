@@ -1,4 +1,4 @@
-//! Whether failures are a reason to let in less.
+//! Failures, and whether they are a reason to lower the limit.
 
 use super::Window;
 

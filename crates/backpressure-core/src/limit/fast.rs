@@ -1,4 +1,4 @@
-//! The limit that finds itself.
+//! The default adaptive limit.
 
 use std::time::Duration;
 

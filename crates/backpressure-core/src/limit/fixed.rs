@@ -1,4 +1,4 @@
-//! A limit that somebody knows.
+//! A fixed limit.
 
 use super::{Limit, Window};
 use crate::ConfigError;

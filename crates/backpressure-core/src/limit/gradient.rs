@@ -1,4 +1,4 @@
-//! Now against lately.
+//! The gradient limit: recent latency against long-term latency.
 
 use super::{Bounds, Limit, Window};
 

@@ -1,4 +1,4 @@
-//! Which calls go first when not all of them can.
+//! Levels of importance: which calls go first.
 
 use std::fmt;
 

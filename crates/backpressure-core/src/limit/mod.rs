@@ -1,4 +1,4 @@
-//! How many calls at once.
+//! Concurrency limits: how many calls at once.
 //!
 //! A part that takes calls has a best number of them in flight. With fewer it idles; with more it only makes each of them
 //! slower. A [`Limit`] finds that number from what can be seen from outside: how many calls are in flight, how many leave

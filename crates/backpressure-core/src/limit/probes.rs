@@ -1,4 +1,4 @@
-//! When the baseline of [`Fast`](super::Fast) is put to the test.
+//! Probes of the baseline of [`Fast`](super::Fast), and when they are due.
 
 use std::time::{Duration, Instant};
 

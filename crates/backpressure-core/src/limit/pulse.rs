@@ -1,4 +1,4 @@
-//! What a part does, felt and not.
+//! The throughput of a part, while its limit is reached and while it is not.
 
 use super::Window;
 

@@ -1,4 +1,4 @@
-//! How latencies are spread, and by how much they have shifted.
+//! Quantiles of latencies, and how far they have shifted.
 
 use std::time::Duration;
 

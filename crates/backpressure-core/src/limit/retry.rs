@@ -1,4 +1,4 @@
-//! When to come back, and what is kept free.
+//! The time after which to retry, and the slots that are kept free.
 
 use std::time::Duration;
 

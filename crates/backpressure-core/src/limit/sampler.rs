@@ -1,4 +1,4 @@
-//! Windows, gathered from what happens.
+//! The sampler: it gathers events into windows.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How important a call must be to enter.
+//! The threshold: how important a call must be to be admitted.
 
 use super::Level;
 

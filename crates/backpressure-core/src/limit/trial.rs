@@ -1,4 +1,4 @@
-//! Whether more in flight means more done.
+//! The trial whether more calls in flight mean more throughput.
 
 use std::time::{Duration, Instant};
 

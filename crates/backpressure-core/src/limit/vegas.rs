@@ -1,4 +1,4 @@
-//! The queue, estimated from the delay.
+//! Vegas: the queue, estimated from the delay.
 
 use super::{Bounds, Limit, Window};
 

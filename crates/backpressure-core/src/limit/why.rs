@@ -1,4 +1,4 @@
-//! Why a limit is what it is, in words and numbers.
+//! The explanation of a limit, in words and numbers.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What a limit learns from.
+//! The window of samples from which a limit learns.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Durations that were ever recorded, counted in buckets whose edges are dashboards' to rely on.
+//! Durations recorded over the whole lifetime, in fixed buckets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A metric: its name, its unit, how it behaves, and its value.
+//! A metric: its name, unit, kind and value.
 
 use super::durations::Durations;
 

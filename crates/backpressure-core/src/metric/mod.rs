@@ -1,4 +1,4 @@
-//! Numbers under the names that dashboards expect.
+//! Metrics under the names that dashboards expect.
 
 mod durations;
 mod family;
