@@ -1,4 +1,4 @@
-//! Waiting on a thread of one's own.
+//! Blocking sends, for plain threads.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Letting other tasks have their turn.
+//! The cooperative budget of a task.
 //!
 //! A producer under a dropping strategy, or a consumer of a channel that never runs dry, would never be pending. Inside a tokio
 //! task operations take from the task's cooperative budget, as those of tokio's own channels do; elsewhere nothing is taken.

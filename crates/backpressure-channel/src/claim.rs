@@ -1,4 +1,4 @@
-//! What producers want of the bound, and what they keep without an item.
+//! A producer's claim on the bound.
 
 use backpressure_core::BoundedBuffer;
 

@@ -1,4 +1,4 @@
-//! How much a receiver waits for.
+//! A receiver's demand: how much it waits for.
 
 use backpressure_core::BoundedBuffer;
 

@@ -1,4 +1,4 @@
-//! What became of an item that was sent, and why it may not have been.
+//! The results and errors of a send.
 
 use std::error::Error;
 use std::fmt;

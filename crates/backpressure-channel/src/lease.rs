@@ -1,4 +1,4 @@
-//! What the holder of the lock knows of the receiver's [lease](crate::lending).
+//! The lock holder's view of the receiver's [lease](crate::lending).
 
 use backpressure_core::Tally;
 

@@ -1,4 +1,4 @@
-//! What the receiver was lent: items that it takes one by one without coming to the lock for each.
+//! Items lent to the receiver, which takes them one by one without the lock.
 //!
 //! A lease is only as long as nobody minds. The receiver may take all of it by itself if no producer waits and the state stays
 //! what it is down to the last item; otherwise it is called, and comes to the lock with each item it takes. A producer that

@@ -1,4 +1,4 @@
-//! What comes of an offer: the short way in, the long one, and the way back.
+//! The outcome of an offer: accepted, dropped or handed back.
 
 use std::num::NonZeroUsize;
 

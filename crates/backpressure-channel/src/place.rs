@@ -1,4 +1,4 @@
-//! A producer's place in the queue for room, and how it comes by a slot.
+//! A producer's place in the queue, and how it gets a slot.
 
 use std::task::{Poll, Waker};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The consumer's end.
+//! The receiving end.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Sending one item, in its turn.
+//! The future that sends one item.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Sending many items, each in its turn.
+//! The future that sends many items.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The producers' end.
+//! The sending end.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What both ends share, and how it is kept in order.
+//! The state shared by both ends, and its critical section.
 //!
 //! One short critical section an operation. What runs user code happens after the lock is released: wakers are woken and
 //! dropped, watchers notified, lost items disposed of. [`After`] collects what is left to do.

@@ -1,4 +1,4 @@
-//! Producers waiting for room, first come, first served.
+//! The queue of waiting producers, first come, first served.
 
 use std::task::Waker;
 

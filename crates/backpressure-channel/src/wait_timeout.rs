@@ -1,4 +1,4 @@
-//! The longest wait: a deadline that the clock decides and a timer that only wakes.
+//! The longest wait: the clock decides, the timer only wakes.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an offer comes to before the buffer is asked.
+//! Offers to a full channel that need not ask the buffer.
 
 use backpressure_core::{Hooks, Strategy};
 
