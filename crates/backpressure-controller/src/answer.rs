@@ -1,4 +1,4 @@
-//! What a flush came to, on its way to who deals with it.
+//! The answer of a flush, on its way to whoever handles it.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! One batch on its way through tries, retries and bisection.
+//! One batch: its attempts, retries and bisection.
 
 use std::collections::BTreeMap;
 use std::fmt;

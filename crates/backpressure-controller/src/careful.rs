@@ -1,4 +1,4 @@
-//! The user's code where it may panic: in calls, and in drops.
+//! The user's code, called and dropped so that its panics are contained.
 //!
 //! A panic in the drop of one item must not cost another, and two of them in one `Vec` would abort the process. What the
 //! controller holds of the user's is therefore [`Careful`], in whatever way it goes.

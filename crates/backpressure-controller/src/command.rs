@@ -1,4 +1,4 @@
-//! What a handle may ask of the worker.
+//! The commands from a handle to the worker.
 
 use std::time::{Duration, Instant};
 

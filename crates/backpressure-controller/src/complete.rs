@@ -1,4 +1,4 @@
-//! What becomes of a flush that was answered, and of items that nobody will flush any more.
+//! The completion of a flush, and the end of items that will not be flushed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

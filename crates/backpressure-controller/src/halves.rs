@@ -1,4 +1,4 @@
-//! A batch in two parts.
+//! The two halves of a bisected batch.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where the worker and its flushes run, and what that asks of the user's code.
+//! Where the worker and its flushes run, and the bounds that this puts on the user's code.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What the user says about what becomes of items.
+//! The user's hooks for failed and dropped items.
 
 use std::sync::Arc;
 

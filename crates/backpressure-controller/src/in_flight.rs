@@ -1,4 +1,4 @@
-//! The batches in flight: each in a task of its own, so that a panic costs only its own batch.
+//! The batches in flight. Each is a task, so a panic costs only its own batch.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What keeps the order of each key while several batches are in flight.
+//! Order per key while several batches are in flight.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

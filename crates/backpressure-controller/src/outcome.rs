@@ -1,4 +1,4 @@
-//! What a flush answers.
+//! The outcome of a flush.
 
 use std::error::Error;
 use std::fmt;

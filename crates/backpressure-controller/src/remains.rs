@@ -1,4 +1,4 @@
-//! What is left when a controller ends.
+//! The items left when a controller ends.
 
 use crate::careful::Careful;
 use crate::drain::Ending;

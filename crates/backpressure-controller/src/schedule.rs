@@ -1,4 +1,4 @@
-//! When to flush: a full batch at once, a partial one after the paced interval.
+//! The flush schedule: a full batch at once, a partial one after the paced interval.
 
 use std::time::{Duration, Instant};
 

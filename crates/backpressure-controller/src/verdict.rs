@@ -1,4 +1,4 @@
-//! What is to become of what failed.
+//! The verdict on a failure: retry, retry later, or give up.
 
 use std::time::Duration;
 

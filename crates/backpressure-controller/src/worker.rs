@@ -1,4 +1,4 @@
-//! The one task behind a controller: it drives the decisions, and decides nothing itself.
+//! The worker: one task that drives the decisions and makes none itself.
 //!
 //! Each turn looks at everything that may have happened (orders, answers, retries that are due, deadlines), then starts what
 //! can be started, and only then waits: for an order, an answer, the flush target's readiness, as many items as make a
