@@ -1,4 +1,4 @@
-//! Merging small chunks of bytes into frames.
+//! Small chunks of bytes, merged into frames.
 
 use std::fmt;
 use std::pin::Pin;

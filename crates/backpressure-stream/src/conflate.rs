@@ -1,4 +1,4 @@
-//! Merging what the consumer was too slow for.
+//! Items merged while the consumer is away.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! What every adapter hands on to the stream inside.
+//! Methods that every adapter forwards to the stream inside.
 
 /// Access to the stream inside, and its [`Sink`](futures_sink::Sink) half if it has one.
 macro_rules! delegate {

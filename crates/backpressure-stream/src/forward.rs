@@ -1,4 +1,4 @@
-//! A stream of results into a sink, each with errors of its own.
+//! Forwarding a stream of results into a sink with another error type.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Batches of what comes in, by size, weight and time.
+//! Batches by size, weight and time.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Batches of what belongs together.
+//! Batches by key.
 
 use std::fmt;
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! A bounded buffer that belongs to one task: no lock, but the same books and the same strategies as a channel.
+//! A bounded buffer that belongs to one task, without a lock.
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder,

@@ -1,4 +1,4 @@
-//! Batches of what succeeds.
+//! Batches of the successes of a stream of results.
 
 use std::fmt;
 use std::pin::Pin;

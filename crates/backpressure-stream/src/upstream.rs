@@ -1,4 +1,4 @@
-//! A stream that is left alone once it has ended.
+//! An upstream that is not polled after its end.
 
 use std::mem;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Learning from the consumer how large batches should be and how long they should wait.
+//! Adaptive batches: size and linger, learned from the consumer.
 
 use std::time::{Duration, Instant};
 

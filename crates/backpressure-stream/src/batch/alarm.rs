@@ -1,4 +1,4 @@
-//! One timer: armed when something waits for it, gone when nothing does.
+//! One timer: armed when something waits for it, dropped when nothing does.
 
 use std::future::Future;
 use std::pin::Pin;

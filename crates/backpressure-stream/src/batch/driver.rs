@@ -1,4 +1,4 @@
-//! From a source to batches, with the least possible business with time.
+//! The driver: from a source to batches, with as few clock reads as possible.
 
 use std::task::{Context, Poll};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an accumulator of batches has to offer so that a [`Driver`](super::driver::Driver) can drive it.
+//! The interface between a batch accumulator and its [`Driver`](super::driver::Driver).
 
 use std::time::Instant;
 

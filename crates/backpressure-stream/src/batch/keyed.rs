@@ -1,4 +1,4 @@
-//! One batch for every key.
+//! One batch per key.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
