@@ -1,4 +1,4 @@
-//! The books of calls in flight.
+//! The counters of calls in flight.
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Recorder, Reporter, Tag,

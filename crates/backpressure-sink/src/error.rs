@@ -1,4 +1,4 @@
-//! Why an adapter of this crate failed, and what it cost.
+//! The errors of a sink, and what they cost.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! `.bounded(config)` on any sink.
+//! The extension trait: `.bounded(config)` on any sink.
 
 use backpressure_core::BackpressureConfig;
 use futures_sink::Sink;

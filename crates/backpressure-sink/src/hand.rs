@@ -1,4 +1,4 @@
-//! An item on its way to the inner sink, whose fate is counted whatever the sink does.
+//! An item on its way to the inner sink, counted whatever the sink does.
 
 use std::mem::ManuallyDrop;
 

@@ -1,4 +1,4 @@
-//! Sinks with a bound, a policy for the bound, and a signal.
+//! Sinks with a bound, a policy for the bound, and a pressure signal.
 //!
 //! ```text
 //!                       BackpressureSink

@@ -1,4 +1,4 @@
-//! What a handle and its driver share.
+//! The state shared by a handle and its driver.
 //!
 //! One short critical section an operation, and none of the user's code in it: items are weighed before it, wakers are
 //! cloned before it, and woken, dropped and watchers notified after it.

@@ -1,4 +1,4 @@
-//! How far a sink is from its end.
+//! The phases of a sink, from open to closed.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {

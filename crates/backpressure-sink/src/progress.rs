@@ -1,4 +1,4 @@
-//! How far one poll got.
+//! The progress of one poll.
 
 use std::task::{Context, Poll};
 

@@ -1,4 +1,4 @@
-//! A bounded buffer with its books, and what to do about the answer to an offer.
+//! A bounded buffer with its counters, and what follows from the answer to an offer.
 
 use std::fmt;
 use std::mem;

@@ -1,4 +1,4 @@
-//! How long a producer waits for room.
+//! The time a producer waits for room.
 
 use std::time::Instant;
 

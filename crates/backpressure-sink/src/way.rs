@@ -1,4 +1,4 @@
-//! What lies between an item and the inner sink.
+//! The path between an item and the inner sink.
 
 use crate::phase::Phase;
 
