@@ -1,4 +1,4 @@
-//! Random numbers for jitter and for throttling: cheap, shared, and good for nothing else.
+//! Cheap shared random numbers, for jitter and throttling only.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};

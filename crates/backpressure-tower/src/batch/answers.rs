@@ -1,4 +1,4 @@
-//! What an inner service may answer to a batch.
+//! The answers that an inner service may give to a batch.
 
 use std::iter;
 use std::vec;

@@ -1,4 +1,4 @@
-//! How a batcher is to be.
+//! The builder of a batcher.
 
 use std::fmt;
 use std::hash::Hash;

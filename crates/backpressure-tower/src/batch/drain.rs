@@ -1,4 +1,4 @@
-//! The end of a batcher, with a report.
+//! The drain of a batcher, and its report.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Why a call was not answered.
+//! The errors of a batched call.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The wait for an answer.
+//! The future of an answer.
 
 use std::fmt;
 use std::future::Future;

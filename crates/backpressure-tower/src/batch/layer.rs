@@ -1,4 +1,4 @@
-//! The layer.
+//! The batching layer.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Many single calls, one batched call.
+//! Batched calls: many single calls, one call of the inner service.
 //!
 //! ```text
 //!  handles             the exchange (one short lock)     the runner

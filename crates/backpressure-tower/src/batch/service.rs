@@ -1,4 +1,4 @@
-//! The handle.
+//! The batching service.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How long a peer asks to be left alone. None of its numbers is believed before it is checked.
+//! The time for which a server asks to be left alone, checked before it is believed.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! What an error says, by its sources.
+//! The verdict on an error, by its chain of sources.
 
 use std::error::Error;
 use std::io;

@@ -1,4 +1,4 @@
-//! What the code of a gRPC status says.
+//! The verdict on a gRPC status code.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! For those who call: throttle and retry budget.
+//! The client's side: throttle and retry budget.
 
 #[cfg(feature = "http")]
 mod advice;

@@ -1,4 +1,4 @@
-//! What the outcome of a call says about the service.
+//! The verdict on the outcome of a call.
 
 use std::time::Duration;
 

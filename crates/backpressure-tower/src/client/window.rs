@@ -1,4 +1,4 @@
-//! Two counters over the last so long.
+//! Two counters over a sliding window.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How a limiter is made.
+//! The builder of a limiter.
 
 use std::sync::Arc;
 

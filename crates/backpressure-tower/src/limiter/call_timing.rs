@@ -1,4 +1,4 @@
-//! What is known of a call that has a slot, in one word.
+//! The timing of a call that has a slot, in one word.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who holds a slot that can be taken back.
+//! The holders of slots that can be taken back.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Calls that are given up: by whoever waits for them, or by a timeout.
+//! Calls that are given up by their caller or by a timeout.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is known of calls that were given up.
+//! The record of calls that were given up.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

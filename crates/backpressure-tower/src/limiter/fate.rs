@@ -1,4 +1,4 @@
-//! What becomes of calls that were admitted.
+//! The fates of admitted calls.
 
 use backpressure_core::limit::Outcome;
 

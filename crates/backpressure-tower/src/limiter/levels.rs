@@ -1,4 +1,4 @@
-//! Which levels are offered, and which of them may enter.
+//! The levels that are offered, and those that are admitted.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Calls in flight, bounded by a limit that may move.
+//! The limiter: calls in flight, bounded by a limit that may change.
 //!
 //! ```text
 //!            ┌── word ────────────────────────────────┐ every call: one compare-and-swap in, one subtraction out

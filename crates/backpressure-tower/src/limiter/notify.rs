@@ -1,4 +1,4 @@
-//! Tasks that wait for an event that is rare.
+//! Tasks that wait for a rare event.
 
 use std::collections::BTreeMap;
 use std::fmt;

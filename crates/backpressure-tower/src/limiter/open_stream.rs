@@ -1,4 +1,4 @@
-//! A stream that is open.
+//! An open stream.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A slot, held.
+//! A permit: a slot that is held.
 
 use std::fmt;
 use std::num::NonZeroU64;

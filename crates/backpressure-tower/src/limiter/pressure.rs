@@ -1,4 +1,4 @@
-//! From calls in flight to a state.
+//! The pressure state of a limiter, from its calls in flight.
 
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};

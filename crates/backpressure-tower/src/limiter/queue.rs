@@ -1,4 +1,4 @@
-//! Who waits for a slot, and who is next.
+//! The queue for slots, and who is next.
 
 use std::collections::VecDeque;
 use std::task::Waker;

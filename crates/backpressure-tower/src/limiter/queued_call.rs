@@ -1,4 +1,4 @@
-//! A place in the queue, held.
+//! A call's place in the queue.
 
 use std::fmt;
 use std::sync::Arc;

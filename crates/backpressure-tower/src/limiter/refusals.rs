@@ -1,4 +1,4 @@
-//! What is answered to calls that are refused, and how many there were.
+//! The answers to refused calls, and their number.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

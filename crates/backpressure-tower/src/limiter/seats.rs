@@ -1,4 +1,4 @@
-//! Where those who wait find out what has become of them, without a lock.
+//! Where waiting callers learn their outcome without a lock.
 
 use std::fmt;
 use std::num::NonZeroU64;

@@ -1,4 +1,4 @@
-//! What all clones of a limiter share; how a slot is taken, held and given back.
+//! The state shared by all clones of a limiter: how a slot is taken, held and given back.
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Cell, AtomicUsize as Hint};

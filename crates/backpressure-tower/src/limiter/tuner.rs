@@ -1,4 +1,4 @@
-//! What is learned from the calls, once per window.
+//! The tuner: what is learned from the calls, once per window.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Those who wait for a slot: how they join, are served, and leave.
+//! The waiting callers: how they join, are served, and leave.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

@@ -1,4 +1,4 @@
-//! Who asks, and for what: read from the head of a request.
+//! The caller, its importance and its deadline, read from the head of a request.
 
 use std::fmt;
 use std::sync::Arc;

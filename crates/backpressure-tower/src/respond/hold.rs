@@ -1,4 +1,4 @@
-//! What a body occupies while it lasts.
+//! What a body occupies while it lasts: a slot or a stream.
 
 #[cfg(feature = "grpc")]
 use std::task::Poll;

@@ -1,4 +1,4 @@
-//! When a refused client is asked to come back.
+//! The time after which a refused client is asked to come back.
 
 use std::sync::LazyLock;
 use std::time::Duration;

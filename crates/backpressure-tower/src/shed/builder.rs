@@ -1,4 +1,4 @@
-//! How a layer is made.
+//! The builder of a shed layer.
 
 use std::time::Duration;
 

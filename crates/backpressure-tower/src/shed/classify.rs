@@ -1,4 +1,4 @@
-//! What is known of a call before it is decided.
+//! The class of a call: its level, patience and tenant.
 
 use std::time::Duration;
 

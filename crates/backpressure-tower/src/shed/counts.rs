@@ -1,4 +1,4 @@
-//! What was shed, and why.
+//! The counts of shed calls, by reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

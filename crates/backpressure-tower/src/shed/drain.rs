@@ -1,4 +1,4 @@
-//! Shutting a layer down.
+//! The drain of a shed layer.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! The answer to a call, to come.
+//! The future of a call's answer.
 
 use std::fmt;
 use std::future::Future;

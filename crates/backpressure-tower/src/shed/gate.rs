@@ -1,4 +1,4 @@
-//! What every service made by one layer shares: the limiter, what is watched, and what was shed.
+//! The state shared by every service of one layer: limiter, watched parts, counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

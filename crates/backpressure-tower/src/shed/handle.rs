@@ -1,4 +1,4 @@
-//! Reading and changing a layer while it runs.
+//! The handle that reads and changes a layer while it runs.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The layer.
+//! The shed layer.
 
 use std::fmt;
 use std::sync::Arc;

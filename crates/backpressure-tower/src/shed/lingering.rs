@@ -1,4 +1,4 @@
-//! Who is still sending a request that has been shed.
+//! The clients that still send a shed request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What a layer does in which state.
+//! The policy: what a layer does in each state.
 
 use backpressure_core::State;
 use backpressure_core::limit::Criticality;

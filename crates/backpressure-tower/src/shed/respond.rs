@@ -1,4 +1,4 @@
-//! How a service under a layer answers.
+//! The responder: how a service under a layer answers.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The service.
+//! The shed service.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What a call holds until it is answered, or given up.
+//! What a call holds until it is answered or given up.
 
 use crate::limiter::{Deadline, Hold};
 

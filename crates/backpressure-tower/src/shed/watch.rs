@@ -1,4 +1,4 @@
-//! What is done with a call on account of the parts that are watched.
+//! The watched parts, and what their state means for a call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};

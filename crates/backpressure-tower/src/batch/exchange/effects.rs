@@ -1,4 +1,4 @@
-//! What is left to do once the lock of the exchange is released.
+//! The effects that are carried out once the lock of the exchange is released.
 
 use std::mem;
 use std::task::Waker;

@@ -1,4 +1,4 @@
-//! The state, for those who end it.
+//! The exchange's state, as seen by those who end it.
 
 use std::mem;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where callers and the runner meet: all that is under the lock, and what spares taking it.
+//! The exchange: where callers and the runner meet, under one lock.
 //!
 //! The [state](state::State) is under one lock, and knows what is to become of each call. Beside it are the [permits] and the
 //! [slabs](slab) where answers wait, which take no lock of the state's, and the [shards] where calls are left while many threads

@@ -1,4 +1,4 @@
-//! All that is under the lock of the exchange.
+//! The state under the lock of the exchange.
 
 use std::mem;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The state, for those who run the runner: the worker and, one at a time, callers.
+//! The turns of the worker and of callers at running the runner.
 //!
 //! ```text
 //!                  a call comes alone                answered

@@ -1,4 +1,4 @@
-//! Which calls are in which batch, once it has left its lane or the inbox.
+//! The calls of each batch that has left its lane or the inbox.
 
 use std::collections::VecDeque;
 use std::time::Instant;

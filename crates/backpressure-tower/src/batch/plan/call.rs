@@ -1,4 +1,4 @@
-//! A request on its way to a batch, and what is known of it.
+//! A request on its way to a batch.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

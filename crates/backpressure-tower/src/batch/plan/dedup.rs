@@ -1,4 +1,4 @@
-//! Equal requests of a batch, sent once.
+//! Deduplication: equal requests of a batch are sent once.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,4 +1,4 @@
-//! Which lane a request goes to.
+//! The lane of a request, by its key.
 
 use std::collections::HashMap;
 use std::hash::Hash;

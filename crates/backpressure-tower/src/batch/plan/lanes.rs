@@ -1,4 +1,4 @@
-//! Which calls are to travel together, and from when on.
+//! The lanes: which calls travel together, and when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

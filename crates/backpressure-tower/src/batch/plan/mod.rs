@@ -1,4 +1,4 @@
-//! What is to be done, as plain values: no lock, no waker, no atomic, and no clock of their own.
+//! The plan, as plain values: no lock, no waker, no atomic and no clock.
 //!
 //! [`Lanes`] says which calls share a batch and when it is due, [`Batches`] which calls are in
 //! which batch after that, and [`Tuning`] how many batches may be out, how large, and how long they may wait.

@@ -1,4 +1,4 @@
-//! How a batcher is to be: numbers, and functions of the user's.
+//! The settings of a batcher: numbers, and the user's functions.
 
 use std::sync::Arc;
 

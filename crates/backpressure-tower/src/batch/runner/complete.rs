@@ -1,4 +1,4 @@
-//! What becomes of a batch that comes back.
+//! The completion of a batch.
 
 use std::sync::Arc;
 

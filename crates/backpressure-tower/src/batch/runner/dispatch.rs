@@ -1,4 +1,4 @@
-//! How a batch is sent.
+//! The dispatch of a batch.
 
 use std::mem;
 use std::sync::Arc;

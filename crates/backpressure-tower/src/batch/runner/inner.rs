@@ -1,4 +1,4 @@
-//! The inner service, and whether it may be called.
+//! The inner service, and whether it is ready.
 
 use std::mem;
 use std::task::{Context, Poll};

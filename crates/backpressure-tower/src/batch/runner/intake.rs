@@ -1,4 +1,4 @@
-//! Calls that the runner holds until their batch is due, sorted into lanes.
+//! The calls that wait with the runner until their batch is due, sorted into lanes.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Answers that have not been handed out, and where they are to go.
+//! The answers that are still to be handed out.
 
 use std::sync::Arc;
 

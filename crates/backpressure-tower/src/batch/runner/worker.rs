@@ -1,4 +1,4 @@
-//! The one task of a batcher.
+//! The worker task of a batcher.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! How many retries are affordable.
+//! The retry budget.
 
 use std::fmt;
 use std::sync::Arc;

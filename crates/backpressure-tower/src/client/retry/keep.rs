@@ -1,4 +1,4 @@
-//! How a request is kept, so that it can be sent again.
+//! How a request is kept so that it can be sent again.
 
 use std::time::Duration;
 

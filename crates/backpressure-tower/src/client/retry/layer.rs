@@ -1,4 +1,4 @@
-//! The layer.
+//! The retry layer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What each call takes along.
+//! The state that each call carries.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whether to try again, and after how long.
+//! The rule of retries: whether, and after how long.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The service.
+//! The retry service.
 
 use std::mem;
 use std::task::{Context, Poll};

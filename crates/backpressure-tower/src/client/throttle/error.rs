@@ -1,4 +1,4 @@
-//! Why a call through a throttle failed.
+//! The errors of a throttled call.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The layer.
+//! The throttle layer.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The adaptive throttle of those who call.
+//! The adaptive throttle of a client.
 
 mod answer;
 mod error;

@@ -1,4 +1,4 @@
-//! The mark of a call that was not made.
+//! The marker of a call that was not sent.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The rule: when a call is not even tried.
+//! The rule of the throttle: when a call is not sent.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The service.
+//! The throttle service.
 
 use std::marker::PhantomData;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What all services of a layer have in common.
+//! The state shared by all services of a throttle layer.
 
 use backpressure_rt::sync::{Mutex, MutexGuard};
 use backpressure_rt::{lock, now};

@@ -1,4 +1,4 @@
-//! How long a gRPC caller waits.
+//! The `grpc-timeout` of a call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How long is read on.
+//! The bounds on reading a shed request.
 
 use std::time::Duration;
 

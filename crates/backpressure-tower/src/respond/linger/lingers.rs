@@ -1,4 +1,4 @@
-//! What is done with the requests that are shed.
+//! The ways to treat a shed request's body.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll, ready};

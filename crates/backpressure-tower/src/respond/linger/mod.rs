@@ -1,4 +1,4 @@
-//! Reading on when a request is shed, so that its client gets the answer.
+//! Reading the rest of a shed request, so that its client gets the answer.
 
 mod bounds;
 mod lingers;
