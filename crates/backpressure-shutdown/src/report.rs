@@ -1,4 +1,4 @@
-//! What a shutdown came to.
+//! The report of a shutdown.
 
 use std::fmt;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The servers of a shutdown, which are polled beside whatever else is waited for.
+//! The servers, polled beside whatever else is waited for.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

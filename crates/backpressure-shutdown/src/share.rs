@@ -1,4 +1,4 @@
-//! How much of the time a stage may use.
+//! The share of the time that a stage may use.
 
 use std::time::Duration;
 

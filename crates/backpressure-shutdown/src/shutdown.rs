@@ -1,4 +1,4 @@
-//! The stages, one after the other.
+//! The deadline and its stages.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Whoever runs the process wants it to end.
+//! The signals that end a process.
 
 use std::fmt;
 #[cfg(feature = "signal")]
