@@ -1,4 +1,4 @@
-//! The class of a call: its level, patience and tenant.
+//! The class of a call: whether it bypasses the layer, its level, and its deadline.
 
 use std::time::Duration;
 
