@@ -8,23 +8,24 @@
 //!                                                      Gauge: Normal · Elevated · Critical · Blocked · Draining
 //! ```
 //!
-//! Many producers, one consumer. The bound is strict: what is queued plus what is reserved never exceeds it, and a slot is
-//! free the moment its item is received. What a full channel does is its [`Strategy`](backpressure_core::Strategy). Whatever
-//! happens to an item is counted, and an item that does not enter comes back to its producer or goes to a hook.
+//! Many producers, one consumer. The bound is strict: queued plus reserved items never exceed it, and a
+//! slot is free the moment its item is received. A full channel does what its
+//! [`Strategy`](backpressure_core::Strategy) says. Every item's fate is counted. An item that does not
+//! enter comes back to its producer or goes to a hook.
 //!
-//! * Waiting producers are served first come, first served; nobody overtakes them. With weights this means that a light
-//!   item waits behind a heavy one.
-//! * A producer or consumer is woken only when what it waits for has happened. A consumer may ask to be woken by a
-//!   [whole batch](Demand).
-//! * A thread outside of any runtime sends with [`blocking_send`](Sender::blocking_send), in the same queue.
-//! * Dropping any future at any point loses no slot, no wake and no item that was accepted.
-//! * Closures, wakers, and destructors of items run outside the lock; they may use the channel.
+//! * Waiting producers are served first come, first served; nobody overtakes them. With weights, a light
+//!   item therefore waits behind a heavy one.
+//! * A producer or consumer is woken only when what it waits for has happened. A consumer may ask to be
+//!   woken by a [whole batch](Demand).
+//! * A plain thread sends with [`blocking_send`](Sender::blocking_send), in the same queue.
+//! * Dropping a future at any point loses no slot, no wake-up and no accepted item.
+//! * Hooks, wakers and destructors of items run outside the lock and may use the channel.
 //!
-//! It runs on any executor. Inside a tokio runtime (feature `tokio`, on by default) the longest wait of
-//! [`Strategy::Block`](backpressure_core::Strategy::Block) is timed by tokio's clock; elsewhere by a timer thread that starts
-//! with the first wait. So it is inside a tokio runtime that has no timer, because it was built without `enable_time`. Tokio does
-//! not tell, so the first such wait makes a timer, catches the panic, and goes on by the other one; the panic's message is printed.
-//! (A program that aborts on panic aborts.)
+//! The channel runs on any executor. Inside a tokio runtime (feature `tokio`, on by default) tokio's
+//! clock times the longest wait of [`Strategy::Block`](backpressure_core::Strategy::Block); elsewhere a
+//! timer thread does, which starts with the first wait. The thread also serves tokio runtimes without
+//! `enable_time`. Tokio does not tell which those are, so the first such wait makes a timer, catches the
+//! panic and falls back; the panic's message is printed. (A program that aborts on panic aborts.)
 //!
 //! ```
 //! use backpressure_channel::channel;

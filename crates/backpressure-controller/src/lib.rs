@@ -1,5 +1,4 @@
-//! Many producers in front of one flush target: batches formed under a bound, paced by latency, retried item by item,
-//! drained with a report.
+//! Many producers in front of one flush target, with batches, retries, drain and a report.
 //!
 //! ```text
 //!  push ─┐                 ┌ full batch: at once ──────────┐   Service<Vec<T>>   ┌ delivered
@@ -7,20 +6,24 @@
 //!  push ─┘   buffer        └ partial: after the interval ──┘                     └ drain deadline: handed back
 //! ```
 //!
-//! [`BackpressureController::push`] puts items into a bounded [channel](backpressure_channel); what happens when it is full
-//! is the strategy's. One task takes batches out of it: a full one at once, a partial one after an interval that follows
-//! the latency of the flushes. The flush target is any [`tower_service::Service`] over `Vec<T>`, or an async closure.
+//! [`BackpressureController::push`] puts an item into a bounded [channel](backpressure_channel). The
+//! strategy says what happens when it is full. One task takes batches out of it: a full batch at once, a
+//! partial batch after an interval that follows the latency of the flushes. The flush target is any
+//! [`tower_service::Service`] over `Vec<T>`, or an async closure.
 //!
-//! * Items leave the buffer only when a flush starts, so the buffer's bound and state are true. What is out of it is bounded
-//!   by batch size × concurrency, including batches that wait for a retry.
-//! * A flush answers for its batch as a whole, or names the items that failed. Only those are retried, unless their
-//!   [verdict](Verdict) says that it is of no use, and no sooner than it says. One poisonous item can be told from its
-//!   neighbours by bisection.
-//! * A flush that fails or panics costs its own batch and nothing else. To get its items back,
-//!   [keep copies](FlushBuilder::keep_copies). What the controller drops may panic in its `Drop`, one by one. What a flush
-//!   target or a hook drops is theirs: two panics in the drop of one `Vec` abort the process.
-//! * [`flush`](BackpressureController::flush) is a barrier, [`drain`](BackpressureController::drain) ends the work by a
-//!   deadline with a report that hands back what was not delivered. When the last handle is dropped the rest is flushed.
+//! * An item leaves the buffer only when its flush starts, so the buffer's bound and state are true.
+//!   What is outside the buffer, batches that wait for a retry included, is bounded by batch size ×
+//!   concurrency.
+//! * A flush succeeds or fails as a whole, or names the items that failed. Only those are retried,
+//!   unless their [verdict](Verdict) forbids it, and no sooner than it says. Bisection isolates an item
+//!   that fails its whole batch.
+//! * A flush that fails or panics costs only its own batch. To get its items back,
+//!   [keep copies](FlushBuilder::keep_copies). Items that the controller drops may panic in their
+//!   `Drop`. Items that a flush target or a hook drops are theirs: two panics in the drop of one `Vec`
+//!   abort the process.
+//! * [`flush`](BackpressureController::flush) is a barrier. [`drain`](BackpressureController::drain)
+//!   ends the work by a deadline, with a report that hands back what was not delivered. When the last
+//!   handle is dropped, the rest is flushed.
 //!
 //! ```
 //! use std::time::Duration;

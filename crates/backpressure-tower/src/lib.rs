@@ -1,42 +1,50 @@
 //! Tower layers that act on pressure.
 //!
-//! # Shedding what does not fit
+//! # Load shedding
 //!
-//! A [`ShedLayer`] refuses calls before anything is done for them, so that the others are answered in time. What fits is a
-//! matter of its own limit on calls in flight, [fixed](ShedLayer::fixed) or [found out](ShedLayer::adaptive) by a
-//! [`Limiter`], and of the parts behind it, whose [`Gauge`](backpressure_core::Gauge)s it may
-//! [watch](ShedLayerBuilder::watch). Who is refused learns why and when to come back: [`Overloaded`]. A [`Policy`] says what
-//! is done in which state, a level [which calls go first](ShedLayer::level). A [`ShedHandle`] reads and changes all that
-//! while it runs, and [drains](ShedHandle::drain) it in the end. A call that is cut by a timeout is an overload: the layer knows
-//! of [those inside of it](is_timeout), and is told of [those around it](ShedLayerBuilder::timeout).
+//! A [`ShedLayer`] refuses calls before any work is done for them, so that the other calls are answered
+//! in time. It refuses what exceeds its limit on calls in flight, which is [fixed](ShedLayer::fixed) or
+//! [adaptive](ShedLayer::adaptive), and what the parts behind it cannot take: it
+//! [watches](ShedLayerBuilder::watch) their [`Gauge`](backpressure_core::Gauge)s. A refused caller
+//! learns why and when to come back: [`Overloaded`].
 //!
-//! All services of one layer, and of its clones, share one limit: axum and tonic make many of them. What a layer would do
-//! can be tried out first, as a [shadow](ShedLayerBuilder::shadow).
+//! * A [`Policy`] says what is done in which state, and a [level](ShedLayer::level) which calls go
+//!   first.
+//! * A [`ShedHandle`] reads and changes the layer while it runs, and [drains](ShedHandle::drain) it at
+//!   the end.
+//! * A call that is cut off by a timeout counts as overload. The layer recognises timeouts
+//!   [inside it](is_timeout), and its builder is told of [those around it](ShedLayerBuilder::timeout).
+//! * All services of one layer, and of its clones, share one limit: axum and tonic make many of them.
+//! * A [shadow](ShedLayerBuilder::shadow) counts what a layer would refuse, and refuses nothing.
 //!
 //! # Answers in HTTP and gRPC
 //!
-//! With the feature `http`, [`ShedLayer::into_http`] answers what is shed with 503 and a `Retry-After`; with `grpc`,
-//! [`ShedLayer::into_grpc`] with `RESOURCE_EXHAUSTED`, or `UNAVAILABLE` while draining, and a pushback. The error type of the
-//! service stays as it was, so both fit under axum's `Router::layer` and tonic's `Server::layer`; with `tonic` they fit around
-//! a single tonic service, too. A request holds its slot to the end of the response's body. [`RequestHeaders`] reads how
-//! long a request may take and, from whoever it is told to trust, how important it is and whose; requests to health checks
-//! and metrics go by.
+//! With the feature `http`, [`ShedLayer::into_http`] answers refused requests with 503 and a
+//! `Retry-After`. With `grpc`, [`ShedLayer::into_grpc`] answers with `RESOURCE_EXHAUSTED`, or
+//! `UNAVAILABLE` while draining, and a pushback. The error type of the service does not change, so both
+//! fit under axum's `Router::layer` and tonic's `Server::layer`; with `tonic` they fit around a single
+//! tonic service, too. A request holds its slot until the end of the response's body.
 //!
-//! A [`CoalescedBody`] keeps a stream of small events from costing an HTTP/2 connection when its reader stalls.
+//! [`RequestHeaders`] reads a request's deadline and, from senders that it is told to trust, its
+//! importance and tenant. It lets health checks and metrics pass. [`RefusedExt`] turns the errors of a
+//! handler into answers. A [`CoalescedBody`] keeps a stream of small events from costing an HTTP/2
+//! connection when its reader stalls.
 //!
-//! # For those who call
+//! # Clients
 //!
-//! With the feature `client` a [`ThrottleLayer`] holds back calls that would be refused anyway, and a [`RetryLayer`] tries
-//! refused calls again, within a [`RetryBudget`] and not before the service wants it. [`HttpRefusals`] and [`GrpcRefusals`]
-//! know a refusal when they see one, and a call that was never processed; with the feature `h2` also when HTTP/2 says so.
-//! [`GrpcRefusals`] tells where the layers belong around a tonic client.
+//! With the feature `client`, a [`ThrottleLayer`] holds back calls that would be refused anyway, and a
+//! [`RetryLayer`] retries refused calls within a [`RetryBudget`], no sooner than the server asks.
+//! [`HttpRefusals`] and [`GrpcRefusals`] recognise a refusal, and a call that was never processed; with
+//! the feature `h2` also when only HTTP/2 says so. [`GrpcRefusals`] shows where the layers belong around
+//! a tonic client.
 //!
-//! # Many calls, one batch
+//! # Batched calls
 //!
-//! With the feature `batch` a [`BatchLayer`] turns a service that answers many requests at once, a query with many keys, a model,
-//! a bulk method, into one that answers single calls: `Service<Vec<Req>>` becomes `Service<Req>`. Callers know nothing of
-//! one another. Nobody waits for a batch to fill unless asked to; batches form by themselves while the service is busy. What is
-//! queued is bounded and has a gauge; callers that go away are not executed.
+//! With the feature `batch`, a [`BatchLayer`] makes a service of single calls out of one that answers
+//! many requests at once (a query with many keys, a model, a bulk method): `Service<Vec<Req>>` becomes
+//! `Service<Req>`. Callers do not know of one another. Nobody waits for a batch to fill unless asked to;
+//! batches form by themselves while the service is busy. The queue is bounded and has a gauge. A caller
+//! that goes away is not executed.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -21,7 +21,7 @@
 //! let config = BackpressureConfig::builder().capacity(10_000).batch_items(500).build()?;
 //! let controller = BackpressureController::builder(config)
 //!     .flush_fn(move |rows: Vec<String>| {
-//!         let database = database.clone(); // a handle for each batch: batches may run concurrently
+//!         let database = database.clone(); // one handle per batch
 //!         async move { database.insert(&rows).await }
 //!     })
 //!     .retry([Duration::from_millis(50), Duration::from_secs(1)])
@@ -45,7 +45,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let insert = tower::service_fn(|rows: Vec<u64>| async move { Ok::<_, std::io::Error>(rows.len()) });
+//! let insert = tower::service_fn(async |rows: Vec<u64>| Ok::<_, std::io::Error>(rows.len()));
 //! let batches = stream::iter(0..1_000)
 //!     .backpressure(BackpressureConfig::builder().capacity(500).build()?)
 //!     .micro_batch(BatchConfig::builder().max_items(100).build()?);
@@ -56,8 +56,8 @@
 //!
 //! # A server
 //!
-//! A layer finds out how many requests the server can bear and answers the rest at once: 503 with a
-//! computed `Retry-After`. It needs the feature `http`; gRPC needs `grpc`.
+//! A layer limits the requests in flight to what the server can handle, and refuses the rest at once
+//! with 503 and a computed `Retry-After`. It needs the feature `http`; gRPC needs `grpc`.
 //!
 #![cfg_attr(feature = "http", doc = "```no_run")]
 #![cfg_attr(not(feature = "http"), doc = "```ignore")]
