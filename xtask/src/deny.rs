@@ -5,16 +5,15 @@ use anyhow::{Context, Result, ensure};
 
 use crate::command::Command;
 
-/// Unpublished packages (benches with all their rivals, examples) are nobody's dependencies.
-const SCOPE: [&str; 3] = ["deny", "--exclude-unpublished", "check"];
+const CHECK: [&str; 2] = ["deny", "check"];
 
 pub fn run() -> Result<()> {
     ensure!(
         Command::cargo(&["deny", "--version"]).succeeds(),
         "cargo-deny is not installed: `cargo install --locked cargo-deny`"
     );
-    Command::cargo(&SCOPE).args(["bans", "licenses", "sources"]).run()?;
-    Command::cargo(&SCOPE).args(["advisories"]).run().context(
+    Command::cargo(&CHECK).args(["bans", "licenses", "sources"]).run()?;
+    Command::cargo(&CHECK).args(["advisories"]).run().context(
         "bans, licences and sources are in order, but the advisories were not checked or there are some; the check needs the \
          database at https://github.com/rustsec/advisory-db, which cargo-deny fetches",
     )
