@@ -284,6 +284,7 @@ impl<T> Sender<T> {
             Slot::Reserved => relay.call(|| self.shared.release(READY)),
             Slot::Closed => return,
         }
+        // AcqRel: pairs with the other senders' decrements, so that the close comes after all that they sent.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             relay.call(|| self.shared.close());
         }

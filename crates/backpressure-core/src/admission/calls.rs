@@ -68,10 +68,13 @@ impl Calls {
     /// Opens a stream, unless there are so many already.
     pub(super) fn open_stream(&self, most: usize) -> bool {
         let more = |open: usize| (open < most).then(|| open.saturating_add(1));
+        // AcqRel: pairs with the end of a stream, in `close_stream`. Who opens one in its place comes after it.
         self.streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     fn gone(&self) -> Gone {
+        // Acquire, here and below: pairs with the additions of `lost`, `refused` and `one_more`. A slot that is seen free after this was
+        // counted as lost before.
         let load = |cells: &[AtomicU64; REASONS]| std::array::from_fn(|i| cells[i].load(Ordering::Acquire));
         Gone {
             granted: self.granted.load(Ordering::Acquire),
@@ -101,6 +104,7 @@ impl gauge::Calls for Calls {
         let rejected = self.rejected.0.load(Ordering::Relaxed);
         let (gone, (admitted, in_flight), queued) = loop {
             let (before, totals, queued, after) =
+                // Acquire: pairs with `one_more`.
                 self.queue.read(|| (self.gone(), self.word.totals(), self.queued.load(Ordering::Acquire), self.gone()));
             if before == after {
                 break (before, totals, queued);
@@ -128,10 +132,12 @@ impl gauge::Calls for Calls {
 
 /// For the one writer that there is at a time.
 pub(super) fn one_more(cell: &AtomicU64) {
+    // Release: pairs with the loads in `counts`.
     cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
 }
 
 /// The most that was ever read.
 fn seen(most: &AtomicU64, read: u64) -> u64 {
+    // AcqRel: pairs with itself in other readers, so that what one has read, those after it read at least.
     most.fetch_max(read, Ordering::AcqRel).max(read)
 }

@@ -160,6 +160,7 @@ impl AdmissionMeter {
 
     /// A call that has a slot was lost for `reason`. It gives the slot back, or passes it on, next.
     pub fn lost(&self, reason: DropReason) {
+        // Release: pairs with the load in `gone`, and goes before the slot that is given back.
         self.calls.lost[reason as usize].fetch_add(1, Ordering::Release);
     }
 
@@ -172,6 +173,7 @@ impl AdmissionMeter {
     /// A call that has a slot is refused all the same: it is rejected, not delivered. It gives the slot back, or passes it
     /// on, next.
     pub fn refused(&self) {
+        // Release: pairs with the load in `gone`, and goes before the slot that is given back.
         self.calls.refused.fetch_add(1, Ordering::Release);
     }
 
@@ -183,11 +185,13 @@ impl AdmissionMeter {
 
     /// A stream has ended. Answers how many are left.
     pub fn close_stream(&self) -> usize {
+        // AcqRel: pairs with `open_stream` and `streams`. Whoever ends the last one comes after all others.
         self.calls.streams.fetch_sub(1, Ordering::AcqRel).saturating_sub(1)
     }
 
     /// Streams that are open.
     pub fn streams(&self) -> usize {
+        // Acquire: pairs with `close_stream`; who sees no stream sees what those did that ended.
         self.calls.streams.load(Ordering::Acquire)
     }
 

@@ -92,16 +92,20 @@ impl Word {
 
     #[inline]
     pub(super) fn load(&self) -> AdmissionState {
+        // Acquire: pairs with all changes of the word.
         AdmissionState(self.bits.load(Ordering::Acquire))
     }
 
     pub(super) fn fence(&self) -> AdmissionState {
+        // AcqRel: a change that changes nothing, so that it has a place among the others: either this sees them, or they see what was
+        // done before this.
         AdmissionState(self.bits.fetch_add(0, Ordering::AcqRel))
     }
 
     /// Takes a slot if there is one, and neither of the flags is up.
     #[inline]
     pub(super) fn try_take(&self) -> Option<AdmissionState> {
+        // Acquire: pairs with the changes of the word, for what `permits` and the caller conclude from it.
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
             let slots = AdmissionState(seen);
@@ -121,6 +125,7 @@ impl Word {
         full: E,
         permits: impl Fn(AdmissionState) -> Result<(), E>,
     ) -> Result<AdmissionState, (AdmissionState, E)> {
+        // Acquire: pairs with the changes of the word, for what `permits` and the caller conclude from it.
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
             let slots = AdmissionState(seen);
@@ -142,6 +147,7 @@ impl Word {
         full: E,
         permits: impl Fn(AdmissionState) -> Result<(), E>,
     ) -> Result<AdmissionState, (AdmissionState, E)> {
+        // Acquire: pairs with the changes of the word, for what `permits` and the caller conclude from it.
         let mut seen = self.bits.load(Ordering::Acquire);
         loop {
             let between = AdmissionState(seen - 1);
@@ -163,8 +169,10 @@ impl Word {
 
     #[inline]
     fn admit(&self, seen: u64, next: u64) -> Result<AdmissionState, u64> {
+        // AcqRel: acquires what was done by whoever gave the slot back, and keeps the chain of changes whole. Acquire as the load before.
         self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire)?;
         if AdmissionState(next).admitted_bits() % RUN == 0 {
+            // Release: pairs with the loads in `totals`; who sees the run noted sees the word that completed it.
             self.runs.fetch_add(1, Ordering::Release);
         }
         Ok(AdmissionState(next))
@@ -172,6 +180,7 @@ impl Word {
 
     #[inline]
     pub(super) fn give_back(&self) -> AdmissionState {
+        // AcqRel: releases what the call did to whoever takes the slot, and acquires whether somebody waits, or drains.
         AdmissionState(self.bits.fetch_sub(1, Ordering::AcqRel) - 1)
     }
 
@@ -179,6 +188,7 @@ impl Word {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             let next = seen & !LIMIT | limit_bits(limit);
+            // AcqRel: keeps the chain of changes whole, as all changes of the word do.
             match self.bits.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return AdmissionState(next),
                 Err(now) => seen = now,
@@ -187,20 +197,24 @@ impl Word {
     }
 
     pub(super) fn announce_waiting(&self) -> AdmissionState {
+        // AcqRel: pairs with `give_back`. Either that sees who waits, or who waits sees the slot.
         AdmissionState(self.bits.fetch_or(WAITING, Ordering::AcqRel) | WAITING)
     }
 
     pub(super) fn retract_waiting(&self) {
+        // AcqRel: keeps the chain of changes whole.
         self.bits.fetch_and(!WAITING, Ordering::AcqRel);
     }
 
     pub(super) fn drain(&self) -> bool {
+        // AcqRel: pairs with `give_back`. Either that sees the drain, or the drain sees nothing in flight.
         self.bits.fetch_or(DRAINING, Ordering::AcqRel) & DRAINING == 0
     }
 
     /// How many calls were ever admitted, and how many of them are in flight, as of one instant.
     pub(super) fn totals(&self) -> (u64, u64) {
         loop {
+            // Acquire, both: pair with the addition in `admit`. The same number around the load says that no run was noted meanwhile.
             let noted = self.runs.load(Ordering::Acquire);
             let now = self.load();
             if self.runs.load(Ordering::Acquire) == noted {

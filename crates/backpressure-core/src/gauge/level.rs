@@ -30,6 +30,7 @@ impl Level {
 
     #[inline]
     pub(super) fn hold(&self, held: u64) {
+        // Release: pairs with the load in `held`; who sees the slots sees the count that made room for them.
         self.held.store(held, Ordering::Release);
     }
 
@@ -53,6 +54,7 @@ impl Level {
     /// The slots held. They are read before the count: none is missing in it that made room for one of them.
     #[inline]
     fn held(&self, handed: &Handed) -> u64 {
+        // Acquire: pairs with the store in `hold`.
         let held = self.held.load(Ordering::Acquire);
         held.saturating_sub(handed.count())
     }

@@ -32,7 +32,7 @@ impl Watchers {
         self.count.store(wakers.len(), Ordering::Relaxed);
         drop(wakers);
         drop(replaced);
-        // Pairs with the fence in `notify`: either this watcher sees the new state, or the notifier sees this watcher.
+        // SeqCst: pairs with the fence in `notify`: either this watcher sees the new state, or the notifier sees this watcher.
         fence(Ordering::SeqCst);
     }
 
@@ -45,6 +45,7 @@ impl Watchers {
     }
 
     pub(crate) fn notify(&self) {
+        // SeqCst: pairs with the fence in `register`.
         fence(Ordering::SeqCst);
         if self.count.load(Ordering::Relaxed) == 0 {
             return;

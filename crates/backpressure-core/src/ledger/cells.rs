@@ -75,18 +75,21 @@ impl Ledger {
     /// So many items were ever accepted. For the buffer's one writer, like all up to [`oldest`](Self::oldest).
     #[inline]
     pub(crate) fn accept(&self, accepted: u64) {
+        // Release, like all stores of the writer: pairs with the loads in `read`. Who sees this one sees those before it.
         self.accepted.store(accepted, Ordering::Release);
     }
 
     /// So many items were ever taken by the consumer.
     #[inline]
     pub(crate) fn take(&self, taken: u64) {
+        // Release: pairs with the load in `left`; what is taken was accepted before.
         self.taken.store(taken, Ordering::Release);
     }
 
     /// One more item went past the buffer.
     #[inline]
     pub(crate) fn pass(&self) {
+        // Release: pairs with the load in `left`.
         self.passed.store(self.passed.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
@@ -99,6 +102,7 @@ impl Ledger {
     #[inline]
     pub(crate) fn discard(&self, reason: DropReason, items: u64) {
         let cell = &self.discarded[reason as usize];
+        // Release: pairs with the load in `left`.
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(items), Ordering::Release);
     }
 
@@ -129,10 +133,12 @@ impl Ledger {
     }
 
     pub(crate) fn deliver(&self, items: u64) {
+        // Release: pairs with the load in `left`; what is settled was taken before.
         self.delivered.fetch_add(items, Ordering::Release);
     }
 
     pub(crate) fn lose(&self, reason: DropReason, items: u64) {
+        // Release: pairs with the load in `left`; what is settled was taken before.
         self.settled[reason as usize].fetch_add(items, Ordering::Release);
     }
 
@@ -147,6 +153,7 @@ impl Ledger {
         let (accepted, left) = loop {
             let (accepted, before, after) = self.sequence.read(|| {
                 let before = self.left();
+                // Acquire: pairs with the store in `accept`.
                 (self.accepted.load(Ordering::Acquire), before, self.left())
             });
             if before == after {
@@ -175,6 +182,8 @@ impl Ledger {
     }
 
     fn left(&self) -> Left {
+        // Acquire, and in this order: what is settled before what was taken, so that none is settled without having been taken.
+        // Pairs with the stores and additions above.
         Left {
             delivered: self.delivered.load(Ordering::Acquire),
             settled: load(&self.settled, Ordering::Acquire),

@@ -23,22 +23,26 @@ impl Handed {
 
     #[inline]
     pub(crate) fn count(&self) -> u64 {
+        // Acquire: pairs with the addition in `take`.
         self.0.load(Ordering::Acquire) & !CALLED
     }
 
     /// So many more were taken. Answers whether the consumer is called.
     #[inline]
     pub(crate) fn take(&self, items: usize) -> bool {
+        // AcqRel: releases what was done with the items to `count` and `call`, and acquires why it is called.
         self.0.fetch_add(items as u64, Ordering::AcqRel) & CALLED != 0
     }
 
     /// Calls the consumer. Answers how many items it had taken before.
     pub(crate) fn call(&self) -> u64 {
+        // AcqRel: acquires the items taken so far, and releases the reason to the next `take`.
         self.0.fetch_or(CALLED, Ordering::AcqRel) & !CALLED
     }
 
     /// Takes the call back.
     pub(crate) fn dismiss(&self) {
+        // AcqRel: keeps the chain of `take` and `call` whole.
         self.0.fetch_and(!CALLED, Ordering::AcqRel);
     }
 }

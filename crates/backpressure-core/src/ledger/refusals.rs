@@ -64,12 +64,14 @@ impl Refusals {
         if lane.belongs_to(me) {
             add(pick(&lane.counts), items);
         } else {
+            // Release: pairs with the loads in `read`.
             pick(&self.rest.counts).fetch_add(items, Ordering::Release);
         }
     }
 
     pub(super) fn read(&self) -> Refused<u64> {
         let lanes = || self.lanes.iter().chain([&self.rest]).map(|lane| &lane.counts);
+        // Acquire: pairs with the store in `add` and the addition of those without a lane.
         Refused {
             rejected: lanes().map(|counts| counts.rejected.load(Ordering::Acquire)).sum(),
             overflow: lanes().map(|counts| counts.overflow.load(Ordering::Acquire)).sum(),
@@ -95,6 +97,7 @@ impl Lane {
 /// For the one thread that writes to the cell.
 #[inline]
 fn add(cell: &AtomicU64, items: u64) {
+    // Release: pairs with the loads in `read`; who sees the count sees what was done before the refusal.
     cell.store(cell.load(Ordering::Relaxed) + items, Ordering::Release);
 }
 

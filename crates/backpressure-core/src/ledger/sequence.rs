@@ -18,8 +18,10 @@ impl Sequence {
     pub(crate) fn write<R>(&self, store: impl FnOnce() -> R) -> R {
         let sequence = self.0.load(Ordering::Relaxed);
         self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
+        // Release: pairs with the fence in `read`. Who sees one of the stores sees the odd number.
         fence(Ordering::Release);
         let stored = store();
+        // Release: pairs with the first load in `read`. Who sees this number sees all of the stores.
         self.0.store(sequence.wrapping_add(2), Ordering::Release);
         stored
     }
@@ -27,9 +29,11 @@ impl Sequence {
     /// Runs `load`, whose loads may be relaxed, until no write came between them.
     pub(crate) fn read<R>(&self, load: impl Fn() -> R) -> R {
         loop {
+            // Acquire: pairs with the last store in `write`.
             let before = self.0.load(Ordering::Acquire);
             if before & 1 == 0 {
                 let read = load();
+                // Acquire: pairs with the fence in `write`.
                 fence(Ordering::Acquire);
                 if self.0.load(Ordering::Relaxed) == before {
                     return read;

@@ -59,6 +59,7 @@ impl Ready {
     pub(super) fn hold(&self, holder: u64) -> Option<usize> {
         let cells = self.cells.get()?;
         let order = (0..CELLS).map(|n| (holder as usize).wrapping_add(n) % CELLS);
+        // AcqRel: pairs with `let_go` and `empty`; a cell is taken after whoever had it has let go.
         let take = |cell: &usize| {
             let (free, held) = (0, holder << 1);
             cells[*cell].load(Ordering::Relaxed) == free
@@ -68,6 +69,7 @@ impl Ready {
     }
 
     pub(super) fn is_held(&self, cell: usize, holder: u64) -> bool {
+        // Acquire: pairs with `empty`; who sees its slot gone sees what took it.
         self.cells.get().is_some_and(|cells| cells[cell].load(Ordering::Acquire) >> 1 == holder)
     }
 
@@ -75,6 +77,7 @@ impl Ready {
     pub(super) fn let_go(&self, cell: usize, holder: u64) -> bool {
         let mine = |seen: u64| (seen >> 1 == holder).then_some(0);
         let cell = self.cells.get().map(|cells| &cells[cell]);
+        // AcqRel: pairs with `empty`. One of the two has the slot.
         cell.is_some_and(|cell| cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, mine).is_ok())
     }
 
@@ -82,6 +85,7 @@ impl Ready {
     pub(super) fn see(&self) {
         for cell in self.cells.get().into_iter().flat_map(|cells| cells.iter()) {
             let seen = |held: u64| (held != 0).then_some(held | SEEN);
+            // AcqRel: keeps the chain from `hold` to `empty` whole.
             let _ = cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, seen);
         }
     }
@@ -100,6 +104,7 @@ impl Ready {
         let cells = self.cells.get().into_iter().flat_map(|cells| cells.iter());
         let emptied = |cell: &&AtomicU64| {
             let emptied = |held: u64| is_due(held).then_some(0);
+            // AcqRel: pairs with `let_go`. One of the two has the slot.
             cell.fetch_update(Ordering::AcqRel, Ordering::Relaxed, emptied).is_ok()
         };
         cells.filter(emptied).take(most).count()

@@ -41,7 +41,7 @@ impl Readiness {
     pub(crate) fn new(permit: Permit, holder: u64) -> Option<Self> {
         let cell = permit.limiter().ready.hold(holder)?;
         let readiness = Self { permit: Some(permit), holder, cell };
-        // Either the drain is seen here, or whoever drains sees the cell.
+        // SeqCst: pairs with the fence in `take_back_the_ready`. Either the drain is seen here, or whoever drains sees the cell.
         fence(Ordering::SeqCst);
         let drains = readiness.permit.as_ref().is_some_and(|permit| permit.limiter().signal.slots().is_draining());
         (!drains).then_some(readiness)
@@ -81,6 +81,7 @@ impl Shared {
         if !self.ready.is_enabled() || self.ready.is_watched.load(Ordering::Relaxed) != 0 {
             return;
         }
+        // AcqRel: pairs with the swap to 0 of an alarm that has rung; whoever sets the next one sees what that took back.
         if self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 && self.set_alarm() {
             self.see_the_ready();
         }
@@ -100,6 +101,7 @@ impl Shared {
     /// to have no timer, which it only tells by a panic.
     fn set_alarm(self: &Arc<Self>) -> bool {
         if Handle::try_current().is_err() {
+            // Release: pairs with the swap in `watch_the_ready`.
             self.ready.is_watched.store(0, Ordering::Release);
             return false;
         }
@@ -122,6 +124,7 @@ impl Shared {
         if !self.ready.is_enabled() {
             return;
         }
+        // SeqCst: pairs with the fence in `Readiness::new`. Either the cell is seen here, or the drain there.
         fence(Ordering::SeqCst);
         let slots = self.ready.take_all() + self.seats.take_all(self.seats_in_use());
         for _ in 0..slots {
@@ -145,7 +148,9 @@ impl Shared {
             self.see_the_ready();
         }
         // Whoever joins the queue after this finds no alarm; who has joined before is counted.
+        // AcqRel: pairs with the swap to 1, before which `waiting` is read again.
         self.ready.is_watched.swap(0, Ordering::AcqRel);
+        // AcqRel: as in `watch_the_ready`.
         if has_come && self.waiting() > 0 && self.ready.is_watched.swap(1, Ordering::AcqRel) == 0 {
             self.set_alarm();
         }

@@ -60,6 +60,7 @@ impl Seats {
 
     #[inline]
     pub(super) fn is_free(&self, seat: u32) -> bool {
+        // Acquire: pairs with the store in `free`; the seat is taken after whoever had it has gone.
         self.cell(seat).load(Ordering::Acquire) == FREE
     }
 
@@ -74,14 +75,17 @@ impl Seats {
             Verdict::Refused(reason) => REFUSED + reason as u64,
             Verdict::TakenBack => TAKEN_BACK,
         };
+        // Release: pairs with the loads in `take`; who reads the verdict sees what was done by whoever gave the slot up.
         self.cell(seat).store(bits, Ordering::Release);
     }
 
     /// What has become of whoever has this seat. It is told once; then the seat is free.
     #[inline]
     pub(super) fn take(&self, seat: u32) -> Option<Verdict> {
+        // Acquire: pairs with the store in `tell`.
         let mut bits = self.cell(seat).load(Ordering::Acquire);
         while bits & IS_REVOCABLE != 0 {
+            // AcqRel: pairs with `tell` and `revoke`: the slot is either read here or taken back there. Release as in `free`.
             match self.cell(seat).compare_exchange(bits, FREE, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(Verdict::Admitted(NonZeroU64::new(bits & SINCE))),
                 Err(now) => bits = now,
@@ -100,6 +104,7 @@ impl Seats {
     /// Whoever had this seat is gone.
     #[inline]
     pub(super) fn free(&self, seat: u32) {
+        // Release: pairs with the load in `is_free`.
         self.cell(seat).store(FREE, Ordering::Release);
     }
 
@@ -107,6 +112,7 @@ impl Seats {
     pub(super) fn see(&self, seats: u32) {
         for seat in 0..seats {
             let seen = |bits: u64| (bits & IS_REVOCABLE != 0).then_some(bits | SEEN);
+            // AcqRel: keeps what `tell` released for whoever takes the verdict.
             let _ = self.cell(seat).fetch_update(Ordering::AcqRel, Ordering::Relaxed, seen);
         }
     }
@@ -125,6 +131,7 @@ impl Seats {
     fn revoke(&self, seats: u32, most: usize, due: u64) -> usize {
         let revoked = |bits: u64| (bits & IS_REVOCABLE != 0 && bits & due != 0).then_some(TAKEN_BACK);
         let is_revoked =
+            // AcqRel: pairs with `take`, and acquires from `tell` what comes with the slot.
             |seat: &u32| self.cell(*seat).fetch_update(Ordering::AcqRel, Ordering::Relaxed, revoked).is_ok();
         (0..seats).filter(is_revoked).take(most).count()
     }

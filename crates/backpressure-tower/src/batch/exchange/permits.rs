@@ -31,28 +31,33 @@ impl Permits {
     pub(crate) fn try_acquire(&self, permits: usize) -> bool {
         let is_free = |word: usize| word & WAITED_FOR == 0 && (self.full - word) / PERMIT >= permits;
         let taken = |word: usize| is_free(word).then(|| word + permits * PERMIT);
+        // AcqRel: pairs with `release`; the permit comes after what its last holder did. Acquire where there is none: see whoever waits.
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
     }
 
     /// Takes a permit for the first who waits.
     pub(super) fn try_acquire_waiting(&self) -> bool {
         let taken = |word: usize| ((word & !WAITED_FOR) < self.full).then(|| word + PERMIT);
+        // AcqRel: pairs with `release`; the permit comes after what its last holder did. Acquire where there is none: see whoever waits.
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
     }
 
     /// Gives permits back. Answers whether somebody who waits is to be served.
     #[inline]
     pub(crate) fn release(&self, permits: usize) -> bool {
+        // AcqRel: pairs with `try_acquire`, and with `start_waiting`: see the type.
         self.word.fetch_sub(permits * PERMIT, Ordering::AcqRel) & WAITED_FOR != 0
     }
 
     /// From now on somebody waits: nobody else gets a permit.
     pub(super) fn start_waiting(&self) {
+        // AcqRel: pairs with `release`. Either that sees who waits, or who waits sees the permit.
         self.word.fetch_or(WAITED_FOR, Ordering::AcqRel);
     }
 
     /// From now on nobody does.
     pub(super) fn stop_waiting(&self) {
+        // AcqRel: keeps the chain of changes whole.
         self.word.fetch_and(!WAITED_FOR, Ordering::AcqRel);
     }
 }

@@ -86,6 +86,7 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
 
     /// Collects the permits that nobody came for.
     pub(super) fn collect_permits(&self) -> usize {
+        // AcqRel: pairs as in `try_acquire`.
         self.shards.iter().map(|Padded(shard)| shard.permits.swap(0, Ordering::AcqRel)).sum()
     }
 
@@ -150,6 +151,7 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
         shard.room.store(room, Ordering::Relaxed);
         let wanted = room.saturating_sub(shard.permits.load(Ordering::Relaxed));
         if wanted > 0 && acquire(wanted) {
+            // AcqRel: pairs as in `try_acquire`.
             shard.permits.fetch_add(wanted, Ordering::AcqRel);
         }
     }
