@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_priority_is_the_magnitude_rounded_down_within_bounds() {
-        let of = |mag| Event { mag, ..Event::parse(LINE).unwrap() }.priority().level();
+        let of = |mag| Event { mag, ..Event::parse(LINE).unwrap() }.priority().as_u8();
         let cases = [(None, 0), (Some(-0.8), 0), (Some(0.99), 0), (Some(4.5), 4), (Some(6.4), 6), (Some(9.5), 7)];
         assert!(cases.into_iter().all(|(mag, expected)| of(mag) == expected));
     }

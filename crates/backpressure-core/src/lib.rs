@@ -30,6 +30,7 @@
 
 mod admission;
 mod batch;
+mod bound_marks;
 mod boxed;
 mod buffer;
 mod coalesce;
@@ -45,7 +46,6 @@ mod hooks;
 mod instrument;
 mod keyed;
 mod ledger;
-mod levels;
 pub mod limit;
 mod machine;
 mod metric;
@@ -60,6 +60,7 @@ mod watermarks;
 mod weigh;
 
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
+pub use bound_marks::BoundMarks;
 pub use boxed::BoxedError;
 pub use buffer::{BoundedBuffer, Tag};
 pub use coalesce::{Coalescer, Filler};
@@ -71,7 +72,6 @@ pub use error::ConfigError;
 #[doc(hidden)]
 pub use external::{duration, some_duration};
 pub use flow::{Activity, Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
-
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
 pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};
@@ -80,7 +80,6 @@ pub use hooks::{Hooks, Weigher};
 pub use instrument::{Instrument, Reading};
 pub use keyed::{Key, KeyId, KeyedBatch, KeyedOrder, Keyer};
 pub use ledger::Counts;
-pub use levels::Levels;
 pub use machine::{StateMachine, Transition};
 pub use metric::{Durations, Family, Metric, MetricKind, MetricValue};
 pub use offer::{DropReason, Evicted, Offer};

@@ -121,12 +121,12 @@ impl Priority {
     pub const HIGHEST: Self = Self(7);
 
     /// A priority from 0 (least important) to 7 (most important); higher numbers count as 7.
-    pub const fn new(level: u8) -> Self {
-        if level > Self::HIGHEST.0 { Self::HIGHEST } else { Self(level) }
+    pub const fn new(priority: u8) -> Self {
+        if priority > Self::HIGHEST.0 { Self::HIGHEST } else { Self(priority) }
     }
 
-    /// The level, 0 to 7.
-    pub const fn level(self) -> u8 {
+    /// As a number, 0 to 7.
+    pub const fn as_u8(self) -> u8 {
         self.0
     }
 }

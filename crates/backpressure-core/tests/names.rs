@@ -37,7 +37,7 @@ fn d6_priorities_stop_at_the_highest() {
     assert_eq!(Priority::new(u8::MAX), Priority::HIGHEST);
     assert_eq!(Priority::new(0), Priority::LOWEST);
     assert_eq!(Priority::new(3), Priority::default());
-    assert_eq!(usize::from(Priority::HIGHEST.level()) + 1, Priority::COUNT);
+    assert_eq!(usize::from(Priority::HIGHEST.as_u8()) + 1, Priority::COUNT);
     assert!(Priority::LOWEST < Priority::NORMAL && Priority::NORMAL < Priority::HIGHEST);
 }
 

@@ -252,7 +252,7 @@ impl AdmissionMeter {
     /// The state that was entered last.
     #[inline]
     pub fn state(&self) -> State {
-        self.shared.level.state()
+        self.shared.fill.state()
     }
 
     /// Publishes the state; [`Draining`](State::Draining) stays. Returns whether it changed: if so, call
@@ -265,7 +265,7 @@ impl AdmissionMeter {
         if *current == state || *current == State::Draining {
             return false;
         }
-        self.shared.times.edge(&self.shared.level, *current, state, self.shared.clock);
+        self.shared.times.edge(&self.shared.fill, *current, state, self.shared.clock);
         *current = state;
         true
     }

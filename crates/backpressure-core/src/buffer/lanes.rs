@@ -34,7 +34,7 @@ impl<T> Lanes<T> {
     }
 
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
-        let lane = &mut self.lanes[usize::from(tag.priority.level())];
+        let lane = &mut self.lanes[usize::from(tag.priority.as_u8())];
         lane.weight = lane.weight.saturating_add(tag.weight);
         lane.queue.push_back(Entry { item, weight: tag.weight, arrival });
     }
@@ -64,7 +64,7 @@ impl<T> Lanes<T> {
     }
 
     pub(super) fn below(&self, priority: Priority) -> (usize, usize) {
-        self.lanes[..usize::from(priority.level())]
+        self.lanes[..usize::from(priority.as_u8())]
             .iter()
             .fold((0, 0_usize), |(items, weight), lane| (items + lane.queue.len(), weight.saturating_add(lane.weight)))
     }

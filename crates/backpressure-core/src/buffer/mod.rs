@@ -9,8 +9,8 @@ mod tag;
 use std::collections::VecDeque;
 
 pub use self::tag::Tag;
+use crate::bound_marks::BoundMarks;
 use crate::config::BackpressureConfig;
-use crate::levels::Levels;
 use crate::offer::{DropReason, Evicted, Offer};
 use crate::state::State;
 use crate::strategy::{Oversize, Strategy};
@@ -47,8 +47,8 @@ pub struct BoundedBuffer<T> {
     capacity: usize,
     max_weight: usize,
     oversize: Oversize,
-    levels: Levels,
-    weight_levels: Option<Levels>,
+    marks: BoundMarks,
+    weight_marks: Option<BoundMarks>,
     queued: usize,
     weight: usize,
     reserved: usize,
@@ -86,8 +86,8 @@ impl<T> BoundedBuffer<T> {
             capacity: config.capacity(),
             max_weight: config.max_weight().unwrap_or(usize::MAX),
             oversize: config.oversize(),
-            levels: Levels::new(watermarks, config.hysteresis(), config.capacity()),
-            weight_levels: config.max_weight().map(|max| Levels::new(watermarks, config.hysteresis(), max)),
+            marks: BoundMarks::new(watermarks, config.hysteresis(), config.capacity()),
+            weight_marks: config.max_weight().map(|max| BoundMarks::new(watermarks, config.hysteresis(), max)),
             queued: 0,
             weight: 0,
             reserved: 0,
@@ -132,7 +132,7 @@ impl<T> BoundedBuffer<T> {
         match self.strategy {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
-            Strategy::DropOldest if self.reserved == 0 && self.weight_levels.is_none() => {
+            Strategy::DropOldest if self.reserved == 0 && self.weight_marks.is_none() => {
                 let Some((oldest, _)) = self.store.pop_oldest() else {
                     return Offer::Dropped(item, DropReason::Overflow);
                 };
@@ -360,7 +360,7 @@ impl<T> BoundedBuffer<T> {
 
     #[inline]
     const fn counted(&self, weight: usize) -> usize {
-        if self.weight_levels.is_some() { weight } else { 0 }
+        if self.weight_marks.is_some() { weight } else { 0 }
     }
 
     /// Counts an offer made under pressure, and tells whether it is outside the sample. Every such offer moves the count,

@@ -76,7 +76,7 @@ impl<T> BoundedBuffer<T> {
     /// Whether an item of this weight can ever be admitted.
     #[inline]
     pub fn admits(&self, weight: usize) -> bool {
-        self.weight_levels.is_none() || weight <= self.max_weight || self.oversize == Oversize::AdmitAlone
+        self.weight_marks.is_none() || weight <= self.max_weight || self.oversize == Oversize::AdmitAlone
     }
 
     /// Whether an item of this weight would fit if only so many slots were held, with so much weight.
@@ -85,7 +85,7 @@ impl<T> BoundedBuffer<T> {
         if slots >= self.capacity {
             return false;
         }
-        self.weight_levels.is_none()
+        self.weight_marks.is_none()
             || self.bears(held_weight, weight)
             || (slots == 0 && self.oversize == Oversize::AdmitAlone)
     }
@@ -93,15 +93,15 @@ impl<T> BoundedBuffer<T> {
     /// The state that the held items amount to, coming from `current`. Never `Draining`.
     #[inline]
     pub fn state(&self, current: State) -> State {
-        let items = self.levels.next(current, self.held());
-        match &self.weight_levels {
+        let items = self.marks.next(current, self.held());
+        match &self.weight_marks {
             None => items,
-            Some(levels) => items.max(levels.next(current, self.held_weight())),
+            Some(marks) => items.max(marks.next(current, self.held_weight())),
         }
     }
 
     /// The numbers of items held at which the state stays `current`. Empty if the weight has a say in it.
     pub(crate) fn calm(&self, current: State) -> Range<usize> {
-        if self.weight_levels.is_none() { self.levels.calm(current) } else { 0..0 }
+        if self.weight_marks.is_none() { self.marks.calm(current) } else { 0..0 }
     }
 }

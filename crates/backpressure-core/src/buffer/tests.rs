@@ -38,8 +38,8 @@ fn weighing(weight: usize) -> Tag {
     Tag { weight, ..Tag::default() }
 }
 
-fn ranked(level: u8) -> Tag {
-    Tag { priority: Priority::new(level), ..Tag::default() }
+fn ranked(priority: u8) -> Tag {
+    Tag { priority: Priority::new(priority), ..Tag::default() }
 }
 
 fn contents(buffer: &mut BoundedBuffer<u32>) -> Vec<u32> {

@@ -45,8 +45,8 @@ impl Gauge {
     #[inline]
     pub fn state(&self) -> State {
         match &self.parts {
-            Parts::One(part) => part.level.state(),
-            Parts::Several(parts) => parts.iter().map(|part| part.level.state()).max().unwrap_or_default(),
+            Parts::One(part) => part.fill.state(),
+            Parts::Several(parts) => parts.iter().map(|part| part.fill.state()).max().unwrap_or_default(),
         }
     }
 

@@ -64,13 +64,13 @@ impl Snapshot {
     /// assert_eq!((received.family.unit, received.as_f64()), ("{item}", 0.0));
     /// ```
     pub fn metrics(&self) -> impl Iterator<Item = Metric> + '_ {
-        let levels = [
+        let gauges = [
             Some(Metric::count(&STATE, self.state.as_u8().into())),
             Some(Metric::count(&TRANSITIONS, self.transitions)),
             Some(Metric::number(&UTILIZATION, self.utilization)),
         ];
-        let levels = levels.into_iter().chain(self.of_the_bound()).flatten();
-        levels.chain(self.fates()).chain(self.flushes()).chain(self.times())
+        let gauges = gauges.into_iter().chain(self.of_the_bound()).flatten();
+        gauges.chain(self.fates()).chain(self.flushes()).chain(self.times())
     }
 
     fn of_the_bound(&self) -> [Option<Metric>; 8] {

@@ -8,12 +8,12 @@
 mod age;
 mod calls;
 mod clock;
+mod fill;
 mod flushes;
 #[expect(clippy::module_inception, reason = "a gauge among its instruments")]
 mod gauge;
 mod health;
 mod lazy;
-mod level;
 mod metrics;
 mod recorder;
 mod reporter;

@@ -160,7 +160,7 @@ impl Recorder {
             self.shared.ledger.oldest(oldest);
         }
         let held = buffer.held();
-        self.shared.level.store(buffer.held_before_taken(), buffer.held_weight());
+        self.shared.fill.store(buffer.held_before_taken(), buffer.held_weight());
         !self.calm.contains(&held) && self.look(buffer)
     }
 
@@ -246,7 +246,7 @@ impl Recorder {
     /// Publishes how many slots are held, where nothing is weighed.
     #[inline]
     fn hold<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {
-        self.shared.level.hold(buffer.held_before_taken());
+        self.shared.fill.hold(buffer.held_before_taken());
         self.is_edge(buffer.held()) && self.look(buffer)
     }
 
@@ -308,7 +308,7 @@ impl Recorder {
 
     #[inline(never)]
     fn enter(&mut self, next: State) -> bool {
-        self.shared.times.edge(&self.shared.level, self.state, next, self.shared.clock);
+        self.shared.times.edge(&self.shared.fill, self.state, next, self.shared.clock);
         self.state = next;
         true
     }

@@ -27,8 +27,8 @@ impl Reporter {
     /// meanwhile may not be.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let level = &self.shared.level;
-        level.state() == State::Blocked && level.is_full(&self.shared.ledger.handed)
+        let fill = &self.shared.fill;
+        fill.state() == State::Blocked && fill.is_full(&self.shared.ledger.handed)
     }
 
     /// An offered item was handed back to its producer.

@@ -7,9 +7,9 @@ use backpressure_rt::sync::{AtomicBool, Mutex};
 use super::age::AgeMarks;
 use super::calls::Calls;
 use super::clock::Clock;
+use super::fill::Fill;
 use super::flushes::FlushCells;
 use super::lazy::LazyLatencies;
-use super::level::Level;
 use super::times::StateTimes;
 use super::watchers::Watchers;
 use super::work::WorkCells;
@@ -20,7 +20,7 @@ use crate::strategy::Strategy;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) ledger: Ledger,
-    pub(crate) level: Level,
+    pub(crate) fill: Fill,
     pub(crate) times: StateTimes,
     pub(crate) watchers: Watchers,
     pub(super) age: Mutex<AgeMarks>,
@@ -39,7 +39,7 @@ impl Shared {
     pub(crate) fn new(config: &BackpressureConfig, clock: Clock, tracked: bool) -> Self {
         Self {
             ledger: Ledger::new(tracked),
-            level: Level::new(config),
+            fill: Fill::new(config),
             times: StateTimes::new(clock()),
             watchers: Watchers::new(),
             age: Mutex::new(AgeMarks::default()),
@@ -65,10 +65,10 @@ impl Shared {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.calls().map_or(self.level.capacity, |calls| calls.capacity())
+        self.calls().map_or(self.fill.capacity, |calls| calls.capacity())
     }
 
     pub(super) fn utilization(&self) -> f64 {
-        self.calls().map_or_else(|| self.level.utilization(&self.ledger.handed), |calls| calls.utilization())
+        self.calls().map_or_else(|| self.fill.utilization(&self.ledger.handed), |calls| calls.utilization())
     }
 }

@@ -130,16 +130,16 @@ impl Snapshot {
         let reading = shared.ledger.read();
         let oldest_age = lock(&shared.age).observe(now, reading.accepted, reading.oldest);
         Self {
-            state: shared.level.state(),
+            state: shared.fill.state(),
             utilization: shared.utilization(),
             capacity: shared.capacity(),
-            weight: shared.level.weight(),
-            max_weight: shared.level.max_weight,
+            weight: shared.fill.weight(),
+            max_weight: shared.fill.max_weight,
             strategy: shared.strategy,
             counts: shared.calls().map_or(reading.counts, |calls| calls.counts()),
             streams: shared.calls().map_or(0, |calls| calls.streams()),
             transitions: shared.times.transitions(),
-            time_in_state: shared.times.read(&shared.level, now),
+            time_in_state: shared.times.read(&shared.fill, now),
             producers_waiting: shared.work.waiting(),
             producer_wait_p99,
             oldest_age,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backpressure_rt::sync::{AtomicU64, Ordering};
 
 use super::clock::Clock;
-use super::level::Level;
+use super::fill::Fill;
 use crate::ledger::Sequence;
 use crate::state::State;
 
@@ -39,12 +39,12 @@ impl StateTimes {
         let _ = self.started.compare_exchange(0, self.nanos(now) + 1, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Makes `level` go from one state to another. Called by the recorder alone.
-    pub(crate) fn edge(&self, level: &Level, left: State, entered: State, clock: Clock) {
+    /// Makes `fill` go from one state to another. Called by the recorder alone.
+    pub(crate) fn edge(&self, fill: &Fill, left: State, entered: State, clock: Clock) {
         let started = self.started.load(Ordering::Relaxed) != 0;
         let now = started.then(|| self.nanos(clock()));
         self.sequence.write(|| {
-            level.enter(entered);
+            fill.enter(entered);
             self.transitions.store(self.transitions.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             if let Some(now) = now {
                 let spent = &self.spent[usize::from(left.as_u8())];
@@ -59,11 +59,11 @@ impl StateTimes {
         self.transitions.load(Ordering::Relaxed)
     }
 
-    /// The time spent in each state by `now`, of which `level` is in its current state since the last change.
-    pub(super) fn read(&self, level: &Level, now: Instant) -> [Duration; State::ALL.len()] {
+    /// The time spent in each state by `now`, of which `fill` is in its current state since the last change.
+    pub(super) fn read(&self, fill: &Fill, now: Instant) -> [Duration; State::ALL.len()] {
         let (mut spent, current, last_edge) = self.sequence.read(|| {
             let spent: [u64; State::ALL.len()] = std::array::from_fn(|i| self.spent[i].load(Ordering::Relaxed));
-            (spent, level.state(), self.last_edge())
+            (spent, fill.state(), self.last_edge())
         });
         let current = &mut spent[usize::from(current.as_u8())];
         *current = current.saturating_add(self.nanos(now).saturating_sub(last_edge));

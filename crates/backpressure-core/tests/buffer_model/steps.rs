@@ -78,7 +78,7 @@ pub(crate) fn step() -> impl Draw<Value = Step> {
 }
 
 fn tag() -> impl Draw<Value = Tag> {
-    (weight(), 0u8..8).prop_map(|(weight, level)| Tag { weight, priority: Priority::new(level) })
+    (weight(), 0u8..8).prop_map(|(weight, priority)| Tag { weight, priority: Priority::new(priority) })
 }
 
 fn weight() -> impl Draw<Value = usize> {

@@ -185,7 +185,8 @@ fn c6_a_million_refused_items_keep_nothing() {
 #[test]
 fn o3_higher_priorities_go_first_and_the_lowest_are_dropped() {
     let ranked = config(|config| config.strategy(Strategy::DropLowest));
-    let mut stream = Script::ready([1, 5, 0, 7, 3, 5]).backpressure(ranked).rank_by(|&level| Priority::new(level));
+    let mut stream =
+        Script::ready([1, 5, 0, 7, 3, 5]).backpressure(ranked).rank_by(|&priority| Priority::new(priority));
     assert_eq!(exhaust(&mut stream), [7, 5, 5, 3]);
 }
 
@@ -193,7 +194,7 @@ fn o3_higher_priorities_go_first_and_the_lowest_are_dropped() {
 fn o3_a_rank_that_comes_too_late_loses_nothing() {
     let mut stream = Script::ready([1, 5, 0]).backpressure(config(|config| config));
     assert_eq!(poll_once(&mut stream), Poll::Ready(Some(1)));
-    let mut stream = stream.rank_by(|&level| Priority::new(level));
+    let mut stream = stream.rank_by(|&priority| Priority::new(priority));
     assert_eq!(exhaust(&mut stream), [5, 0]);
 }
 

@@ -152,7 +152,7 @@ async fn c3_an_item_too_heavy_to_have_entered_is_not_forgotten() {
 #[tokio::test]
 async fn o3_ranks_are_kept_across_the_spawn() {
     let upstream = Script::ready([1, 5, 0, 7]);
-    let stream = upstream.backpressure(config(|config| config)).rank_by(|&level| Priority::new(level)).spawn();
+    let stream = upstream.backpressure(config(|config| config)).rank_by(|&priority| Priority::new(priority)).spawn();
     settle().await;
     assert_eq!(stream.collect::<Vec<_>>().await, [7, 5, 1, 0]);
 }

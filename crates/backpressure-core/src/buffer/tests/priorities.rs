@@ -1,9 +1,9 @@
 use super::*;
 
-fn prioritized(capacity: usize, strategy: Strategy, levels: &[u8]) -> BoundedBuffer<u32> {
+fn prioritized(capacity: usize, strategy: Strategy, priorities: &[u8]) -> BoundedBuffer<u32> {
     let mut buffer = built(bounded(capacity, strategy)).prioritized();
-    for (item, &level) in (0..).zip(levels) {
-        assert_eq!(buffer.offer(item, ranked(level)), Offer::Accepted);
+    for (item, &priority) in (0..).zip(priorities) {
+        assert_eq!(buffer.offer(item, ranked(priority)), Offer::Accepted);
     }
     buffer
 }
@@ -17,8 +17,8 @@ fn o3_the_most_important_first_and_first_in_first_out_among_equals() {
 #[test]
 fn without_lanes_priorities_do_not_matter() {
     let mut buffer = built(bounded(3, Strategy::DropLowest));
-    for (item, level) in [(0, 0), (1, 7), (2, 3)] {
-        assert_eq!(buffer.offer(item, ranked(level)), Offer::Accepted);
+    for (item, priority) in [(0, 0), (1, 7), (2, 3)] {
+        assert_eq!(buffer.offer(item, ranked(priority)), Offer::Accepted);
     }
     assert_eq!(buffer.offer(3, ranked(7)), Offer::Dropped(3, DropReason::Overflow));
     assert_eq!(contents(&mut buffer), [0, 1, 2]);
@@ -53,10 +53,10 @@ fn o3_starvation_is_bounded_as_stated_and_the_bound_is_tight() {
 
 #[test]
 fn o3_taking_many_at_once_keeps_the_order_of_taking_one_by_one() {
-    let levels: Vec<u8> = (0..60).map(|item| item % 8 * 5 % 8).collect();
-    let one_by_one = contents(&mut prioritized(60, Strategy::block(), &levels));
+    let priorities: Vec<u8> = (0..60).map(|item| item % 8 * 5 % 8).collect();
+    let one_by_one = contents(&mut prioritized(60, Strategy::block(), &priorities));
     for chunk in [1, 7, 16, 60] {
-        let mut buffer = prioritized(60, Strategy::block(), &levels);
+        let mut buffer = prioritized(60, Strategy::block(), &priorities);
         let mut out = Vec::new();
         while buffer.pop_many(&mut out, chunk, usize::MAX) > 0 {}
         assert_eq!(out, one_by_one, "in chunks of {chunk}");
@@ -83,8 +83,8 @@ fn drop_lowest_drops_the_incoming_one_when_it_would_be_last() {
 #[test]
 fn drop_lowest_evicts_nobody_unless_that_makes_the_room() {
     let mut buffer = built(bounded(9, Strategy::DropLowest).max_weight(10)).prioritized();
-    for (item, level, weight) in [(0, 7, 6), (1, 1, 2), (2, 2, 2)] {
-        assert_eq!(buffer.offer(item, Tag { weight, ..ranked(level) }), Offer::Accepted);
+    for (item, priority, weight) in [(0, 7, 6), (1, 1, 2), (2, 2, 2)] {
+        assert_eq!(buffer.offer(item, Tag { weight, ..ranked(priority) }), Offer::Accepted);
     }
     assert_eq!(buffer.offer(3, Tag { weight: 5, ..ranked(7) }), Offer::Dropped(3, DropReason::Overflow));
     assert_eq!(evicted(buffer.offer(4, Tag { weight: 4, ..ranked(7) })), [1, 2], "least important first");

@@ -8,7 +8,7 @@ use crate::state::State;
 
 /// How full the buffer is.
 #[derive(Debug)]
-pub(crate) struct Level {
+pub(crate) struct Fill {
     state: AtomicU8,
     /// Slots held, and those given back of items that the consumer has counted.
     held: AtomicU64,
@@ -17,7 +17,7 @@ pub(crate) struct Level {
     pub(super) max_weight: Option<usize>,
 }
 
-impl Level {
+impl Fill {
     pub(super) fn new(config: &BackpressureConfig) -> Self {
         Self {
             state: AtomicU8::new(State::Normal.as_u8()),

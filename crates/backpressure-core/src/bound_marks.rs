@@ -11,25 +11,25 @@ use crate::{State, Watermarks};
 /// [`Blocked`](State::Blocked) at the bound itself and above. It leaves a state once the amount's share is below the
 /// watermark less the hysteresis.
 ///
-/// For bounds up to 2⁵³, [`classify`](Levels::classify) agrees with
+/// For bounds up to 2⁵³, [`classify`](BoundMarks::classify) agrees with
 /// `Watermarks::classify(amount as f64 / bound as f64)` at every amount. Above that an `f64` cannot tell the last few
-/// amounts from the bound; `Levels` can, and calls them [`Critical`](State::Critical).
+/// amounts from the bound; `BoundMarks` can, and calls them [`Critical`](State::Critical).
 ///
 /// ```
-/// use backpressure_core::{Levels, State, Watermarks};
+/// use backpressure_core::{BoundMarks, State, Watermarks};
 ///
-/// let levels = Levels::new(Watermarks::default(), 0.1, 1000);
-/// assert_eq!(levels.next(State::Normal, 500), State::Elevated);
-/// assert_eq!(levels.next(State::Elevated, 400), State::Elevated);
-/// assert_eq!(levels.next(State::Elevated, 399), State::Normal);
+/// let marks = BoundMarks::new(Watermarks::default(), 0.1, 1000);
+/// assert_eq!(marks.next(State::Normal, 500), State::Elevated);
+/// assert_eq!(marks.next(State::Elevated, 400), State::Elevated);
+/// assert_eq!(marks.next(State::Elevated, 399), State::Normal);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Levels {
+pub struct BoundMarks {
     band: Band<usize>,
 }
 
-impl Levels {
-    /// The levels of a part that holds `bound` items, or `bound` units of weight.
+impl BoundMarks {
+    /// The marks of a part that holds `bound` items, or `bound` units of weight.
     ///
     /// `hysteresis` is a share of the bound. Zero, negative or NaN means none; one that reaches the low watermark still
     /// lets an empty part be [`Normal`](State::Normal). A bound of zero is always full.
@@ -117,17 +117,17 @@ mod tests {
             bound in prop_oneof![1usize..4, 1usize..200],
         ) {
             let hysteresis = of_low * watermarks.low();
-            let levels = Levels::new(watermarks, hysteresis, bound);
+            let marks = BoundMarks::new(watermarks, hysteresis, bound);
             for amount in 0..=bound + 2 {
                 let utilization = share(amount, bound);
-                prop_assert_eq!(levels.classify(amount), watermarks.classify(utilization));
+                prop_assert_eq!(marks.classify(amount), watermarks.classify(utilization));
                 for current in &State::ALL {
-                    let calm = levels.calm(*current).contains(&amount);
-                    prop_assert_eq!(calm, levels.next(*current, amount) == *current, "{} at {}", current, amount);
+                    let calm = marks.calm(*current).contains(&amount);
+                    prop_assert_eq!(calm, marks.next(*current, amount) == *current, "{} at {}", current, amount);
                 }
                 for current in &State::ALL[..4] {
                     let expected = model(watermarks, hysteresis, *current, utilization);
-                    prop_assert_eq!(levels.next(*current, amount), expected, "{} from {}", amount, current);
+                    prop_assert_eq!(marks.next(*current, amount), expected, "{} from {}", amount, current);
                 }
             }
         }
@@ -138,50 +138,50 @@ mod tests {
             bound in 1usize..=1 << 53,
             of_bound in 0.0..1.1,
         ) {
-            let levels = Levels::new(watermarks, 0.0, bound);
-            let near = [levels.band.rising.low, levels.band.rising.high, bound, (of_bound * bound as f64) as usize];
+            let marks = BoundMarks::new(watermarks, 0.0, bound);
+            let near = [marks.band.rising.low, marks.band.rising.high, bound, (of_bound * bound as f64) as usize];
             for amount in near.into_iter().flat_map(|amount| [amount.saturating_sub(1), amount, amount + 1]) {
-                prop_assert_eq!(levels.classify(amount), watermarks.classify(share(amount, bound)), "{}", amount);
+                prop_assert_eq!(marks.classify(amount), watermarks.classify(share(amount, bound)), "{}", amount);
             }
         }
     }
 
     #[test]
     fn d6_the_largest_bound_is_full_only_at_the_bound() {
-        let levels = Levels::new(Watermarks::default(), 0.0, usize::MAX);
-        assert_eq!(levels.classify(usize::MAX / 4), State::Normal);
-        assert_eq!(levels.classify(usize::MAX / 2 + 1), State::Elevated);
-        assert_eq!(levels.classify(usize::MAX - 1), State::Critical);
-        assert_eq!(levels.classify(usize::MAX), State::Blocked);
-        assert_eq!(levels.next(State::Blocked, usize::MAX - 1), State::Critical);
+        let marks = BoundMarks::new(Watermarks::default(), 0.0, usize::MAX);
+        assert_eq!(marks.classify(usize::MAX / 4), State::Normal);
+        assert_eq!(marks.classify(usize::MAX / 2 + 1), State::Elevated);
+        assert_eq!(marks.classify(usize::MAX - 1), State::Critical);
+        assert_eq!(marks.classify(usize::MAX), State::Blocked);
+        assert_eq!(marks.next(State::Blocked, usize::MAX - 1), State::Critical);
     }
 
     #[test]
     fn d6_a_bound_of_zero_is_always_full() {
-        let levels = Levels::new(Watermarks::default(), 0.1, 0);
-        assert!([0, 1, usize::MAX].into_iter().all(|amount| levels.classify(amount) == State::Blocked));
-        assert_eq!(levels.next(State::Normal, 0), State::Blocked);
+        let marks = BoundMarks::new(Watermarks::default(), 0.1, 0);
+        assert!([0, 1, usize::MAX].into_iter().all(|amount| marks.classify(amount) == State::Blocked));
+        assert_eq!(marks.next(State::Normal, 0), State::Blocked);
     }
 
     #[test]
     fn an_empty_part_is_normal_whatever_the_hysteresis() {
         for hysteresis in [0.0, 0.5, 1.0, f64::INFINITY] {
-            let levels = Levels::new(Watermarks::default(), hysteresis, 10);
-            assert_eq!(levels.next(State::Blocked, 0), State::Normal, "hysteresis {hysteresis}");
+            let marks = BoundMarks::new(Watermarks::default(), hysteresis, 10);
+            assert_eq!(marks.next(State::Blocked, 0), State::Normal, "hysteresis {hysteresis}");
         }
     }
 
     #[test]
     fn a_broken_hysteresis_is_none() {
         for hysteresis in [f64::NAN, -0.3, f64::NEG_INFINITY] {
-            let levels = Levels::new(Watermarks::default(), hysteresis, 10);
-            assert_eq!(levels, Levels::new(Watermarks::default(), 0.0, 10));
+            let marks = BoundMarks::new(Watermarks::default(), hysteresis, 10);
+            assert_eq!(marks, BoundMarks::new(Watermarks::default(), 0.0, 10));
         }
     }
 
     #[test]
     fn draining_stays() {
-        let levels = Levels::new(Watermarks::default(), 0.0, 10);
-        assert!((0..=11).all(|amount| levels.next(State::Draining, amount) == State::Draining));
+        let marks = BoundMarks::new(Watermarks::default(), 0.0, 10);
+        assert!((0..=11).all(|amount| marks.next(State::Draining, amount) == State::Draining));
     }
 }
