@@ -1,4 +1,5 @@
 //! `promtool check metrics` on what a registry renders.
+#![allow(clippy::print_stdout, reason = "it says why it skips")]
 
 use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
