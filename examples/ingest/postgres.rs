@@ -2,7 +2,9 @@
 //!
 //! The server's `statement_timeout` does not bound a COPY that stands still, so each batch has a clock of its own here. A
 //! connection whose batch was late is given up: whatever it was in the middle of is rolled back by the server, unless that was the
-//! commit. What became of a commit without an answer is asked on the next connection.
+//! commit. What became of a commit without an answer is asked on the next connection: each transaction writes its number into a row
+//! that is this writer's own. (The number that the server gives to a transaction would not do. A crash may forget it, and give it
+//! to another.)
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -42,7 +44,11 @@ const SCHEMA: &str = "
         gap      DOUBLE PRECISION,
         nst      BIGINT
     );
-    CREATE INDEX IF NOT EXISTS earthquake_by_mag ON earthquake (mag);";
+    CREATE INDEX IF NOT EXISTS earthquake_by_mag ON earthquake (mag);
+    CREATE TABLE IF NOT EXISTS earthquake_writer (
+        writer   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        batch    BIGINT NOT NULL
+    );";
 
 const COPY: &str = "
     COPY earthquake (id, time_ms, mag, mag_type, place, lon, lat, depth, kind, status, sig, net, tsunami, felt, rms, gap, nst)
@@ -71,6 +77,9 @@ pub(crate) struct Postgres {
     config: Config,
     within: Duration,
     link: Option<Link>,
+    /// Whose row in `earthquake_writer` it is, and the number of the last batch.
+    writer: i64,
+    batch: i64,
 }
 
 /// A connection. Given up, it is closed, whatever it is in the middle of.
@@ -93,23 +102,18 @@ impl Drop for Link {
     }
 }
 
-/// A transaction that was told to commit.
-#[derive(Debug)]
-struct Committing {
-    transaction: String,
-    refused: Refused,
-}
-
 impl Postgres {
     /// Makes the table, if there is none. Every batch has to be written `within` so long.
     pub(crate) async fn open(config: Config, within: Duration) -> Result<Self, StoreError> {
         let made = async {
             let link = Link::open(&config).await?;
             link.client.batch_execute(SCHEMA).await?;
-            Ok::<_, StoreError>(link)
+            let begin = "INSERT INTO earthquake_writer (batch) VALUES (0) RETURNING writer";
+            let writer = link.client.query_one(begin, &[]).await?.get(0);
+            Ok::<_, StoreError>((link, writer))
         };
-        let link = timeout(within, made).await.map_err(|_| StoreError::Late)??;
-        Ok(Self { config, within, link: Some(link) })
+        let (link, writer) = timeout(within, made).await.map_err(|_| StoreError::Late)??;
+        Ok(Self { config, within, link: Some(link), writer, batch: 0 })
     }
 
     pub(crate) async fn count(&mut self) -> Result<u64, StoreError> {
@@ -117,8 +121,17 @@ impl Postgres {
         Ok(row.get::<_, i64>(0).unsigned_abs())
     }
 
+    /// The number of rows, at the end.
+    pub(crate) async fn close(mut self) -> Result<u64, StoreError> {
+        let rows = self.count().await?;
+        let end = format!("DELETE FROM earthquake_writer WHERE writer = {}", self.writer);
+        self.client().await?.batch_execute(&end).await?;
+        Ok(rows)
+    }
+
     /// Writes all events but those that are refused, in one transaction, unless nobody waits for them any more.
     pub(crate) async fn write(&mut self, events: &[Event], unwanted: impl Fn() -> bool) -> Result<Refused, StoreError> {
+        self.batch += 1;
         let mut committing = None;
         let deadline = Instant::now() + self.within;
         let error = match timeout_at(deadline, self.attempt(events, unwanted, &mut committing)).await {
@@ -130,7 +143,7 @@ impl Postgres {
             self.give_up();
         }
         match committing {
-            Some(committing) if !error.is_answer() => self.settle(committing, error).await,
+            Some(refused) if !error.is_answer() => self.settle(refused, error).await,
             _ => Err(error),
         }
     }
@@ -139,8 +152,9 @@ impl Postgres {
         &mut self,
         events: &[Event],
         unwanted: impl Fn() -> bool,
-        committing: &mut Option<Committing>,
+        committing: &mut Option<Refused>,
     ) -> Result<Refused, StoreError> {
+        let mark = format!("UPDATE earthquake_writer SET batch = {} WHERE writer = {}", self.batch, self.writer);
         let client = self.client().await?;
         let mut transaction = client.transaction().await?;
         let refused = match copy(&transaction, events, &unwanted).await {
@@ -152,29 +166,31 @@ impl Postgres {
             }
             Err(error) => return Err(error),
         };
-        let id = transaction.simple_query("SELECT pg_current_xact_id()").await?;
+        let marked = transaction.simple_query(&mark).await?;
+        if !matches!(marked[..], [SimpleQueryMessage::CommandComplete(1)]) {
+            return Err(StoreError::Gone);
+        }
         if unwanted() {
             return Err(StoreError::Unwanted);
         }
-        let id = text(&id).ok_or(StoreError::Gone)?;
-        *committing = Some(Committing { transaction: id, refused });
+        *committing = Some(refused);
         transaction.commit().await?;
-        Ok(committing.take().map(|it| it.refused).unwrap_or_default())
+        Ok(committing.take().unwrap_or_default())
     }
 
-    /// Asks what became of a transaction that was told to commit, until the server knows.
-    async fn settle(&mut self, committing: Committing, error: StoreError) -> Result<Refused, StoreError> {
+    /// Asks what became of a transaction that was told to commit. The lock waits for it, should it still be on its way.
+    async fn settle(&mut self, refused: Refused, error: StoreError) -> Result<Refused, StoreError> {
         let deadline = Instant::now() + self.within;
-        let question = format!("SELECT pg_xact_status('{}')", committing.transaction);
+        let question = format!("SELECT batch FROM earthquake_writer WHERE writer = {} FOR UPDATE", self.writer);
+        let batch = self.batch.to_string();
         loop {
             let asked = async { Ok::<_, StoreError>(self.client().await?.simple_query(&question).await?) };
             match timeout_at(deadline, asked).await {
                 Err(_) => return Err(StoreError::Unknown),
-                Ok(Ok(answer)) => match text(&answer).as_deref() {
-                    Some("committed") => return Ok(committing.refused),
-                    Some("aborted") => return Err(error),
-                    // Its connection has not noticed yet that it is alone.
-                    _ => {}
+                Ok(Ok(answer)) => match text(&answer) {
+                    Some(last) if last == batch => return Ok(refused),
+                    Some(_) => return Err(error),
+                    None => return Err(StoreError::Unknown),
                 },
                 Ok(Err(_)) => self.link = None,
             }

@@ -17,7 +17,7 @@ use backpressure::controller::Verdict;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tower_service::Service;
 
 use crate::database;
@@ -96,10 +96,11 @@ impl StoreError {
         self.is_class(&["22", "23"])
     }
 
-    /// Whether the server has said so, and waits for what comes next.
+    /// Whether the server has said so, and waits for what comes next. What is worse than an error ends the connection.
     pub(crate) fn is_answer(&self) -> bool {
+        let is_error = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
         match self {
-            Self::Postgres(error) => !error.is_closed() && error.code().is_some(),
+            Self::Postgres(error) => error.as_db_error().is_some_and(is_error),
             Self::Unwanted => true,
             _ => false,
         }
@@ -203,7 +204,7 @@ impl Store {
                 let count = || Ok(database::count(&thread.join().map_err(|_| StoreError::Gone)?)?);
                 spawn_blocking(count).await.unwrap_or(Err(StoreError::Gone))?
             }
-            Writer::Postgres(task) => task.await.map_err(|_| StoreError::Gone)?.count().await?,
+            Writer::Postgres(task) => task.await.map_err(|_| StoreError::Gone)?.close().await?,
         };
         let rows = rows.saturating_sub(self.rows_before);
         Ok(Written { rows, unclaimed: self.unclaimed.load(Ordering::Relaxed) })
