@@ -14,6 +14,8 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod error;
 #[cfg(feature = "metrics")]
 pub mod facade;
@@ -30,6 +32,8 @@ mod slot;
 #[cfg(feature = "tracing")]
 pub mod trace;
 
+#[cfg(feature = "dashboard")]
+pub use dashboard::{Dashboard, dashboard};
 pub use error::RegisterError;
 pub use observation::{Observation, PartObservation};
 pub use registry::{Part, Registry};

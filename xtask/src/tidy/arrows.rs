@@ -13,7 +13,7 @@ const MAP: &[(&str, &[&str])] = &[
     (RT, &[]),
     (CORE, &[RT]),
     ("backpressure-channel", &[CORE, RT]),
-    ("backpressure-metrics", &[CORE]),
+    ("backpressure-metrics", &[CORE, "backpressure-channel"]),
     ("backpressure-shutdown", &[CORE]),
     ("backpressure-sink", &[CORE, RT]),
     ("backpressure-stream", &[CORE, RT, "backpressure-channel"]),

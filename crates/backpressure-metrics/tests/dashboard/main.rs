@@ -1,0 +1,6 @@
+//! What pages are told, on a paused clock.
+
+mod made;
+mod page;
+mod sampler;
+mod told;
