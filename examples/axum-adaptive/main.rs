@@ -21,10 +21,14 @@
 //! curl -i 127.0.0.1:3000/report
 //! curl -i 127.0.0.1:3000/live
 //! ```
+//!
+//! and `http://127.0.0.1:3000/pressure` in a browser.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
 mod load;
+#[path = "../common/observed.rs"]
+mod observed;
 mod server;
 
 use std::net::SocketAddr;

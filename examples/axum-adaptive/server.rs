@@ -8,10 +8,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
+use backpressure_metrics::{Dashboard, Registry};
 use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+
+use crate::observed;
 
 /// Connections to something slow, such as a database.
 const CONNECTIONS: u32 = 2;
@@ -43,9 +46,16 @@ impl Server {
             Some(shed) => router.layer(shed.classify(RequestHeaders::new().exempt("/live")).into_http()),
             None => router,
         };
+        let registry = Registry::new();
+        if let Some(shedding) = &shedding {
+            registry.add("reports", shedding.clone())?;
+        }
+        let dashboard = Dashboard::new(&registry);
+        let router = router.merge(observed::routes(&registry, &dashboard));
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let serve = axum::serve(listener, router).with_graceful_shutdown(graceful.closing());
+        let serve =
+            axum::serve(listener, router).with_graceful_shutdown(observed::until(graceful.closing(), dashboard));
         if let Some(shedding) = shedding.clone() {
             graceful = graceful.requests("requests", move |time| shedding.drain(time));
         }

@@ -21,7 +21,10 @@
 //! cargo run --release --example axum-ingest -- load 127.0.0.1:3000
 //! curl -i 127.0.0.1:3000/readings -d '{"device":"pump-7","at_ms":1700000000000,"value":3.5}'
 //! curl -i 127.0.0.1:3000/ready
+//! curl -i 127.0.0.1:3000/metrics
 //! ```
+//!
+//! and `http://127.0.0.1:3000/pressure` in a browser.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
@@ -29,6 +32,8 @@
 mod fresh;
 mod intake;
 mod load;
+#[path = "../common/observed.rs"]
+mod observed;
 mod report;
 mod server;
 mod store;

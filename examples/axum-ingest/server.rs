@@ -1,4 +1,4 @@
-//! The server: three routes, one layer, and the shutdown that drains it.
+//! The server: two routes under one layer, two beside it that show how things are, and the shutdown that drains it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,12 +11,14 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
 use backpressure::{BackpressureConfig, BackpressureController, Strategy};
+use backpressure_metrics::{Dashboard, Registry};
 use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::MS;
 use crate::intake::{Intake, readings};
+use crate::observed;
 use crate::store::{Reading, Store};
 
 #[derive(Debug)]
@@ -48,18 +50,23 @@ impl Server {
         // The pressure is the controller's. Whether the server lives and what it does can be asked at any time.
         let shed = ShedLayer::by_gauge(controller.gauge());
         let shedding = shed.handle();
-        let layer = shed.classify(RequestHeaders::new().exempt("/ready").exempt("/metrics")).into_http();
+        let layer = shed.classify(RequestHeaders::new().exempt("/ready")).into_http();
 
         let accepted = Arc::new(AtomicU64::new(0));
         let router = Router::new()
             .route("/readings", post(readings))
-            .route("/metrics", get(metrics))
             .with_state(Intake { controller: controller.clone(), accepted: Arc::clone(&accepted) })
             .route("/ready", get(ready).with_state(shedding.clone()))
             .layer(layer);
+        let registry = Registry::new();
+        registry.link(&registry.add("requests", shedding.clone())?, &registry.add("readings", controller.gauge())?)?;
+        let dashboard = Dashboard::new(&registry);
+        let router = router.merge(observed::routes(&registry, &dashboard));
+
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let serve = axum::serve(listener, router).with_graceful_shutdown(graceful.closing());
+        let serve =
+            axum::serve(listener, router).with_graceful_shutdown(observed::until(graceful.closing(), dashboard));
         let (requests, readings) = (shedding.clone(), controller.clone());
         let graceful = graceful
             .requests("requests", move |time| requests.drain(time))
@@ -79,14 +86,6 @@ impl Server {
 /// Not ready only while draining: a server that is pressed sheds what is too much, and is of use for the rest.
 async fn ready(State(shedding): State<ShedHandle>) -> StatusCode {
     if shedding.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-}
-
-async fn metrics(State(intake): State<Intake>) -> String {
-    let snapshot = intake.controller.snapshot();
-    format!(
-        "state {}\nreceived {}\nqueued {}\ndelivered {}\n",
-        snapshot.state, snapshot.counts.received, snapshot.counts.queued, snapshot.counts.delivered
-    )
 }
 
 /// How a server ended.

@@ -40,7 +40,8 @@ fn axum_ingest_refuses_a_line_of_1_gib_by_its_number_after_its_first_bytes() {
     assert!(response.ends_with("line 3: longer than 4096 bytes\n"), "{response}");
     assert!(request(&server.address, "POST /readings", LINE).starts_with("HTTP/1.1 202"));
     assert!(
-        request(&server.address, "GET /metrics", "").contains("\nreceived 1\n"),
+        request(&server.address, "GET /metrics", "")
+            .contains("backpressure_item_received_total{stage=\"readings\"} 1\n"),
         "none of those before it is accepted"
     );
 }
