@@ -212,7 +212,9 @@ mod tests {
         let now = Instant::now();
         let mut purse = Purse::default();
         assert_eq!(purse.balance(now), 100);
-        (0..10).for_each(|_| purse.deposit(now));
+        for _ in 0..10 {
+            purse.deposit(now);
+        }
         assert_eq!(purse.balance(now), 102);
         assert_eq!(purse.balance(now + Duration::from_secs(10)), 100, "calls count for ten seconds");
         let Purse { reserve, ratio, .. } = Purse::new(Duration::from_secs(10), 10, 0.2).unwrap();
