@@ -133,10 +133,11 @@ proptest! {
                         recorder.reporter().rejected();
                     }
                 }
-                (Step::Take, Some((recorder, buffer))) => if buffer.pop().is_some() {
-                    let _ = recorder.update(buffer, Moved::taken(1));
-                    in_flight.push(recorder.reporter());
-                },
+                (Step::Take, Some((recorder, buffer))) => {
+                    let taken = usize::from(buffer.pop().is_some());
+                    let _ = recorder.update(buffer, Moved::taken(taken));
+                    in_flight.extend((0..taken).map(|_| recorder.reporter()));
+                }
                 (Step::Deliver, _) => if let Some(reporter) = in_flight.pop() {
                     reporter.delivered(1);
                 },
