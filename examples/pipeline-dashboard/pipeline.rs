@@ -53,7 +53,8 @@ impl Pipeline {
             .spawn()?;
         let target = database.clone();
         let look_up = service_fn(move |ids: Vec<u64>| look_up(ids, target.clone()));
-        let enrich: Enrich = BatchLayer::builder().max_items(32).capacity(IN_ENRICH).build()?.layer(look_up);
+        let enrich: Enrich =
+            BatchLayer::builder().max_items(32).concurrency(4).capacity(IN_ENRICH).build()?.layer(look_up);
         let (source, incoming) =
             channel(BackpressureConfig::builder().capacity(3_000).strategy(Strategy::DropNewest).build()?);
         let (parsed, to_parse) =
