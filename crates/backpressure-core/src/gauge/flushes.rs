@@ -43,9 +43,13 @@ impl FlushCells {
         }
     }
 
+    pub(super) fn count(&self, items: usize, reason: FlushReason) {
+        self.causes[reason as usize].fetch_add(1, Ordering::Relaxed);
+        self.items.fetch_add(items as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn record(&self, flush: Flushed) {
-        self.causes[flush.reason as usize].fetch_add(1, Ordering::Relaxed);
-        self.items.fetch_add(flush.items as u64, Ordering::Relaxed);
+        self.count(flush.items, flush.reason);
         self.last.store(nanos(flush.latency), Ordering::Relaxed);
         self.latencies.record(flush.at, flush.latency);
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::flushes::Flushed;
 use super::shared::Shared;
+use crate::batch::FlushReason;
 use crate::flow::Activity;
 use crate::offer::DropReason;
 use crate::state::State;
@@ -92,6 +93,12 @@ impl Reporter {
     /// A batch was answered.
     pub fn flushed(&self, flush: Flushed) {
         self.shared.flushes.record(flush);
+    }
+
+    /// A batch was answered that was not timed: one of many that are answered faster than a clock is worth reading.
+    #[doc(hidden)]
+    pub fn flushed_untimed(&self, items: usize, reason: FlushReason) {
+        self.shared.flushes.count(items, reason);
     }
 
     /// What the flushes are paced by from now on.

@@ -67,7 +67,7 @@ pub struct FlushStats {
     pub by_reason: [u64; FlushReason::ALL.len()],
     /// Items in those batches.
     pub items: u64,
-    /// Latency of the last flush.
+    /// Latency of the last flush that was timed.
     pub last: Option<Duration>,
     /// Median latency of the last ten to twenty seconds.
     pub p50: Option<Duration>,

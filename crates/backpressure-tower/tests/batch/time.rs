@@ -220,3 +220,26 @@ async fn m2_waits_for_a_place_are_in_the_wait_time_however_they_end() {
         assert!(p99 >= Some(400 * MS) && p99 <= Some(600 * MS), "{ending}: {p99:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn m2_calls_that_are_alone_are_all_counted_and_those_that_take_long_are_timed() {
+    use std::convert::Infallible;
+    use tower::{Layer, ServiceExt, service_fn};
+
+    let inner = service_fn(|batch: Vec<u64>| async move {
+        if batch[0] == 100 {
+            tokio::time::sleep(7 * MS).await; // tidy: paused clock
+        }
+        Ok::<_, Infallible>(batch)
+    });
+    let layer = backpressure_tower::BatchLayer::builder().build().unwrap();
+    let mut batch: backpressure_tower::Batch<u64, u64, Infallible> = layer.layer(inner);
+    for n in 0..100 {
+        assert_eq!(batch.ready().await.unwrap().call(n).await.unwrap(), n);
+    }
+    let flush = batch.gauge().snapshot().flush;
+    assert_eq!((flush.batches(), flush.items, flush.last), (100, 100, Some(Duration::ZERO)));
+    assert_eq!(batch.ready().await.unwrap().call(100).await.unwrap(), 100);
+    let flush = batch.gauge().snapshot().flush;
+    assert_eq!((flush.batches(), flush.last, flush.p99.is_some()), (101, Some(7 * MS), true));
+}

@@ -25,7 +25,8 @@ pub(crate) struct Batch<Req> {
     live: usize,
     pub(crate) requests: usize,
     pub(crate) reason: FlushReason,
-    pub(crate) started: Instant,
+    /// `None` where it is not timed.
+    pub(crate) started: Option<Instant>,
     /// The requests: of a batch that waits, to be sent; of one that was sent, copies if copies are kept.
     pub(crate) copies: Vec<Req>,
 }
@@ -40,7 +41,7 @@ impl<Req> Batch<Req> {
         places: Option<Vec<usize>>,
         requests: usize,
         reason: FlushReason,
-        started: Instant,
+        started: Option<Instant>,
     ) -> Self {
         let live = calls.len();
         Self { calls, places, live, requests, reason, started, copies: Vec::new() }
@@ -169,7 +170,7 @@ mod tests {
         let places = united.then(|| answers.to_vec());
         let requests = answers.iter().max().map_or(0, |last| last + 1);
         let copies = ('a'..).take(requests).collect();
-        Batch { copies, ..Batch::new(calls.to_vec(), places, requests, FlushReason::Full, Instant::now()) }
+        Batch { copies, ..Batch::new(calls.to_vec(), places, requests, FlushReason::Full, None) }
     }
 
     fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {

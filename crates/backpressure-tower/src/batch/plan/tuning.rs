@@ -40,6 +40,11 @@ impl Tuning {
         }
     }
 
+    /// Whether it learns from how long batches take.
+    pub(crate) const fn learns(&self) -> bool {
+        matches!(self.concurrency, Concurrency::Adaptive(..)) || self.pacer.is_some() || self.sizer.is_some()
+    }
+
     /// A batch went out; so many are out now.
     pub(crate) fn dispatched(&mut self, now: Instant, in_flight: usize) {
         if let Concurrency::Adaptive(limit, sampler) = &mut self.concurrency {

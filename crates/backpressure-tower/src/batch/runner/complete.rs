@@ -1,6 +1,7 @@
 //! The completion of a batch.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use backpressure_core::Flushed;
 use backpressure_rt::{Panic, guarded, now};
@@ -19,15 +20,11 @@ where
 {
     /// Notes the answers of a batch.
     pub(super) fn complete(&mut self, batch: Batch<Req>, outcome: Result<Result<S::Response, S::Error>, Panic>) {
-        let now = now();
-        let latency = now.saturating_duration_since(batch.started);
-        self.tuning.returned(now, Some(latency), self.in_flight.len());
-        self.tell_activity();
-        if self.tuning.learn(batch.requests, latency) {
-            self.intake.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
-            self.exchange.reporter.paced(self.tuning.linger, self.tuning.max_items);
+        match batch.started {
+            Some(started) => self.learn_from(&batch, started),
+            None => self.exchange.reporter.flushed_untimed(batch.len(), batch.reason),
         }
-        self.exchange.reporter.flushed(Flushed { at: now, latency, items: batch.len(), reason: batch.reason });
+        self.tell_activity();
 
         let answered = match outcome {
             Ok(Ok(response)) => guarded(|| self.answer(&batch, response)).unwrap_or(Err(BatchError::Panicked)),
@@ -41,6 +38,18 @@ where
                 self.fail(batch, error);
             }
         }
+    }
+
+    /// Learns from how long a batch took that was answered now.
+    fn learn_from(&mut self, batch: &Batch<Req>, started: Instant) {
+        let now = now();
+        let latency = now.saturating_duration_since(started);
+        self.tuning.returned(now, Some(latency), self.in_flight.len());
+        if self.tuning.learn(batch.requests, latency) {
+            self.intake.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
+            self.exchange.reporter.paced(self.tuning.linger, self.tuning.max_items);
+        }
+        self.exchange.reporter.flushed(Flushed { at: now, latency, items: batch.len(), reason: batch.reason });
     }
 
     /// Sends a failed batch again in parts, or fails everyone in it.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
-use backpressure_rt::guarded;
+use backpressure_rt::{guarded, now};
 use tower_service::Service;
 
 use super::engine::{Engine, Joining, Step};
@@ -58,23 +58,29 @@ where
             Ok(Poll::Ready(Ok(()))) | Err(_) => {}
         }
         if let Some((batch, requests)) = self.next_batch(now) {
-            self.send(batch, requests, now);
+            self.send(batch, requests);
         }
         self.deliver(None, run_as);
         Step::Again
     }
 
     /// Calls the inner service, and polls what it gives once: an answer that comes at once is noted.
-    pub(super) fn send(&mut self, batch: Batch<Req>, requests: Vec<Req>, now: Instant) {
+    pub(super) fn send(&mut self, mut batch: Batch<Req>, requests: Vec<Req>) {
         let Some(future) = self.inner.call(requests) else { return self.fail(batch, BatchError::Panicked) };
         let key = self.batches.next_key();
         self.in_flight.insert(key, future);
-        self.tuning.dispatched(now, self.in_flight.len());
+        if let Some(now) = batch.started {
+            self.tuning.dispatched(now, self.in_flight.len());
+        }
         self.tell_activity();
         // Polled here, before anybody registers to be woken: one that is ready at once needs no waker stored.
         match self.in_flight.poll(key) {
             Some(outcome) => self.complete(batch, outcome),
-            None => self.batches.insert(batch),
+            None => {
+                // Slow enough to be worth timing after all.
+                batch.started.get_or_insert_with(now);
+                self.batches.insert(batch);
+            }
         }
     }
 
@@ -128,7 +134,7 @@ where
                 }
             },
         };
-        Some((Batch::new(calls, places, requests.len(), reason, now), requests))
+        Some((Batch::new(calls, places, requests.len(), reason, Some(now)), requests))
     }
 
     fn take_from_inbox(&mut self) -> Option<Taken<Req>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backpressure_core::{Activity, DropReason};
-use backpressure_rt::{InFlight, Timer, now};
+use backpressure_rt::{ClockSampler, InFlight, Timer, now};
 use tower_service::Service;
 
 use super::inner::Inner;
@@ -11,6 +11,9 @@ use super::intake::Intake;
 use super::outbox::Outbox;
 use crate::batch::exchange::{Exchange, RunAs, Updates};
 use crate::batch::plan::{Batches, Hooks, Limits, Linger, Settings, Tuning};
+
+/// So many calls in a row that are sent alone, and answered at once, are not timed.
+const MOST_UNTIMED: usize = 16;
 
 pub(super) type UpdatesOf<Req, Resp, E> = Updates<Exchange<Req, Resp, E>, Req, Resp, E>;
 
@@ -33,6 +36,8 @@ where
     activity: Activity,
     pub(super) hooks: Arc<Hooks<Req, Resp>>,
     pub(super) timer: Timer,
+    /// Which of the calls that are sent alone are timed.
+    pub(super) lone: ClockSampler,
     pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
     /// Room for the calls of a batch.
     pub(super) spare: Vec<usize>,
@@ -95,6 +100,7 @@ where
             is_refused: false,
             activity: Activity::IDLE,
             timer: Timer::default(),
+            lone: ClockSampler::new(MOST_UNTIMED),
             hooks,
             updates: Updates::default(),
             spare: Vec::new(),

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::now;
@@ -18,6 +18,9 @@ use crate::batch::plan::{Batch, Linger, QueuedCall};
 
 /// Steps in one poll. After them other tasks have their turn.
 const MAX_STEPS: usize = 64;
+
+/// Calls that are sent alone are timed at least this often while they come.
+const RESOLUTION: Duration = Duration::from_micros(250);
 
 impl<S, Req, Resp> Run<Exchange<Req, Resp, S::Error>, Req, Resp, S::Error> for Engine<S, Req, Resp>
 where
@@ -50,8 +53,8 @@ where
         queued: QueuedCall<Req>,
         cx: &mut Context<'_>,
     ) -> Alone<Req, Resp, S::Error> {
-        let now = now();
-        if queued.is_expired(now) {
+        let now = self.time_alone(queued.deadline.is_some());
+        if now.is_some_and(|now| queued.is_expired(now)) {
             return Alone::Unsent(Err(BatchError::DeadlineExceeded), DropReason::Expired);
         }
         match self.inner.poll_ready(cx) {
@@ -66,7 +69,7 @@ where
         let reason = self.fullness(1, queued.weight as u128).unwrap_or(usual);
         let mut calls = mem::take(&mut self.spare);
         calls.push(call.number);
-        self.send(Batch::new(calls, None, 1, reason, now), vec![queued.request], now);
+        self.send(Batch::new(calls, None, 1, reason, now), vec![queued.request]);
         let outcome = self.outcome_alone(cx);
         if let Alone::InFlight = outcome {
             self.outbox.learn([(slab_of(call.number), Arc::clone(&call.slab))].into_iter());
@@ -93,6 +96,17 @@ where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,
 {
+    /// The time, for a call that is sent alone; `None` if it need not be timed, as those before it have come and gone in no time.
+    fn time_alone(&mut self, has_deadline: bool) -> Option<Instant> {
+        self.lone.count(1);
+        if !self.lone.is_due() && !has_deadline && !self.tuning.learns() {
+            return None;
+        }
+        let now = now();
+        self.lone.sampled(now, RESOLUTION);
+        Some(now)
+    }
+
     /// What became of the only call there is.
     fn outcome_alone(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
         if let Some((_, answer)) = self.outbox.answers.pop() {
