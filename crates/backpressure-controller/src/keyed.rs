@@ -13,11 +13,13 @@ pub(crate) struct Keyed<T> {
     pub(crate) order: KeyedOrder<T>,
     /// On their way out of the buffer, with their weights.
     incoming: Vec<(T, usize)>,
+    /// How many items have come out of the buffer.
+    pub(crate) taken: usize,
 }
 
 impl<T> Keyed<T> {
     pub(crate) fn new(keyer: Keyer<T>, most: usize, most_weight: usize) -> Self {
-        Self { keyer, order: KeyedOrder::new(most, most_weight), incoming: Vec::new() }
+        Self { keyer, order: KeyedOrder::new(most, most_weight), incoming: Vec::new(), taken: 0 }
     }
 
     /// Whether an item can go. Takes them out of the buffer one by one until one can, or until no more can be set aside.
@@ -25,6 +27,7 @@ impl<T> Keyed<T> {
         while !self.order.has_free() && self.order.room() > 0 {
             guarded(|| receiver.try_recv_many_weighed(&mut self.incoming, 1, usize::MAX));
             let Some((item, weight)) = self.incoming.pop() else { break };
+            self.taken = self.taken.wrapping_add(1);
             self.order.set_aside(key(&self.keyer, &item), item, weight);
         }
         self.order.has_free()
@@ -42,6 +45,7 @@ impl<T> Keyed<T> {
             if self.incoming.is_empty() {
                 return batch;
             }
+            self.taken = self.taken.wrapping_add(self.incoming.len());
             batch.reserve(self.incoming.len());
             for (item, weight) in self.incoming.drain(..) {
                 self.order.offer(&mut batch, key(&self.keyer, &item), item, weight);

@@ -16,7 +16,7 @@ use std::time::Instant;
 use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, FlushReason, Reporter};
 use backpressure_rt::{Timer, now};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tower_service::Service;
 
 use crate::answer::Answer;
@@ -155,40 +155,39 @@ where
 
     fn take_turn(&mut self, cx: &mut Context<'_>) -> Turn {
         let now = now();
-        self.take_orders(now, cx);
+        let flushes = self.take_orders(now, cx);
+        // The one look in this turn: after the orders, so that it sees what was accepted before somebody asked for a flush.
+        let backlog = self.receiver.backlog();
+        flushes.into_iter().for_each(|done| self.barriers.add(backlog.accepted, done));
         if let Some((remains, until)) = self.leaving.take() {
             return self.leave(now, remains, until, cx);
         }
         while let Poll::Ready((dispatched, answer)) = self.in_flight.poll_completed(cx) {
             self.complete(now, dispatched, answer);
         }
+        self.advance_barriers(backlog.oldest);
         if self.drains.deadline().is_some_and(|deadline| deadline <= now) {
-            self.advance_barriers();
             let remains = self.abandon();
             return self.leave(now, remains, now + STOPPING, cx);
         }
         self.recall(now);
-        let turn = self.start(now, cx);
-        let backlog = self.advance_barriers();
-        let is_empty = backlog.items == 0 && self.keyed.as_ref().is_none_or(|keyed| keyed.order.is_empty());
-        if backlog.closed && is_empty && self.unsettled.is_empty() {
+        let nothing_aside = self.keyed.as_ref().is_none_or(|keyed| keyed.order.is_empty());
+        if is_exhausted(&backlog) && nothing_aside && self.unsettled.is_empty() {
             self.end(now, Remains::default());
             return Turn::Over;
         }
-        turn
+        self.start(now, &backlog, cx)
     }
 
-    /// Answers those who wait for a flush and whose items all have a fate.
-    fn advance_barriers(&mut self) -> Backlog {
-        let backlog = self.receiver.backlog();
+    /// Answers those who wait for a flush and whose items all have a fate. `oldest` is the arrival number of the oldest queued item.
+    fn advance_barriers(&mut self, oldest: u64) {
         self.barriers.advance(Progress {
-            oldest: backlog.oldest,
+            oldest,
             next_aside: self.keyed.as_ref().map_or(0, |keyed| keyed.order.next_number()),
             oldest_aside: self.keyed.as_ref().and_then(|keyed| keyed.order.oldest_number()),
             next_batch: self.next_batch,
             oldest_batch: self.unsettled.first_key_value().map(|(&batch, _)| batch),
         });
-        backlog
     }
 
     /// Waits until the flushes that were aborted are gone, but not for long: one that blocks its thread cannot be stopped.
@@ -201,16 +200,19 @@ where
         Turn::Over
     }
 
-    fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) {
+    /// Takes what was asked of the worker. Those who ask for a flush are to be put in line.
+    fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) -> Vec<oneshot::Sender<()>> {
+        let mut flushes = Vec::new();
         while let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) {
             match command {
-                Command::Flush(done) => self.barriers.add(self.receiver.backlog().accepted, done),
+                Command::Flush(done) => flushes.push(done),
                 Command::Drain { began, deadline, done } => {
                     guarded(|| self.receiver.close());
                     self.drains.add(began.min(now), deadline, self.totals, done);
                 }
             }
         }
+        flushes
     }
 
     /// Moves the retries that are due to those that are ready. What one flush left behind goes together if it can.
@@ -227,16 +229,17 @@ where
     }
 
     /// Starts a flush if there is one to start and a place for it.
-    fn start(&mut self, now: Instant, cx: &mut Context<'_>) -> Turn {
+    fn start(&mut self, now: Instant, backlog: &Backlog, cx: &mut Context<'_>) -> Turn {
         let later = self.retries.iter().map(|&(due, _)| due).chain(self.drains.deadline()).min();
-        let next = self.next(now);
+        let next = self.next(now, backlog);
+        let taken = self.keyed.as_ref().map_or(0, |keyed| keyed.taken);
         let busy = self.in_flight.len() >= self.concurrency
             || (self.ready.is_empty() && self.unsettled.len() >= self.concurrency);
         let idle = !busy && self.ready.is_empty();
         if let Next::Wait { demand, until } = next {
             // The first item is of interest at any time: the wait of its batch counts from its arrival.
             let listens = idle || until.is_none();
-            if listens && self.receiver.poll_demand(cx, demand).is_ready() && !self.is_exhausted() {
+            if listens && self.receiver.poll_demand(cx, demand).is_ready() && !is_exhausted(backlog) {
                 return Turn::Again;
             }
             if idle {
@@ -275,7 +278,8 @@ where
             (Some(attempt), _) => attempt,
             (None, Next::Take(reason)) => {
                 let (part, reason) = self.take(reason);
-                self.schedule.taken(now, self.receiver.backlog().items);
+                let taken = self.keyed.as_ref().map_or(part.items.len(), |keyed| keyed.taken.wrapping_sub(taken));
+                self.schedule.taken(now, backlog.items.saturating_sub(taken));
                 let batch = self.next_batch;
                 self.next_batch += 1;
                 self.unsettled.insert(batch, 1);
@@ -300,18 +304,11 @@ where
         (Part { items: Careful::new(batch.items), keys: batch.keys }, reason)
     }
 
-    /// Whether nothing is queued and nothing will come.
-    fn is_exhausted(&self) -> bool {
-        let backlog = self.receiver.backlog();
-        backlog.closed && backlog.items == 0
-    }
-
-    fn next(&mut self, now: Instant) -> Next {
+    fn next(&mut self, now: Instant, backlog: &Backlog) -> Next {
         if self.keyed.as_ref().is_some_and(|keyed| keyed.order.has_free()) {
             // Its turn had come when it was set aside.
             return Next::Take(FlushReason::Linger);
         }
-        let backlog = self.receiver.backlog();
         self.schedule.next(
             now,
             Depth {
@@ -342,6 +339,11 @@ where
         };
         self.timer.poll(until, cx).is_ready()
     }
+}
+
+/// Whether nothing is queued and nothing will come.
+const fn is_exhausted(backlog: &Backlog) -> bool {
+    backlog.closed && backlog.items == 0
 }
 
 impl<T, S, H> Future for Worker<T, S, H>
