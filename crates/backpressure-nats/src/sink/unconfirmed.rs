@@ -106,7 +106,7 @@ impl<M> Unconfirmed<M> {
     pub(super) fn answered(&mut self, now: Instant, message: M, answer: Answer) -> Option<M> {
         self.out -= 1;
         self.is_probing = false;
-        match answer {
+        let has_failed = match answer {
             Answer::Stored(again) => {
                 self.counts.confirmed += 1;
                 self.counts.duplicates += u64::from(again);
@@ -115,23 +115,29 @@ impl<M> Unconfirmed<M> {
                 self.retry_at = (!self.back.is_empty()).then_some(now);
                 return None;
             }
-            Answer::Full => self.counts.refusals += 1,
+            Answer::Full => {
+                self.counts.refusals += 1;
+                false
+            }
             Answer::Unanswered => {
                 self.counts.unanswered += 1;
                 let since = *self.stuck_since.get_or_insert(now);
-                if now.saturating_duration_since(since) >= self.patience {
-                    self.counts.failed += 1;
-                    return Some(message);
-                }
+                now.saturating_duration_since(since) >= self.patience
             }
-            Answer::Refused => {
-                self.counts.failed += 1;
-                return Some(message);
-            }
+            Answer::Refused => true,
+        };
+        let failed = if has_failed {
+            self.counts.failed += 1;
+            Some(message)
+        } else {
+            self.back.push_back(message);
+            None
+        };
+        // Those that wait are tried next, even if the one that was tried before them is gone.
+        if !self.back.is_empty() {
+            self.retry_at.get_or_insert(now + self.pause);
         }
-        self.back.push_back(message);
-        self.retry_at.get_or_insert(now + self.pause);
-        None
+        failed
     }
 
     /// The next message that is to be published again now. One at a time, until one is stored.
@@ -204,9 +210,28 @@ mod tests {
         assert_eq!(sink.answered(now, 'b', Answer::Refused), Some('b'), "at once");
     }
 
+    #[test]
+    fn w3_the_others_are_tried_after_one_that_is_handed_back() {
+        for answer in [Answer::Refused, Answer::Unanswered] {
+            let (mut sink, mut now) = (Unconfirmed::new(3, 500 * MS), Instant::now());
+            (0..3).for_each(|_| sink.sent());
+            (0..3).for_each(|message| assert_eq!(sink.answered(now, message, Answer::Unanswered), None));
+            now += 500 * MS;
+            let mut failed = Vec::new();
+            while !sink.is_empty() {
+                let at = sink.timeout().expect("what waits is tried again");
+                now = now.max(at);
+                let probe = sink.again(now).expect("it is time");
+                failed.extend(sink.answered(now, probe, answer));
+            }
+            assert_eq!(failed, [0, 1, 2], "{answer:?}");
+            assert!(sink.has_room() && sink.counts().balances());
+        }
+    }
+
     proptest! {
         #[test]
-        fn c1_d3_messages_are_bounded_and_each_has_one_fate(most in 1..9_usize, steps in proptest::collection::vec((0..5_u8, 0..60_u32), 1..200)) {
+        fn c1_d3_messages_are_bounded_and_each_has_one_fate(most in 1..9_usize, steps in proptest::collection::vec((0..9_u8, 0..60_u32), 1..200)) {
             let (mut sink, mut now) = (Unconfirmed::new(most, 300 * MS), Instant::now());
             let (mut out, mut next, mut ended) = (VecDeque::new(), 0, Vec::new());
             let drain = steps.iter().map(|_| (0, 2_000)).cycle().take(steps.len() * 20);
@@ -220,7 +245,9 @@ mod tests {
                 }
                 prop_assert!(out.len() <= most && sink.counts().unconfirmed <= most as u64);
                 let answers = [Answer::Stored(false), Answer::Full, Answer::Unanswered, Answer::Refused, Answer::Stored(true)];
-                if let Some(message) = out.pop_front() {
+                // While some are sent none is answered, so that several are out.
+                let message = if act < 5 || step >= steps.len() { out.pop_front() } else { None };
+                if let Some(message) = message {
                     let answer = answers[act as usize];
                     let back = sink.answered(now, message, answer);
                     ended.extend(matches!(answer, Answer::Stored(_)).then_some(message).or(back));
