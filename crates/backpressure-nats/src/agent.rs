@@ -135,8 +135,63 @@ impl<E: Engine> Drop for Agent<E> {
     fn drop(&mut self) {
         self.shared.inbox.close();
         drop(self.shared.inbox.clear());
+        // What happened since the last report is in no book yet.
+        self.report();
         let PullCounts { held, .. } = self.pull.counts();
         self.signal.abandon(held, DropReason::Closed);
         self.shared.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::config::{ConsumerRules, PullConfig};
+    use crate::engine::{Arrival, Command, End};
+    use crate::source::PullSource;
+
+    /// Delivers two messages to the first request. At the second its connection is closed for good.
+    struct BreaksOff(Vec<Event<&'static str, u64>>);
+
+    impl Engine for BreaksOff {
+        type Item = &'static str;
+        type Key = u64;
+
+        async fn receive(&mut self, events: &mut Vec<Event<&'static str, u64>>, _: usize) {
+            if self.0.is_empty() {
+                pending::<()>().await;
+            }
+            events.append(&mut self.0);
+        }
+
+        async fn perform(&mut self, command: Command<u64>) -> Result<(), Disconnected> {
+            match command {
+                Command::Pull(demand) if demand.number > 0 => Err(Disconnected),
+                _ => Ok(()),
+            }
+        }
+
+        async fn flush(&mut self) {}
+
+        fn is_connected(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn c1_what_came_just_before_the_connection_broke_off_is_in_the_books() {
+        let arrived = |id| Event::Arrived(Arrival::new(id, id, "message"));
+        let engine = BreaksOff(vec![arrived(1), arrived(2), Event::Ended(0, End::Expired)]);
+        let rules = ConsumerRules::new(std::time::Duration::from_secs(30));
+        let mut source = PullSource::spawn(engine, PullConfig::new(), rules).unwrap();
+        let handle = source.handle();
+        handle.settled().await;
+        assert!(source.next().await.is_none(), "the server delivers them again");
+        let books = handle.counts();
+        assert!(books.received == 2 && books.balances(), "{books:?}");
+        let counts = handle.gauge().snapshot().counts;
+        assert_eq!((counts.received, counts.in_flight, counts.lost(DropReason::Closed)), (2, 0, 2), "{counts:?}");
     }
 }
