@@ -82,7 +82,7 @@ impl PullConfig {
         self
     }
 
-    /// How long a request waits at the server for messages. Default 1 s, at least 100 ms. An idle worker asks this often. After a
+    /// How long a request waits at the server for messages. Default 1 s, at least 100 ms, at most 24 hours. An idle worker asks this often. After a
     /// restart of the server it takes this long, and a second, until a worker asks again; and a source that is stopped while it
     /// waits for messages waits for the end of its request.
     pub const fn expires(mut self, expires: Duration) -> Self {
@@ -138,7 +138,8 @@ impl PullConfig {
     ///
     /// # Errors
     ///
-    /// A window, a bound in bytes or a batch of 0, a lag of 0, or requests that expire sooner than after 100 ms.
+    /// A window, a bound in bytes or a batch of 0, a lag of 0, or requests that expire sooner than after 100 ms or later than after
+    /// 24 hours.
     pub fn check(&self) -> Result<(), ConfigError> {
         let at_least_one = [
             ("window", Some(self.window as u64)),
@@ -149,9 +150,10 @@ impl PullConfig {
         if let Some((field, _)) = at_least_one.iter().find(|(_, value)| *value == Some(0)) {
             return Err(ConfigError::new(field, 0, "at least 1"));
         }
-        let shortest = Duration::from_millis(100);
-        if self.expires < shortest {
-            return Err(ConfigError::new("expires", format!("{:?}", self.expires), "at least 100ms"));
+        let (shortest, longest) = (Duration::from_millis(100), Duration::from_secs(86_400));
+        if !(shortest..=longest).contains(&self.expires) {
+            let bound = if self.expires < shortest { "at least 100ms" } else { "at most 24h" };
+            return Err(ConfigError::new("expires", format!("{:?}", self.expires), bound));
         }
         Ok(())
     }

@@ -18,6 +18,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::{letters, reply, status};
 use crate::engine::{Arrival, Command, Demand, Disconnected, Engine, Event, Lag};
 
+/// A hundred years. The server counts nanoseconds since 1970 in 64 bits: what does not fit is delivered again at once.
+const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// How a delivery is named: where its answer goes; and the message, if it may become a dead letter.
 #[derive(Debug, Clone)]
 pub struct DeliveryKey {
@@ -149,7 +152,7 @@ impl Engine for JetStreamEngine {
             Command::Progress(key) => self.answer(key, AckKind::Progress).await,
             Command::Ack(key) => self.answer(key, AckKind::Ack).await,
             Command::Nak(key, Duration::ZERO) => self.answer(key, AckKind::Nak(None)).await,
-            Command::Nak(key, delay) => self.answer(key, AckKind::Nak(Some(delay))).await,
+            Command::Nak(key, delay) => self.answer(key, AckKind::Nak(Some(delay.min(LONGEST_DELAY)))).await,
             Command::Term(key) => self.answer(key, AckKind::Term).await,
             Command::DeadLetter(id, key) => {
                 self.bury(id, key);

@@ -48,6 +48,7 @@ pub(super) struct Requests {
 #[derive(Debug)]
 struct Request {
     number: u64,
+    bytes: Option<usize>,
     left: usize,
     has_come: bool,
     unheard_at: Instant,
@@ -103,9 +104,9 @@ impl Requests {
         match end {
             End::Expired => {}
             End::Bytes if request.has_come => {}
-            End::Bytes if self.window_bytes.is_some() => self.too_large_beside = Some(held_bytes),
-            // The bound is the consumer's own: nobody can be given this message.
-            End::Bytes => self.paused = Some(now + PAUSE),
+            // The bound is the consumer's own: nobody can be given this message, however little is held.
+            End::Bytes if request.bytes == self.largest => self.paused = Some(now + PAUSE),
+            End::Bytes => self.too_large_beside = Some(held_bytes),
             End::TooMany(most) => self.batch = most.clamp(1, (self.batch / 2).max(1)),
             End::TooLong(longest) => self.expires = longest.min(self.expires / 2),
             End::TooLarge(most) => self.largest = Some(most),
@@ -146,7 +147,7 @@ impl Requests {
         let number = self.next_number;
         self.next_number += 1;
         let unheard_at = now + self.expires + GRACE;
-        self.out = Some(Request { number, left: items, has_come: false, unheard_at });
+        self.out = Some(Request { number, bytes, left: items, has_come: false, unheard_at });
         Some(Demand { number, items, bytes, expires: self.expires })
     }
 

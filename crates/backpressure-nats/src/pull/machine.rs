@@ -152,6 +152,7 @@ impl<K: Clone> Pull<K> {
             self.counts.dead_letters += 1;
             self.remove(id, Command::Term);
         } else {
+            self.counts.exhausted += u64::from(self.is_last(id));
             self.nak(now, id, Duration::from_secs(1));
         }
     }

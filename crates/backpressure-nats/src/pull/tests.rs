@@ -172,3 +172,48 @@ fn a_source_that_stops_waits_for_its_last_request_and_gives_back_what_it_brings(
     pull.settle(now, 1, Settlement::Ack);
     assert!(pull.is_over());
 }
+
+#[test]
+fn w3_a_message_that_the_consumer_gives_to_no_request_is_not_asked_for_again_and_again() {
+    let rules = ConsumerRules { max_bytes: Some(1_000), ..rules() };
+    let (mut pull, now) = pull(PullConfig::new().window_bytes(10_000), rules);
+    let mut requests = 0;
+    while let Some(asked) = demand(&mut pull, now) {
+        requests += 1;
+        assert!(requests < 10, "without a pause");
+        assert!(!pull.ended(now, asked.number, End::Bytes));
+    }
+    assert_eq!(requests, 1);
+    let next = pull.timeout().expect("it is asked for later");
+    assert!(next > now && demand(&mut pull, next).is_some());
+}
+
+#[test]
+fn c2_one_that_comes_back_from_the_dead_letters_after_its_last_delivery_is_counted_as_exhausted() {
+    let rules = ConsumerRules { max_deliver: Some(1), dead_letters: true, ..rules() };
+    let (mut pull, now) = pull(PullConfig::new(), rules);
+    demand(&mut pull, now);
+    arrive(&mut pull, now, [7, 8]);
+    pull.settle(now, 7, Settlement::Term);
+    pull.lettered(now, 7, false);
+    pull.settle(now, 8, Settlement::Term);
+    pull.lettered(now, 8, true);
+    let counts = pull.counts();
+    assert_eq!((counts.naked, counts.exhausted, counts.dead_letters), (1, 1, 1), "nobody gets 7 again");
+    assert!(counts.balances());
+}
+
+#[test]
+fn d6_waits_without_end_neither_panic_nor_spin() {
+    let refused = PullConfig::new().expires(Duration::MAX).check().unwrap_err().to_string();
+    assert!(refused.starts_with("expires is ") && refused.ends_with("but must be at most 24h"), "{refused}");
+    let config = PullConfig::new().longest_hold(Duration::MAX).dropped_delay(Duration::MAX).patience(Duration::MAX);
+    let rules = ConsumerRules { max_ack_pending: Some(3), ..ConsumerRules::new(Duration::MAX) };
+    let (mut pull, now) = pull(config.redeliver([Duration::MAX]), rules);
+    demand(&mut pull, now);
+    arrive(&mut pull, now, [1, 2]);
+    pull.settle(now, 1, Settlement::Dropped);
+    pull.settle(now, 2, Settlement::Retry(Duration::MAX));
+    commands(&mut pull, now);
+    assert!(pull.timeout().is_none_or(|at| at > now) && pull.counts().balances());
+}
