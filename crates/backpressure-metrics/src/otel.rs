@@ -53,6 +53,20 @@ struct State {
     /// All counters that ever were, at their last value.
     totals: HashMap<Key, MetricValue>,
     durations: HashMap<Key, Durations>,
+    /// The metrics that were reported since the registry was last observed.
+    reported: HashSet<&'static str>,
+}
+
+impl State {
+    /// Whether this metric is the first of a collection: the very first, or one that was reported since the last look. Which
+    /// ones a collection asks for, and in what order, is up to the views of the provider.
+    fn is_first(&mut self, name: &'static str) -> bool {
+        if !self.reported.is_empty() && self.reported.insert(name) {
+            return false;
+        }
+        self.reported = HashSet::from([name]);
+        true
+    }
 }
 
 impl Bridge {
@@ -68,19 +82,14 @@ impl Bridge {
     pub fn update(&self) {
         let seen = self.shared.registry.observe(Instant::now());
         for series in seen.series() {
-            let is_first = {
-                let mut state = self.shared.lock();
-                let is_first = state.known.is_empty();
-                if !state.known.insert(series.family.name) {
-                    continue;
-                }
-                is_first
-            };
-            self.add(series.family, &series.value, is_first);
+            let is_new = self.shared.lock().known.insert(series.family.name);
+            if is_new {
+                self.add(series.family, &series.value);
+            }
         }
     }
 
-    fn add(&self, family: &'static Family, value: &MetricValue, refreshes: bool) {
+    fn add(&self, family: &'static Family, value: &MetricValue) {
         let (name, unit, help) = (family.name, family.unit, family.help);
         let shared = Arc::clone(&self.shared);
         let meter = &self.meter;
@@ -92,19 +101,19 @@ impl Bridge {
             }
             (MetricValue::Count(_), MetricKind::Counter) => {
                 let instrument = meter.u64_observable_counter(name).with_unit(unit).with_description(help);
-                instrument.with_callback(move |observer| shared.report(name, refreshes, observer, as_u64)).build();
+                instrument.with_callback(move |observer| shared.report(name, observer, as_u64)).build();
             }
             (_, MetricKind::Counter) => {
                 let instrument = meter.f64_observable_counter(name).with_unit(unit).with_description(help);
-                instrument.with_callback(move |observer| shared.report(name, refreshes, observer, as_f64)).build();
+                instrument.with_callback(move |observer| shared.report(name, observer, as_f64)).build();
             }
             (MetricValue::Count(_), _) => {
                 let instrument = meter.u64_observable_gauge(name).with_unit(unit).with_description(help);
-                instrument.with_callback(move |observer| shared.report(name, refreshes, observer, as_u64)).build();
+                instrument.with_callback(move |observer| shared.report(name, observer, as_u64)).build();
             }
             _ => {
                 let instrument = meter.f64_observable_gauge(name).with_unit(unit).with_description(help);
-                instrument.with_callback(move |observer| shared.report(name, refreshes, observer, as_f64)).build();
+                instrument.with_callback(move |observer| shared.report(name, observer, as_f64)).build();
             }
         }
     }
@@ -116,14 +125,9 @@ impl Shared {
     }
 
     /// Reports one metric. The first of each collection has the registry observed for all.
-    fn report<N>(
-        &self,
-        name: &'static str,
-        refreshes: bool,
-        observer: &dyn AsyncInstrument<N>,
-        as_number: fn(&MetricValue) -> N,
-    ) {
-        if refreshes {
+    fn report<N>(&self, name: &'static str, observer: &dyn AsyncInstrument<N>, as_number: fn(&MetricValue) -> N) {
+        let is_first = self.lock().is_first(name);
+        if is_first {
             self.refresh();
         }
         let values = self.lock().values.get(name).cloned().unwrap_or_default();
@@ -140,10 +144,11 @@ impl Shared {
         for series in seen.series() {
             let key = Key::of(&series);
             if let MetricValue::Durations(durations) = &series.value {
+                // Until it has an instrument nothing of it counts as recorded.
+                let Some(histogram) = state.histograms.get(series.family.name).cloned() else { continue };
                 let attributes = attributes(&key);
                 let last = state.durations.insert(key, **durations).unwrap_or_default();
-                let histogram = state.histograms.get(series.family.name).cloned();
-                recorded.extend(histogram.map(|histogram| (histogram, attributes, **durations, last)));
+                recorded.push((histogram, attributes, **durations, last));
             } else if series.family.kind == MetricKind::Counter {
                 state.totals.insert(key, series.value);
             } else {

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use backpressure_core::{Durations, Family, Instrument, Metric, Reading};
 use backpressure_metrics::Registry;
 use backpressure_metrics::otel::Bridge;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, InMemoryMetricExporterBuilder, SdkMeterProvider, Temporality,
+    Aggregation, InMemoryMetricExporter, InMemoryMetricExporterBuilder, Instrument as Instrumented, SdkMeterProvider,
+    Stream, Temporality,
 };
 use prometheus::TextEncoder;
 
@@ -164,4 +167,63 @@ fn the_unit_1_becomes_a_ratio_and_braces_vanish_and_usual_buckets_are_for_millis
     assert!(text.contains("# TYPE an_item_total counter"), "{text}");
     let buckets: Vec<_> = text.lines().filter(|line| line.starts_with("a_duration_seconds_bucket")).take(2).collect();
     assert!(buckets[0].contains("le=\"0\"} 0") && buckets[1].contains("le=\"5\"} 1"), "{buckets:?}");
+}
+
+/// An instrument of somebody's own, which has nothing but how long something took.
+struct Timed(Arc<std::sync::Mutex<Durations>>);
+
+static TOOK: Family = Family::durations("shop.order.duration", "How long orders took.");
+
+impl Instrument for Timed {
+    fn read(&self) -> Reading {
+        Reading::default().with(Metric::durations(&TOOK, *self.0.lock().unwrap()))
+    }
+}
+
+#[test]
+fn m2_whatever_is_first_and_whatever_a_view_leaves_out_the_rest_is_reported() {
+    // A histogram is not observed, so it cannot be what has everything observed.
+    let durations = Arc::new(std::sync::Mutex::new(Durations::default()));
+    let registry = Registry::new();
+    registry.add("shop", Timed(Arc::clone(&durations))).unwrap();
+    let mut queue = Queue::new();
+    registry.add("db", queue.gauge()).unwrap();
+    let reader = Reader::new(Temporality::Cumulative);
+    let _bridge = Bridge::new(&registry, &reader.provider.meter("pressure"));
+    queue.offer();
+    durations.lock().unwrap().record(Duration::from_millis(20));
+    let seen = reader.collect();
+    assert_eq!(seen.get(RECEIVED), Some(&1), "{seen:?}");
+    durations.lock().unwrap().record(Duration::from_millis(20));
+    reader.collect();
+    assert_eq!(reader.collect().get("shop.order.duration shop"), Some(&2));
+
+    // Nor can a metric that somebody's view drops: its callback is never called.
+    let registry = Registry::new();
+    registry.add("db", queue.gauge()).unwrap();
+    let first = registry.observe(Instant::now()).series().next().unwrap().family.name;
+    let exporter = InMemoryMetricExporterBuilder::new().build();
+    let drops = move |instrument: &Instrumented| {
+        (instrument.name() == first).then(|| Stream::builder().with_aggregation(Aggregation::Drop).build().unwrap())
+    };
+    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).with_view(drops).build();
+    let reader = Reader { provider, exporter };
+    let _bridge = Bridge::new(&registry, &reader.provider.meter("pressure"));
+    let seen = reader.collect();
+    assert!(seen.keys().any(|name| name.ends_with(" db")), "{first} is dropped, but not {seen:?}");
+}
+
+#[test]
+fn c2_durations_that_came_before_their_instrument_are_not_lost() {
+    let registry = Registry::new();
+    registry.add("db", Queue::new().gauge()).unwrap();
+    let reader = Reader::new(Temporality::Cumulative);
+    let bridge = Bridge::new(&registry, &reader.provider.meter("pressure"));
+    let durations = Arc::new(std::sync::Mutex::new(Durations::default()));
+    registry.add("shop", Timed(Arc::clone(&durations))).unwrap();
+    durations.lock().unwrap().record(Duration::from_millis(20));
+    reader.collect();
+    bridge.update();
+    reader.collect();
+    assert_eq!(reader.collect().get("shop.order.duration shop"), Some(&1));
 }
