@@ -60,11 +60,14 @@ mod attempt;
 mod barrier;
 mod builder;
 mod careful;
+mod check;
 mod command;
 mod complete;
 mod controller;
 mod does;
 mod drain;
+#[cfg(feature = "serde")]
+mod external;
 mod flush_fn;
 mod halves;
 mod home;
@@ -84,6 +87,8 @@ mod worker;
 pub use builder::{ControllerBuilder, FlushBuilder};
 pub use controller::BackpressureController;
 pub use drain::{DrainReport, Unflushed};
+#[cfg(feature = "serde")]
+pub use external::FlushConfig;
 pub use flush_fn::FlushFn;
 pub use home::{Anywhere, Here, Home};
 pub use outcome::{FailedItem, FlushError, FlushOutcome};

@@ -8,6 +8,7 @@ use tokio::task::{spawn_local, unconstrained};
 use tower_service::Service;
 
 use crate::builder::FlushBuilder;
+use crate::check::{at_least_1, smallest_batch};
 use crate::controller::BackpressureController;
 use crate::home::{Anywhere, Here, Home, Spawns};
 use crate::keyed::Keyed;
@@ -172,12 +173,9 @@ where
         S::Error: 'static,
         H: Spawns<T, S::Error, S::Future>,
     {
-        if self.concurrency == 0 {
-            return Err(ConfigError::new("concurrency", 0, "at least 1"));
-        }
-        if self.set_aside == Some(0) {
-            return Err(ConfigError::new("set_aside_at_most", 0, "at least 1"));
-        }
+        at_least_1("concurrency", Some(self.concurrency))?;
+        at_least_1("set_aside_at_most", self.set_aside)?;
+        smallest_batch(self.smallest_batch, &self.config)?;
         let schedule = Schedule::new(&self.config, self.smallest_batch)?;
         let set_aside = self.set_aside.unwrap_or(self.config.batch_items().saturating_mul(self.concurrency));
         let most_weight = self.config.max_weight().unwrap_or(usize::MAX);

@@ -254,7 +254,7 @@ impl BackpressureConfigBuilder {
         let watermarks = Watermarks::new(fields.low_watermark, fields.high_watermark)?;
         StateMachine::new(watermarks).hysteresis(fields.hysteresis)?;
         if let Strategy::Sample { one_in: 0 } = fields.strategy {
-            return Err(ConfigError::new("sample.one_in", 0, "at least 1"));
+            return Err(ConfigError::new("one_in", 0, "at least 1"));
         }
         FlushPacer::new(fields.min_interval, fields.max_interval, fields.target_latency)?;
         Ok(BackpressureConfig { fields, watermarks })

@@ -9,7 +9,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::limit::Bounds;
-use crate::{BackpressureConfig, BatchConfig, ConfigError, Oversize, Strategy, Watermarks};
+use crate::{BackpressureConfig, BatchConfig, BatchSizer, ConfigError, FlushPacer, Oversize, Strategy, Watermarks};
 
 /// A length of time in words, such as `250ms`, `1m 30s` or `forever`.
 ///
@@ -86,8 +86,8 @@ impl BufferKeys {
             builder = builder.batch_weight(weight);
         }
         let (min, max) = BackpressureConfig::default().flush_interval();
-        let floor = some_duration("flush_interval.min", self.flush_interval_min.as_deref())?.unwrap_or(min);
-        let ceiling = some_duration("flush_interval.max", self.flush_interval_max.as_deref())?.unwrap_or(max);
+        let floor = some_duration("flush_interval_min", self.flush_interval_min.as_deref())?.unwrap_or(min);
+        let ceiling = some_duration("flush_interval_max", self.flush_interval_max.as_deref())?.unwrap_or(max);
         builder = builder.flush_interval(floor, ceiling);
         if let Some(latency) = some_duration("target_latency", self.target_latency.as_deref())? {
             builder = builder.target_latency(latency);
@@ -208,17 +208,68 @@ impl<'de> Deserialize<'de> for Watermarks {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct BoundsKeys {
-    min: Option<usize>,
-    max: Option<usize>,
-    start: Option<usize>,
+    limit_min: Option<usize>,
+    limit_max: Option<usize>,
+    limit_start: Option<usize>,
 }
 
-/// The keys are `min`, `max` and `start`.
+/// The keys are `limit_min`, `limit_max` and `limit_start`.
 impl<'de> Deserialize<'de> for Bounds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (keys, defaults) = (BoundsKeys::deserialize(deserializer)?, Self::default());
-        let bounds = Self::new(keys.min.unwrap_or(defaults.min()), keys.max.unwrap_or(defaults.max()));
-        let started = bounds.and_then(|bounds| keys.start.map_or(Ok(bounds), |start| bounds.start(start)));
+        let bounds = Self::new(keys.limit_min.unwrap_or(defaults.min()), keys.limit_max.unwrap_or(defaults.max()));
+        let started = bounds.and_then(|bounds| keys.limit_start.map_or(Ok(bounds), |start| bounds.start(start)));
         started.map_err(D::Error::custom)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PacerKeys {
+    flush_interval_min: Option<String>,
+    flush_interval_max: Option<String>,
+    target_latency: Option<String>,
+}
+
+impl PacerKeys {
+    fn build(self) -> Result<FlushPacer, ConfigError> {
+        let defaults = BackpressureConfig::default();
+        let (min, max) = defaults.flush_interval();
+        let floor = some_duration("flush_interval_min", self.flush_interval_min.as_deref())?.unwrap_or(min);
+        let ceiling = some_duration("flush_interval_max", self.flush_interval_max.as_deref())?.unwrap_or(max);
+        let target = some_duration("target_latency", self.target_latency.as_deref())?;
+        FlushPacer::new(floor, ceiling, target.unwrap_or(defaults.target_latency()))
+    }
+}
+
+/// The keys are `flush_interval_min`, `flush_interval_max` and `target_latency`, with the defaults of a [`BackpressureConfig`].
+impl<'de> Deserialize<'de> for FlushPacer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        PacerKeys::deserialize(deserializer)?.build().map_err(D::Error::custom)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SizerKeys {
+    batch_size_min: Option<usize>,
+    batch_size_max: Option<usize>,
+    target_latency: Option<String>,
+}
+
+impl SizerKeys {
+    fn build(self) -> Result<BatchSizer, ConfigError> {
+        let defaults = BackpressureConfig::default();
+        let target = some_duration("target_latency", self.target_latency.as_deref())?;
+        let max = self.batch_size_max.unwrap_or(defaults.batch_items());
+        BatchSizer::new(self.batch_size_min.unwrap_or(1), max, target.unwrap_or(defaults.target_latency()))
+    }
+}
+
+/// The keys are `batch_size_min`, by default 1, `batch_size_max` and `target_latency`, with the defaults of a [`BackpressureConfig`]:
+/// its batch items, and its target latency.
+impl<'de> Deserialize<'de> for BatchSizer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SizerKeys::deserialize(deserializer)?.build().map_err(D::Error::custom)
     }
 }

@@ -44,17 +44,17 @@ impl FlushPacer {
     ///
     /// # Errors
     ///
-    /// Refuses a `floor` of zero, which could never grow, or above the ceiling (both as `flush_interval.min`), and a
+    /// Refuses a `floor` of zero, which could never grow, or above the ceiling (both as `flush_interval_min`), and a
     /// `target` of zero (`target_latency`), which no flush could meet.
     pub fn new(floor: Duration, ceiling: Duration, target: Duration) -> Result<Self, ConfigError> {
-        for (field, value) in [("flush_interval.min", floor), ("target_latency", target)] {
+        for (field, value) in [("flush_interval_min", floor), ("target_latency", target)] {
             if value.is_zero() {
                 return Err(ConfigError::new(field, "0", "above 0"));
             }
         }
         if floor > ceiling {
-            let bound = format!("at most flush_interval.max ({ceiling:?})");
-            return Err(ConfigError::new("flush_interval.min", format_args!("{floor:?}"), bound));
+            let bound = format!("at most flush_interval_max ({ceiling:?})");
+            return Err(ConfigError::new("flush_interval_min", format_args!("{floor:?}"), bound));
         }
         Ok(Self { floor, ceiling, target, interval: floor })
     }
@@ -134,9 +134,9 @@ mod tests {
     fn refusals_name_field_value_and_bound() {
         let refusal = |floor, ceiling, target| FlushPacer::new(floor, ceiling, target).unwrap_err().to_string();
         let zero = Duration::ZERO;
-        assert_eq!(refusal(zero, ms(1), ms(1)), "flush_interval.min is 0, but must be above 0");
+        assert_eq!(refusal(zero, ms(1), ms(1)), "flush_interval_min is 0, but must be above 0");
         assert_eq!(refusal(ms(1), ms(1), zero), "target_latency is 0, but must be above 0");
-        let inverted = "flush_interval.min is 2ms, but must be at most flush_interval.max (1ms)";
+        let inverted = "flush_interval_min is 2ms, but must be at most flush_interval_max (1ms)";
         assert_eq!(refusal(ms(2), ms(1), ms(1)), inverted);
     }
 

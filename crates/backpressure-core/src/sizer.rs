@@ -48,14 +48,14 @@ impl BatchSizer {
     ///
     /// # Errors
     ///
-    /// Refuses a `min` of zero (`batch_size.min`), a `min` above `max`, and a `target` of zero (`target_latency`),
+    /// Refuses a `min` of zero (`batch_size_min`), a `min` above `max`, and a `target` of zero (`target_latency`),
     /// which no flush could meet.
     pub fn new(min: usize, max: usize, target: Duration) -> Result<Self, ConfigError> {
         if min == 0 {
-            return Err(ConfigError::new("batch_size.min", min, "at least 1"));
+            return Err(ConfigError::new("batch_size_min", min, "at least 1"));
         }
         if min > max {
-            return Err(ConfigError::new("batch_size.min", min, format_args!("at most batch_size.max ({max})")));
+            return Err(ConfigError::new("batch_size_min", min, format_args!("at most batch_size_max ({max})")));
         }
         if target.is_zero() {
             return Err(ConfigError::new("target_latency", "0", "above 0"));
@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn refusals_name_field_value_and_bound() {
         let refusal = |min, max, target| BatchSizer::new(min, max, target).unwrap_err().to_string();
-        assert_eq!(refusal(0, 9, TARGET), "batch_size.min is 0, but must be at least 1");
-        assert_eq!(refusal(10, 9, TARGET), "batch_size.min is 10, but must be at most batch_size.max (9)");
+        assert_eq!(refusal(0, 9, TARGET), "batch_size_min is 0, but must be at least 1");
+        assert_eq!(refusal(10, 9, TARGET), "batch_size_min is 10, but must be at most batch_size_max (9)");
         assert_eq!(refusal(1, 9, Duration::ZERO), "target_latency is 0, but must be above 0");
     }
 

@@ -70,8 +70,8 @@ fn d7_zeros_are_refused() {
         (builder().max_weight(0), "max_weight is 0, but must be at least 1"),
         (builder().batch_items(0), "batch_items is 0, but must be at least 1"),
         (builder().max_weight(9).batch_weight(0), "batch_weight is 0, but must be at least 1"),
-        (builder().strategy(Strategy::Sample { one_in: 0 }), "sample.one_in is 0, but must be at least 1"),
-        (builder().flush_interval(NOTHING, MS), "flush_interval.min is 0, but must be above 0"),
+        (builder().strategy(Strategy::Sample { one_in: 0 }), "one_in is 0, but must be at least 1"),
+        (builder().flush_interval(NOTHING, MS), "flush_interval_min is 0, but must be above 0"),
         (builder().target_latency(NOTHING), "target_latency is 0, but must be above 0"),
     ]);
 }
@@ -84,7 +84,7 @@ fn what_cannot_fit_is_refused() {
         (builder().batch_weight(5), "batch_weight is 5, but must be unset while max_weight is unset"),
         (
             builder().flush_interval(3 * MS, 2 * MS),
-            "flush_interval.min is 3ms, but must be at most flush_interval.max (2ms)",
+            "flush_interval_min is 3ms, but must be at most flush_interval_max (2ms)",
         ),
     ]);
 }

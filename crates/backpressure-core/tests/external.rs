@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backpressure_core::limit::Bounds;
-use backpressure_core::{BackpressureConfig, BatchConfig, Oversize, Strategy, Watermarks};
+use backpressure_core::{BackpressureConfig, BatchConfig, BatchSizer, FlushPacer, Oversize, Strategy, Watermarks};
 use serde::de::DeserializeOwned;
 
 const MS: Duration = Duration::from_millis(1);
@@ -77,9 +77,32 @@ fn every_key_is_what_its_builder_sets() {
     assert_eq!(config.ok(), built.ok());
     let batch = read(&[("max_items", "7"), ("max_weight", "9"), ("linger", "5ms"), ("quiet", "1ms")]);
     assert_eq!(batch.ok(), BatchConfig::builder().max_items(7).max_weight(9).linger(5 * MS).quiet(MS).build().ok());
-    let bounds = read(&[("min", "4"), ("max", "64"), ("start", "8")]);
+    let bounds = read(&[("limit_min", "4"), ("limit_max", "64"), ("limit_start", "8")]);
     assert_eq!(bounds.ok(), Bounds::new(4, 64).and_then(|bounds| bounds.start(8)).ok());
     assert_eq!(read(&[("low_watermark", "0.6")]).ok(), Watermarks::new(0.6, 0.8).ok());
+}
+
+#[test]
+fn what_adapts_has_the_bounds_of_its_keys() {
+    let shown = |it: &dyn std::fmt::Debug| format!("{it:?}");
+    let pacer: FlushPacer =
+        toml::from_str("flush_interval_min = \"1ms\"\nflush_interval_max = \"9ms\"\ntarget_latency = \"5ms\"").unwrap();
+    assert_eq!(shown(&pacer), shown(&FlushPacer::new(MS, 9 * MS, 5 * MS).unwrap()));
+    let sizer: BatchSizer = toml::from_str("batch_size_min = 3\nbatch_size_max = 9\ntarget_latency = \"5ms\"").unwrap();
+    assert_eq!(shown(&sizer), shown(&BatchSizer::new(3, 9, 5 * MS).unwrap()));
+    let config = BackpressureConfig::default();
+    let ((min, max), target) = (config.flush_interval(), config.target_latency());
+    let pacer: FlushPacer = toml::from_str("").unwrap();
+    assert_eq!(shown(&pacer), shown(&FlushPacer::new(min, max, target).unwrap()));
+    let sizer: BatchSizer = toml::from_str("").unwrap();
+    assert_eq!(shown(&sizer), shown(&BatchSizer::new(1, config.batch_items(), target).unwrap()));
+
+    let refused = toml::from_str::<FlushPacer>("flush_interval_min = \"0s\"").unwrap_err();
+    assert_eq!(refused.message(), "flush_interval_min is 0, but must be above 0");
+    let refused = toml::from_str::<BatchSizer>("batch_size_min = 9\nbatch_size_max = 8").unwrap_err();
+    assert_eq!(refused.message(), "batch_size_min is 9, but must be at most batch_size_max (8)");
+    let refused = toml::from_str::<BatchSizer>("batch_size = 9").unwrap_err();
+    assert!(refused.message().starts_with("unknown field `batch_size`"));
 }
 
 #[test]
@@ -108,15 +131,15 @@ fn d7_what_the_builder_refuses_is_refused_in_its_words() {
         "batch_items is 20, but must be at most the capacity (10)",
     );
     refused::<Buffer>(&[("low_watermark", "0.9")], "low_watermark is 0.9, but must be below high_watermark (0.8)");
-    refused::<Buffer>(&[("strategy", "sample"), ("one_in", "0")], "sample.one_in is 0, but must be at least 1");
-    refused::<Buffer>(&[("flush_interval_min", "0s")], "flush_interval.min is 0, but must be above 0");
+    refused::<Buffer>(&[("strategy", "sample"), ("one_in", "0")], "one_in is 0, but must be at least 1");
+    refused::<Buffer>(&[("flush_interval_min", "0s")], "flush_interval_min is 0, but must be above 0");
     refused::<Buffer>(
         &[("flush_interval_min", "2s"), ("flush_interval_max", "1s")],
-        "flush_interval.min is 2s, but must be at most flush_interval.max (1s)",
+        "flush_interval_min is 2s, but must be at most flush_interval_max (1s)",
     );
     refused::<BatchConfig>(&[("max_items", "0")], "max_items is 0, but must be at least 1");
-    refused::<Bounds>(&[("min", "9"), ("max", "8")], "limit.min is 9, but must be at most limit.max (8)");
-    refused::<Bounds>(&[("start", "0")], "limit.start is 0, but must be from ");
+    refused::<Bounds>(&[("limit_min", "9"), ("limit_max", "8")], "limit_min is 9, but must be at most limit_max (8)");
+    refused::<Bounds>(&[("limit_start", "0")], "limit_start is 0, but must be from ");
     refused::<Watermarks>(&[("high_watermark", "1.5")], "high_watermark is 1.5, but must be above 0 and below 1");
 }
 

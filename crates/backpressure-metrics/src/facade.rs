@@ -1,4 +1,4 @@
-//! Everything through the [`metrics`](::metrics) facade, for whatever recorder is installed.
+//! Everything through the [`metrics`] facade, for whatever recorder is installed.
 //!
 //! A facade is told; it does not ask. So whoever owns the [`Facade`] gives it an observation now and then:
 //!

@@ -105,7 +105,7 @@ async fn d7_sizes_of_zero_or_out_of_bounds_are_build_errors() {
             .spawn()
     };
     assert_eq!(spawn(0, 1).unwrap_err().field(), "concurrency");
-    assert_eq!(spawn(1, 0).unwrap_err().field(), "batch_size.min");
-    assert_eq!(spawn(1, 11).unwrap_err().field(), "batch_size.min");
+    assert_eq!(spawn(1, 0).unwrap_err().field(), "batch_size_min");
+    assert_eq!(spawn(1, 11).unwrap_err().field(), "batch_size_min");
     assert!(spawn(usize::MAX, 10).is_ok());
 }

@@ -45,10 +45,10 @@ impl Aimd {
     ///
     /// # Errors
     ///
-    /// Refuses a `timeout` of zero (`limit.timeout`), which no call could meet.
+    /// Refuses a `timeout` of zero (`limit_timeout`), which no call could meet.
     pub fn new(bounds: Bounds, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() {
-            return Err(ConfigError::new("limit.timeout", "0", "above 0"));
+            return Err(ConfigError::new("limit_timeout", "0", "above 0"));
         }
         Ok(Self { bounds, timeout, limit: bounds.initial() as f64 })
     }
@@ -77,6 +77,6 @@ mod tests {
     #[test]
     fn d7_a_timeout_of_zero_is_refused() {
         let refused = Aimd::new(Bounds::default(), Duration::ZERO).unwrap_err().to_string();
-        assert_eq!(refused, "limit.timeout is 0, but must be above 0");
+        assert_eq!(refused, "limit_timeout is 0, but must be above 0");
     }
 }

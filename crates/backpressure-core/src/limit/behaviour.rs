@@ -193,7 +193,7 @@ fn fast_comes_down_when_the_runtime_is_late() {
     let mut tolerant = Fast::new(bounds).with_target_delay(Duration::MAX).unwrap();
     assert_eq!(tolerant.update(&window(4000 * MS)), 200);
     let refused = Fast::default().with_target_delay(Duration::ZERO).unwrap_err().to_string();
-    assert_eq!(refused, "limit.target_delay is 0, but must be above 0");
+    assert_eq!(refused, "target_delay is 0, but must be above 0");
 }
 
 #[test]

@@ -30,14 +30,14 @@ impl Bounds {
     ///
     /// # Errors
     ///
-    /// Refuses a `min` of zero (`limit.min`), under which nothing would be admitted and nothing learned, and a `min`
+    /// Refuses a `min` of zero (`limit_min`), under which nothing would be admitted and nothing learned, and a `min`
     /// above `max`.
     pub fn new(min: usize, max: usize) -> Result<Self, ConfigError> {
         if min == 0 {
-            return Err(ConfigError::new("limit.min", min, "at least 1"));
+            return Err(ConfigError::new("limit_min", min, "at least 1"));
         }
         if min > max {
-            return Err(ConfigError::new("limit.min", min, format_args!("at most limit.max ({max})")));
+            return Err(ConfigError::new("limit_min", min, format_args!("at most limit_max ({max})")));
         }
         Ok(Self { min, max, start: Self::default().start.clamp(min, max) })
     }
@@ -46,11 +46,11 @@ impl Bounds {
     ///
     /// # Errors
     ///
-    /// Refuses a `start` outside of the range (`limit.start`).
+    /// Refuses a `start` outside of the range (`limit_start`).
     pub fn start(mut self, start: usize) -> Result<Self, ConfigError> {
         if !(self.min..=self.max).contains(&start) {
             let bound = format_args!("from {} to {}", self.min, self.max).to_string();
-            return Err(ConfigError::new("limit.start", start, bound));
+            return Err(ConfigError::new("limit_start", start, bound));
         }
         self.start = start;
         Ok(self)
@@ -95,10 +95,10 @@ mod tests {
     #[test]
     fn d7_refusals_name_field_value_and_bound() {
         let refusal = |min, max| Bounds::new(min, max).unwrap_err().to_string();
-        assert_eq!(refusal(0, 9), "limit.min is 0, but must be at least 1");
-        assert_eq!(refusal(10, 9), "limit.min is 10, but must be at most limit.max (9)");
+        assert_eq!(refusal(0, 9), "limit_min is 0, but must be at least 1");
+        assert_eq!(refusal(10, 9), "limit_min is 10, but must be at most limit_max (9)");
         let outside = Bounds::new(2, 9).unwrap().start(10).unwrap_err().to_string();
-        assert_eq!(outside, "limit.start is 10, but must be from 2 to 9");
+        assert_eq!(outside, "limit_start is 10, but must be from 2 to 9");
     }
 
     #[test]

@@ -86,11 +86,11 @@ impl CoDel {
     ///
     /// # Errors
     ///
-    /// Refuses a `standing` above `passing` (`patience.standing`).
+    /// Refuses a `standing` above `passing` (`patience_standing`).
     pub fn with_patience(mut self, passing: Duration, standing: Duration) -> Result<Self, ConfigError> {
         if standing > passing {
-            let bound = format!("at most patience.passing ({passing:?})");
-            return Err(ConfigError::new("patience.standing", format_args!("{standing:?}"), bound));
+            let bound = format!("at most patience_passing ({passing:?})");
+            return Err(ConfigError::new("patience_standing", format_args!("{standing:?}"), bound));
         }
         (self.patient, self.impatient) = (passing, standing);
         Ok(self)
@@ -277,7 +277,7 @@ mod tests {
         queue.observe(start, 1);
         assert_eq!(queue.deadline(start, None), None);
         let refused = CoDel::new().with_patience(MS, 2 * MS).unwrap_err().to_string();
-        assert_eq!(refused, "patience.standing is 2ms, but must be at most patience.passing (1ms)");
+        assert_eq!(refused, "patience_standing is 2ms, but must be at most patience_passing (1ms)");
     }
 
     proptest! {

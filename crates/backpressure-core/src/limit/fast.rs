@@ -149,10 +149,10 @@ impl Fast {
     ///
     /// # Errors
     ///
-    /// Refuses zero (`limit.target_delay`), which no runtime could meet.
+    /// Refuses zero (`target_delay`), which no runtime could meet.
     pub fn with_target_delay(mut self, target_delay: Duration) -> Result<Self, ConfigError> {
         if target_delay.is_zero() {
-            return Err(ConfigError::new("limit.target_delay", "0", "above 0"));
+            return Err(ConfigError::new("target_delay", "0", "above 0"));
         }
         self.target_delay = target_delay;
         Ok(self)

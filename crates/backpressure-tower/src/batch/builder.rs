@@ -225,6 +225,10 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
             let bound = format_args!("at most the capacity ({})", self.capacity).to_string();
             return Err(ConfigError::new("max_items", self.max_items, bound));
         }
+        if let Some((min, _)) = self.sized.filter(|&(min, _)| min > self.max_items) {
+            let bound = format_args!("at most max_items ({})", self.max_items).to_string();
+            return Err(ConfigError::new("batch_size_min", min, bound));
+        }
         let pacer = self.paced.map(|(floor, ceiling, target)| FlushPacer::new(floor, ceiling, target)).transpose()?;
         let sizer = self.sized.map(|(min, target)| BatchSizer::new(min, self.max_items, target)).transpose()?;
         let linger = match (pacer.is_none() && batch.linger().is_zero(), self.when_idle) {

@@ -86,8 +86,8 @@ impl RetryKeys {
         if let Some(retries) = self.retries {
             layer = layer.retries(retries);
         }
-        let base = some_duration("backoff.base", self.backoff_base.as_deref())?.unwrap_or(BASE);
-        let ceiling = some_duration("backoff.ceiling", self.backoff_ceiling.as_deref())?.unwrap_or(CEILING);
+        let base = some_duration("backoff_base", self.backoff_base.as_deref())?.unwrap_or(BASE);
+        let ceiling = some_duration("backoff_ceiling", self.backoff_ceiling.as_deref())?.unwrap_or(CEILING);
         layer = layer.backoff(base, ceiling)?;
         if let Some(longest) = some_duration("longest_wait", self.longest_wait.as_deref())? {
             layer = layer.longest_wait(longest);
@@ -136,7 +136,7 @@ mod tests {
         let retry = |text| toml::from_str::<RetryLayer>(text).unwrap_err().message().to_owned();
         assert_eq!(
             retry("backoff_base = \"2s\"\nbackoff_ceiling = \"1s\""),
-            "backoff.base is 2s, but must be at most backoff.ceiling (1s)"
+            "backoff_base is 2s, but must be at most backoff_ceiling (1s)"
         );
         assert_eq!(retry("ttl = \"0s\""), "ttl is 0, but must be above 0");
         assert_eq!(retry("ratio = -0.5"), "ratio is -0.5, but must be at least 0 and finite");

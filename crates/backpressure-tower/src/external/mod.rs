@@ -9,4 +9,6 @@ mod client;
 #[cfg(feature = "http")]
 mod linger;
 #[cfg(feature = "shed")]
+mod policy;
+#[cfg(feature = "shed")]
 mod shed;

@@ -5,6 +5,7 @@ use backpressure_core::{ConfigError, some_duration};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::policy::PolicyKeys;
 use crate::limiter::Limiter;
 use crate::shed::{ShedLayer, ShedLayerBuilder};
 
@@ -23,10 +24,22 @@ struct Keys {
     timeout: Option<String>,
     shadow: bool,
     wait: bool,
+    on_normal: Option<String>,
+    on_elevated: Option<String>,
+    on_critical: Option<String>,
+    on_blocked: Option<String>,
+    on_draining: Option<String>,
 }
 
 impl Keys {
-    fn build(self) -> Result<ShedLayerBuilder, ConfigError> {
+    fn build(mut self) -> Result<ShedLayerBuilder, ConfigError> {
+        let policy = PolicyKeys {
+            on_normal: self.on_normal.take(),
+            on_elevated: self.on_elevated.take(),
+            on_critical: self.on_critical.take(),
+            on_blocked: self.on_blocked.take(),
+            on_draining: self.on_draining.take(),
+        };
         let mut limiter = Limiter::builder();
         limiter = match self.limit {
             Some(limit) => limiter.limit(self.fixed(limit)?),
@@ -35,10 +48,16 @@ impl Keys {
         // As `ShedLayer::fixed` and `ShedLayer::adaptive` have it.
         if self.queue.unwrap_or(self.limit.is_none()) {
             limiter = limiter.queue(self.rule()?);
-        } else if let Some(text) = self.patience_passing.as_ref().or(self.patience_standing.as_ref()) {
-            return Err(ConfigError::new("patience", text, "unset without a queue"));
+        } else {
+            for (field, text) in
+                [("patience_passing", &self.patience_passing), ("patience_standing", &self.patience_standing)]
+            {
+                if let Some(text) = text {
+                    return Err(ConfigError::new(field, text, "unset without a queue"));
+                }
+            }
         }
-        let mut builder = ShedLayer::builder().limiter(limiter.build());
+        let mut builder = ShedLayer::builder().limiter(limiter.build()).policy(policy.build()?);
         if let Some(most) = self.max_streams {
             builder = builder.max_streams(most);
         }
@@ -57,7 +76,7 @@ impl Keys {
     fn fixed(&self, limit: usize) -> Result<Fixed, ConfigError> {
         let bound = "unset with a fixed limit";
         for (field, value) in
-            [("limit.min", self.limit_min), ("limit.max", self.limit_max), ("limit.start", self.limit_start)]
+            [("limit_min", self.limit_min), ("limit_max", self.limit_max), ("limit_start", self.limit_start)]
         {
             if let Some(value) = value {
                 return Err(ConfigError::new(field, value, bound));
@@ -82,8 +101,8 @@ impl Keys {
     }
 
     fn rule(&self) -> Result<CoDel, ConfigError> {
-        let passing = some_duration("patience.passing", self.patience_passing.as_deref())?.unwrap_or(PASSING);
-        let standing = some_duration("patience.standing", self.patience_standing.as_deref())?.unwrap_or(STANDING);
+        let passing = some_duration("patience_passing", self.patience_passing.as_deref())?.unwrap_or(PASSING);
+        let standing = some_duration("patience_standing", self.patience_standing.as_deref())?.unwrap_or(STANDING);
         CoDel::new().with_patience(passing, standing)
     }
 }
@@ -94,13 +113,14 @@ const STANDING: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// With a `limit` it is fixed, else it finds itself between `limit_min` and `limit_max`, from `limit_start` on, at a `target_delay`.
 /// `queue` says whether calls may wait in a short queue, for `patience_passing` and `patience_standing`: by default with a limit that
-/// finds itself only. `max_streams`, `timeout`, `shadow` and `wait` are the methods of these names. Lengths of time are texts.
+/// finds itself only. `max_streams`, `timeout`, `shadow` and `wait` are the methods of these names; the keys of the [policy](crate::Policy)
+/// are its own, such as `on_blocked`. Lengths of time are texts.
 ///
 /// ```
 /// use backpressure_tower::ShedLayerBuilder;
 ///
 /// let builder: ShedLayerBuilder = toml::from_str("limit_max = 200\ntimeout = \"10s\"")?;
-/// let layer = builder.build(); // after `.watch(gauge)`, `.policy(policy)`
+/// let layer = builder.build(); // after `.watch(gauge)`
 /// # let _ = layer;
 /// # Ok::<(), toml::de::Error>(())
 /// ```
@@ -112,7 +132,10 @@ impl<'de> Deserialize<'de> for ShedLayerBuilder {
 
 #[cfg(test)]
 mod tests {
+    use backpressure_core::State;
+
     use super::*;
+    use crate::shed::{Action, Policy};
 
     fn limit(text: &str) -> usize {
         toml::from_str::<ShedLayerBuilder>(text).unwrap().build().handle().limiter().limit()
@@ -126,21 +149,32 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_is_that_of_its_keys() {
+        let shown = |builder: ShedLayerBuilder| format!("{builder:?}");
+        let built = ShedLayer::builder().policy(Policy::default().on(State::Blocked, Action::Shed));
+        let policy =
+            |shown: String| shown.split_once("policy: ").expect("a policy").1.split_once(']').map(|it| it.0.to_owned());
+        let read = toml::from_str::<ShedLayerBuilder>("on_blocked = \"shed\"").unwrap();
+        assert_eq!(policy(shown(read)), policy(shown(built)));
+    }
+
+    #[test]
     fn d7_what_the_constructors_refuse_is_refused_in_their_words() {
         let refused = |text| toml::from_str::<ShedLayerBuilder>(text).unwrap_err().message().to_owned();
         let fixed = Fixed::new(0).unwrap_err().to_string();
         assert_eq!(refused("limit = 0"), fixed);
-        assert_eq!(refused("limit_min = 9\nlimit_max = 8"), "limit.min is 9, but must be at most limit.max (8)");
-        assert_eq!(refused("limit = 5\nlimit_max = 8"), "limit.max is 8, but must be unset with a fixed limit");
+        assert_eq!(refused("limit_min = 9\nlimit_max = 8"), "limit_min is 9, but must be at most limit_max (8)");
+        assert_eq!(refused("limit = 5\nlimit_max = 8"), "limit_max is 8, but must be unset with a fixed limit");
         assert_eq!(
             refused("patience_passing = \"1ms\"\npatience_standing = \"2ms\""),
-            "patience.standing is 2ms, but must be at most patience.passing (1ms)"
+            "patience_standing is 2ms, but must be at most patience_passing (1ms)"
         );
         assert_eq!(
             refused("queue = false\npatience_passing = \"1ms\""),
-            "patience is 1ms, but must be unset without a queue"
+            "patience_passing is 1ms, but must be unset without a queue"
         );
         assert!(refused("timeout = \"long\"").starts_with("timeout is \"long\", but must be a length of time"));
+        assert!(refused("on_blocked = \"drop\"").starts_with("on_blocked is \"drop\", but must be one of admit"));
         assert!(refused("limits = 5").starts_with("unknown field `limits`"));
     }
 }

@@ -15,8 +15,8 @@ pub(super) struct Backoff {
 impl Backoff {
     pub(super) fn new(base: Duration, ceiling: Duration) -> Result<Self, ConfigError> {
         if base > ceiling {
-            let bound = format!("at most backoff.ceiling ({ceiling:?})");
-            return Err(ConfigError::new("backoff.base", format_args!("{base:?}"), bound));
+            let bound = format!("at most backoff_ceiling ({ceiling:?})");
+            return Err(ConfigError::new("backoff_base", format_args!("{base:?}"), bound));
         }
         Ok(Self { base, ceiling })
     }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_base_above_the_ceiling_is_refused() {
         let refusal = Backoff::new(2 * MS, MS).unwrap_err().to_string();
-        assert_eq!(refusal, "backoff.base is 2ms, but must be at most backoff.ceiling (1ms)");
+        assert_eq!(refusal, "backoff_base is 2ms, but must be at most backoff_ceiling (1ms)");
     }
 
     proptest! {
