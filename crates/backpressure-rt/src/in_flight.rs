@@ -74,11 +74,15 @@ impl<F> InFlight<F> {
         }
     }
 
-    /// Drops a future, if it is there. Tells whether it was.
+    /// Drops a future, if it is there. Tells whether it was. If its `Drop` panics it is gone all the same, and nobody else is
+    /// concerned.
     pub fn abort(&mut self, slot: usize) -> bool {
         let Some(slot) = self.slots.get_mut(slot).filter(|slot| slot.future.is_some()) else { return false };
         self.len -= 1;
-        slot.future.set(None);
+        if let Err(panic) = guarded(|| slot.future.set(None)) {
+            // What it carries is the user's, too, and may panic where it is dropped.
+            std::mem::forget(panic);
+        }
         true
     }
 
@@ -327,6 +331,27 @@ mod tests {
         assert!(start(&mut in_flight, 2, Box::pin(pending())).is_none());
         assert!(in_flight.poll_next().is_none() && in_flight.poll(0).is_none());
         assert_eq!(in_flight.len(), 1);
+    }
+
+    #[test]
+    fn s8_a_future_whose_drop_panics_is_gone_and_its_answer_is_not_lost() {
+        struct Panics(bool);
+        impl Future for Panics {
+            type Output = u8;
+            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u8> {
+                if self.0 { Poll::Ready(7) } else { Poll::Pending }
+            }
+        }
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("as told");
+            }
+        }
+        let mut in_flight = InFlight::new();
+        assert!(matches!(start(&mut in_flight, 0, Panics(true)), Some(Ok(7))));
+        assert!(start(&mut in_flight, 1, Panics(false)).is_none());
+        assert!(in_flight.abort(1) && !in_flight.abort(1) && !in_flight.abort(0));
+        assert!(in_flight.is_empty());
     }
 
     #[test]
