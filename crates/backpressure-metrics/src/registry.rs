@@ -80,7 +80,9 @@ impl Registry {
         // Instruments are others' code, so they are read without the lock.
         let families: Vec<_> = instrument.read().metrics().map(|metric| metric.family).collect();
         let gauge = instrument.gauge();
-        let occupant = self.lock().occupant(name);
+        let known = self.lock().source(name);
+        let same = known.as_ref().zip(gauge.as_ref()).map_or_else(Vec::new, |(known, gauge)| known.same(gauge));
+        let occupant = known.and_then(|known| known.current);
         let has_ended = occupant.as_ref().is_none_or(|occupant| occupant.read().ended);
         let duplicate = || RegisterError::Duplicate { name: name.into() };
         if !has_ended {
@@ -88,15 +90,15 @@ impl Registry {
         }
         let mut parts = self.lock();
         // Unless somebody else came first.
-        let same = match (parts.occupant(name), &occupant) {
+        let is_as_before = match (parts.occupant(name), &occupant) {
             (Some(now), Some(then)) => Arc::ptr_eq(&now, then),
             (now, then) => now.is_none() && then.is_none(),
         };
-        if !same {
+        if !is_as_before {
             return Err(duplicate());
         }
         parts.admit(name, &families)?;
-        let part = Part { registry: self.clone(), name: parts.place(name, instrument) };
+        let part = Part { registry: self.clone(), name: parts.place(name, instrument, &same) };
         let neighbours = parts.neighbours(&part.name);
         drop(parts);
         if let Some(gauge) = gauge {
@@ -140,16 +142,17 @@ impl Registry {
             let parts = self.lock();
             parts.slots.iter().map(|slot| slot.source.clone()).enumerate().collect()
         };
-        let read: Vec<_> = sources.iter().filter_map(|(slot, source)| Some((*slot, source.read()?))).collect();
+        let read: Vec<_> = sources.iter().map(|(slot, source)| (*slot, source.read())).collect();
         let mut parts = self.lock();
         let mut places = vec![None; parts.slots.len()];
         let mut seen = Vec::with_capacity(read.len());
         for (index, read) in read {
             let slot = &mut parts.slots[index];
             slot.fold(&read);
-            let shares = slot.shares(now, &read.reading).filter(|_| !read.reading.ended);
+            let Some(reading) = read.reading else { continue };
+            let shares = slot.shares(now, &reading).filter(|_| !reading.ended);
             places[index] = Some(seen.len());
-            seen.push(PartObservation::new(Arc::clone(&slot.name), read.reading, shares));
+            seen.push(PartObservation::new(Arc::clone(&slot.name), reading, shares));
         }
         let links = parts.links.iter().filter_map(|&(from, to)| Some((places[from]?, places[to]?))).collect::<Vec<_>>();
         drop(parts);
@@ -182,6 +185,10 @@ impl Part {
 }
 
 impl Parts {
+    fn source(&self, name: &str) -> Option<Source> {
+        Some(self.slots[*self.by_name.get(name)?].source.clone())
+    }
+
     fn occupant(&self, name: &str) -> Option<Arc<dyn Instrument>> {
         self.slots[*self.by_name.get(name)?].source.current.clone()
     }
@@ -202,8 +209,10 @@ impl Parts {
         Ok(())
     }
 
-    fn place(&mut self, name: &str, instrument: Arc<dyn Instrument>) -> Arc<str> {
+    /// Puts a part into its place, which it had before as the `same`.
+    fn place(&mut self, name: &str, instrument: Arc<dyn Instrument>, same: &[Arc<dyn Instrument>]) -> Arc<str> {
         if let Some(&slot) = self.by_name.get(name) {
+            self.slots[slot].comes_back(same);
             self.slots[slot].replace(Some(instrument));
             return Arc::clone(&self.slots[slot].name);
         }

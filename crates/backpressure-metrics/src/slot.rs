@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use backpressure_core::{Instrument, Reading, RecentWork, WorkShares};
+use backpressure_core::{Gauge, Instrument, Reading, RecentWork, WorkShares};
 
 /// A name, and the instruments that it stands for: the one that is there now, and those that were there before.
 pub(crate) struct Slot {
@@ -25,7 +25,8 @@ pub(crate) struct Source {
 
 /// How a name stands.
 pub(crate) struct Read {
-    pub(crate) reading: Reading,
+    /// `None` if nobody has it.
+    pub(crate) reading: Option<Reading>,
     /// The earlier instruments that have nothing on hand any more, and what they had counted.
     settled: Vec<(Arc<dyn Instrument>, Reading)>,
 }
@@ -40,6 +41,11 @@ impl Slot {
     pub(crate) fn replace(&mut self, instrument: Option<Arc<dyn Instrument>>) {
         self.source.earlier.extend(std::mem::replace(&mut self.source.current, instrument));
         self.recent = None;
+    }
+
+    /// The instrument that is about to come has been here before, as these: what it has counted is not to be counted twice.
+    pub(crate) fn comes_back(&mut self, same: &[Arc<dyn Instrument>]) {
+        self.source.earlier.retain(|earlier| !same.iter().any(|same| Arc::ptr_eq(earlier, same)));
     }
 
     /// Where the time went recently, from the reading at `now`.
@@ -63,21 +69,27 @@ impl Slot {
 }
 
 impl Source {
-    /// Reads the instruments, which is others' code: not under a lock. `None` if there is none.
-    pub(crate) fn read(&self) -> Option<Read> {
-        let mut reading = self.current.as_ref()?.read();
+    /// Those that were there before and read the same gauge. It asks others' code: not under a lock.
+    pub(crate) fn same(&self, gauge: &Gauge) -> Vec<Arc<dyn Instrument>> {
+        let reads = |earlier: &&Arc<dyn Instrument>| earlier.gauge().is_some_and(|earlier| earlier.is_same(gauge));
+        self.earlier.iter().filter(reads).cloned().collect()
+    }
+
+    /// Reads the instruments, which is others' code: not under a lock.
+    pub(crate) fn read(&self) -> Read {
+        let mut reading = self.current.as_ref().map(|current| current.read());
         let mut settled = Vec::new();
         for instrument in &self.earlier {
             let earlier = instrument.read();
-            reading = reading.continuing(&earlier);
+            reading = reading.map(|reading| reading.continuing(&earlier));
             if is_settled(&earlier) {
                 settled.push((Arc::clone(instrument), earlier));
             }
         }
         if let Some(base) = &self.base {
-            reading = reading.continuing(base);
+            reading = reading.map(|reading| reading.continuing(base));
         }
-        Some(Read { reading, settled })
+        Read { reading, settled }
     }
 }
 

@@ -41,6 +41,11 @@ impl Gauge {
         .iter()
     }
 
+    /// Whether both read the same parts.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.parts().map(Arc::as_ptr).eq(other.parts().map(Arc::as_ptr))
+    }
+
     /// The state now.
     #[inline]
     pub fn state(&self) -> State {

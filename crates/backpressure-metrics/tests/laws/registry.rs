@@ -205,3 +205,40 @@ fn a_part_that_has_ended_says_so_and_keeps_only_what_it_counted() {
     assert!(ended.contains("backpressure_item_rejected_total{stage=\"queue\"} 1\n"));
     assert!(!ended.contains("backpressure_state{") && !ended.contains("_capacity{"), "{ended}");
 }
+
+#[test]
+fn t6_what_was_removed_and_has_ended_is_kept_alive_by_no_name() {
+    /// Something of somebody's own that has ended.
+    struct Ended(#[expect(dead_code, reason = "it is dropped with this")] Arc<()>);
+    impl Instrument for Ended {
+        fn read(&self) -> Reading {
+            let mut reading = Reading::default();
+            reading.ended = true;
+            reading
+        }
+    }
+    let (registry, token) = (Registry::new(), Arc::new(()));
+    for connection in 0..100 {
+        registry.add(&format!("connection {connection}"), Ended(Arc::clone(&token))).unwrap().remove();
+        registry.observe(Instant::now());
+    }
+    assert_eq!(Arc::strong_count(&token), 1);
+    assert!(registry.observe(Instant::now()).parts.is_empty());
+}
+
+#[test]
+fn m1_a_part_that_was_removed_and_comes_back_is_counted_once() {
+    let registry = Registry::new();
+    let part = recorder();
+    part.reporter().rejected();
+    let rejected = || registry.observe(Instant::now()).part("queue").unwrap().counts().unwrap().rejected;
+    for _ in 0..3 {
+        let added = registry.add("queue", part.gauge()).unwrap();
+        assert_eq!(rejected(), 1);
+        added.remove();
+    }
+    let (other, name) = (recorder(), "queue");
+    other.reporter().rejected();
+    registry.add(name, other.gauge()).unwrap();
+    assert_eq!(rejected(), 2, "another one goes on from there");
+}
