@@ -272,3 +272,26 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_is_the_last_for_want_of_budget_or_of_a_timer_goes_on_sending() {
+    // The server answers before it has read the body, and reads on: whoever answers so early must not be cut off.
+    let budget = RetryBudget::new(1000 * MS, 0, 0.0).unwrap();
+    let server = Server::new([(1, 503)]);
+    let response = RetryLayer::new(budget).into_http().layer(server.clone());
+    let response = response.oneshot(Request::new(Pieces::new(["1", "2", "3"]))).await.unwrap();
+    assert_eq!(response.extensions().get(), Some(&NotRetried::Budget));
+    let only = server.0.borrow_mut().requests.pop().unwrap();
+    assert_eq!(only.into_body().collect().await.unwrap().to_bytes(), "23");
+
+    let server = Server::new([(1, 503)]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let call = client(&server).oneshot(Request::new(Pieces::new(["1", "2", "3"])));
+    let context = runtime.enter();
+    let response = call.now_or_never().expect("nothing is waited for").unwrap();
+    drop(context);
+    assert_eq!(response.extensions().get(), Some(&NotRetried::NoTimer));
+    let only = server.0.borrow_mut().requests.pop().unwrap();
+    assert_eq!(only.into_body().collect().await.unwrap().to_bytes(), "23");
+    runtime.shutdown_background();
+}

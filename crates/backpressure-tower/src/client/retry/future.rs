@@ -168,11 +168,14 @@ fn pause<J, Req, K: Keep<Req>>(
     until: Option<Instant>,
 ) -> Result<NextTry<K::Sent>, Option<NotRetried>> {
     let wait = plan.wait(verdict, retries, until)?;
-    let request = kept.as_mut().ok_or(None).and_then(|kept| plan.keep.again(kept).map_err(Some))?;
+    let kept = kept.as_mut().ok_or(None)?;
+    plan.keep.check(kept).map_err(Some)?;
     if !plan.budget.withdraw() {
         return Err(Some(NotRetried::Budget));
     }
     let sleep = timer(wait).ok_or(Some(NotRetried::NoTimer))?;
+    // Last, for it cuts off what the try before may still send.
+    let request = plan.keep.again(kept).map_err(Some)?;
     Ok((sleep, request))
 }
 

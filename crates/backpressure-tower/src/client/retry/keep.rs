@@ -23,7 +23,17 @@ pub trait Keep<Req> {
     /// What is kept, and what is sent first.
     fn keep(&self, request: Req) -> (Self::Kept, Self::Sent);
 
-    /// What is sent for another try.
+    /// Whether there could be another try. The one that is under way is not disturbed, in case that there is none.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be none.
+    fn check(&self, kept: &Self::Kept) -> Result<(), NotRetried> {
+        let _ = kept;
+        Ok(())
+    }
+
+    /// What is sent for another try. The one before it is over, even if it still sends.
     ///
     /// # Errors
     ///
@@ -74,6 +84,10 @@ impl<Req, F: Fn(&Req) -> Option<Req>> Keep<Req> for CloneBy<F> {
 
     fn keep(&self, request: Req) -> (Option<Req>, Req) {
         ((self.0)(&request), request)
+    }
+
+    fn check(&self, kept: &Option<Req>) -> Result<(), NotRetried> {
+        kept.as_ref().map(|_| ()).ok_or(NotRetried::Unrepeatable)
     }
 
     fn again(&self, kept: &mut Option<Req>) -> Result<Req, NotRetried> {

@@ -57,6 +57,11 @@ impl<B: Body> KeptBody<B> {
         (Self { shared: shared.clone() }, ReplayBody { shared, this: Try::default(), sent: 0 })
     }
 
+    /// Whether there could be another try.
+    pub(super) fn check(&self) -> Result<(), NotRetried> {
+        self.shared.as_ref().map_or(Ok(()), |shared| shared.record().check())
+    }
+
     /// The body of another try.
     pub(super) fn again(&self) -> Result<ReplayBody<B>, NotRetried> {
         let this = self.shared.as_ref().map_or(Ok(Try::default()), |shared| shared.record().begin_again())?;

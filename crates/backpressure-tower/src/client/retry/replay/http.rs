@@ -37,6 +37,10 @@ impl<B: Body> KeptRequest<B> {
         (Self { head, body: kept }, sent)
     }
 
+    pub(super) fn check(&self) -> Result<(), NotRetried> {
+        self.body.check()
+    }
+
     pub(super) fn again(&self) -> Result<Request<ReplayBody<B>>, NotRetried> {
         Ok(Request::from_parts(self.head.clone(), self.body.again()?))
     }
@@ -48,6 +52,10 @@ impl<B: Body> Keep<Request<B>> for ReplayHttp {
 
     fn keep(&self, request: Request<B>) -> (KeptRequest<B>, Request<ReplayBody<B>>) {
         KeptRequest::new(request, self.max_body)
+    }
+
+    fn check(&self, kept: &KeptRequest<B>) -> Result<(), NotRetried> {
+        kept.check()
     }
 
     fn again(&self, kept: &mut KeptRequest<B>) -> Result<Request<ReplayBody<B>>, NotRetried> {

@@ -46,6 +46,12 @@ pub(super) enum Piece {
     Trailers(HeaderMap),
 }
 
+impl Piece {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Data(data) if data.is_empty())
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keeping {
     Keeps,
@@ -126,7 +132,9 @@ impl<B> Record<B> {
     pub(super) fn give_back(&mut self, this: Try, source: Source<B>, piece: Option<&Piece>) -> Released<B> {
         let mut released = Released { waiting: self.waiting.take(), _pieces: Vec::new(), _source: None };
         self.source = source;
-        let Some(piece) = piece.filter(|_| self.keeping == Keeping::Keeps) else { return released };
+        // What is empty counts for nothing, so it must not be kept either.
+        let is_kept = |piece: &&Piece| self.keeping == Keeping::Keeps && !piece.is_empty();
+        let Some(piece) = piece.filter(is_kept) else { return released };
         if let Piece::Data(data) = piece {
             self.size = self.size.saturating_add(data.len());
         }
@@ -146,14 +154,20 @@ impl<B> Record<B> {
         released
     }
 
-    /// The beginning of another try. The one before it is over, even if it still sends.
-    pub(super) fn begin_again(&mut self) -> Result<Try, NotRetried> {
+    /// Whether there could be another try.
+    pub(super) fn check(&self) -> Result<(), NotRetried> {
         if self.keeping == Keeping::TooLarge {
             return Err(NotRetried::BodyTooLarge);
         }
         if matches!(self.source, Source::Broken) {
             return Err(NotRetried::Unrepeatable);
         }
+        Ok(())
+    }
+
+    /// The beginning of another try. The one before it is over, even if it still sends.
+    pub(super) fn begin_again(&mut self) -> Result<Try, NotRetried> {
+        self.check()?;
         self.current.0 += 1;
         self.read = 0;
         Ok(self.current)
@@ -170,5 +184,20 @@ impl<B> Record<B> {
     /// Whether this try has nothing left to send.
     pub(super) fn is_at_end(&self, this: Try) -> bool {
         this == self.current && self.read >= self.pieces.len() && matches!(self.source, Source::Ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d3_pieces_without_content_are_not_kept() {
+        let (mut record, this) = (Record::new((), 8), Try::default());
+        for _ in 0..1000 {
+            assert!(matches!(record.next(this, Waker::noop()), Next::Poll(())));
+            drop(record.give_back(this, Source::Here(()), Some(&Piece::Data(Bytes::new()))));
+        }
+        assert_eq!(record.pieces.len(), 0);
     }
 }

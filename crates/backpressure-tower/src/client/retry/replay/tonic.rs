@@ -35,6 +35,10 @@ impl Keep<Request<Body>> for ReplayTonic {
         (kept, sent.map(Body::new))
     }
 
+    fn check(&self, kept: &KeptRequest<Body>) -> Result<(), NotRetried> {
+        kept.check()
+    }
+
     fn again(&self, kept: &mut KeptRequest<Body>) -> Result<Request<Body>, NotRetried> {
         Ok(kept.again()?.map(Body::new))
     }
