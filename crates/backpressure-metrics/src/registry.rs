@@ -65,7 +65,8 @@ impl Registry {
     /// taken from now on.
     ///
     /// The name of a part that has ended, or was [removed](Part::remove), is free again. What counts goes on from where
-    /// that one stopped, so that nobody sees a counter go back; and links to it are links to the new one.
+    /// that one stopped, so that nobody sees a counter go back; and links to it are links to the new one. So a name is kept for as
+    /// long as the registry, with what was counted under it: name parts by what they do, not by whom they serve.
     ///
     /// # Errors
     ///
