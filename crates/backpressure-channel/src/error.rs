@@ -111,8 +111,8 @@ impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "the buffer is full",
-            Self::TimedOut(_) => "timed out while the buffer was full",
-            Self::Closed(_) => "closed: no more items are accepted",
+            Self::TimedOut(_) => "timed out waiting for room: the buffer stayed full",
+            Self::Closed(_) => "the buffer is closed: no more items are accepted",
             Self::WouldBlockRuntime(_) => {
                 "a blocking send would block the async runtime of this thread: await a send instead"
             }
@@ -173,7 +173,7 @@ impl<T> fmt::Display for SinkError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "the buffer is full",
-            Self::Closed(_) => "closed: no more items are accepted",
+            Self::Closed(_) => "the buffer is closed: no more items are accepted",
         })
     }
 }

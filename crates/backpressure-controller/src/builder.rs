@@ -101,7 +101,8 @@ impl<T> ControllerBuilder<T> {
     /// Flushes by calling an async closure with each batch.
     ///
     /// `async |batch| …` will do if it captures nothing. One that does is written `move |batch| { let db = db.clone(); async
-    /// move { … } }`, because its future has to outlive the call.
+    /// move { … } }`, because its future has to outlive the call. A call that blocks its thread, such as one of SQLite, goes into
+    /// [`spawn_blocking`](tokio::task::spawn_blocking), so that other tasks of this thread are not held up.
     pub fn flush_fn<F, Fut, R, E>(self, f: F) -> FlushBuilder<T, FlushFn<F>>
     where
         F: FnMut(Vec<T>) -> Fut,
@@ -218,7 +219,7 @@ where
     /// Retries what failed, and only that, after each of these waits in turn; then it has failed for good. Any cloneable
     /// sequence will do, such as an array or a back-off from a crate. [Keeps copies](Self::keep_copies).
     ///
-    /// A [`Verdict`] can ask for a longer wait or for no retry. Items of one batch that wait differently long are flushed
+    /// A [`Verdict`](crate::Verdict) can ask for a longer wait or for no retry. Items of one batch that wait differently long are flushed
     /// again apart; their batch keeps its place among the [concurrent](Self::concurrency) ones until the last of them has a
     /// fate.
     pub fn retry<D>(mut self, delays: D) -> Self
@@ -231,7 +232,7 @@ where
         self.keep_copies()
     }
 
-    /// The longest wait that a flush target can ask for: what asks for more by [`Verdict::RetryAfter`] is tried again after
+    /// The longest wait that a flush target can ask for: what asks for more by [`Verdict::RetryAfter`](crate::Verdict::RetryAfter) is tried again after
     /// this time. Default 30 s. It keeps a target that asks for a year from holding up everything behind it for a year.
     pub const fn cap_retry_after(mut self, longest: Duration) -> Self {
         self.policy.retry_after_cap = longest;
@@ -242,7 +243,7 @@ where
     /// that fail, until the poisonous items stand alone: one poison in a batch of `n` costs about `2 log2 n` flushes.
     /// [Keeps copies](Self::keep_copies).
     ///
-    /// A batch of several items whose verdict is [`Verdict::Final`] is halved at once, since one of them may be the cause; its
+    /// A batch of several items whose verdict is [`Verdict::Final`](crate::Verdict::Final) is halved at once, since one of them may be the cause; its
     /// halves have the retries that it had left.
     pub fn bisect(mut self) -> Self
     where

@@ -61,11 +61,11 @@ impl<T> Drained for DrainReport<T> {
     }
 }
 
-/// How many items were delivered, failed and abandoned. What is not known to have arrived counts as abandoned.
+/// How many items were delivered, failed and abandoned since the drain began. What is not known to have arrived counts as abandoned.
 impl<T> fmt::Display for DrainReport<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let abandoned = (self.abandoned.len() + self.unanswered) as u64 + self.lost;
-        write!(f, "{} delivered, {} failed, {abandoned} abandoned", self.delivered, self.failed)?;
+        write!(f, "{} delivered while draining, {} failed, {abandoned} abandoned", self.delivered, self.failed)?;
         match self.still_running {
             0 => Ok(()),
             flushes => write!(f, ", {flushes} flushes still running"),
@@ -124,7 +124,8 @@ pub struct Unflushed {
 
 impl fmt::Display for Unflushed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the controller ended with {} accepted items undelivered", self.items)
+        let items = if self.items == 1 { "item" } else { "items" };
+        write!(f, "the controller ended with {} accepted {items} undelivered", self.items)
     }
 }
 

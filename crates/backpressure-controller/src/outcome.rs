@@ -154,7 +154,7 @@ impl<E: fmt::Display> fmt::Display for FlushError<E> {
             Self::Item(error) => write!(f, "item failed: {error}"),
             Self::Batch(error) => write!(f, "flush failed: {error}"),
             Self::RetryAfter(error, wait) => {
-                write!(f, "flush failed, and a retry in {wait:?} is not allowed: {error}")
+                write!(f, "flush failed with no retry left, the target asked for one in {wait:?}: {error}")
             }
             Self::Final(error) => write!(f, "flush failed permanently: {error}"),
             Self::Panicked => f.write_str("flush panicked"),

@@ -59,9 +59,9 @@ impl End {
 ///
 /// ```text
 /// shut down in 1.2 s (SIGTERM), incomplete
-///   requests       12 ms  31 finished, 0 abandoned, 0 streams cut off
+///   requests       12 ms  31 finished while draining, 0 abandoned, 0 streams cut off, 0 shed
 ///   connections   100 ms  ended
-///   readings       1.1 s  180 delivered, 0 failed, 2 abandoned
+///   readings       1.1 s  180 delivered while draining, 0 failed, 2 abandoned
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "the report says what was not delivered"]

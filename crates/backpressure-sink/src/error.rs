@@ -110,8 +110,8 @@ impl<T, E> fmt::Display for BackpressureSinkError<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full(_) => f.write_str("the buffer is full"),
-            Self::Closed(_) => f.write_str("closed: no more items are accepted"),
-            Self::Inner { lost, in_doubt, .. } => write!(f, "sink failed ({lost} items lost, {in_doubt} in doubt)"),
+            Self::Closed(_) => f.write_str("the buffer is closed: no more items are accepted"),
+            Self::Inner { lost, in_doubt, .. } => write!(f, "sink failed (items lost: {lost}, in doubt: {in_doubt})"),
         }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
     fn an_error_tells_what_it_cost_and_keeps_its_cause() {
         let broken = std::io::Error::other("broken pipe");
         let error = BackpressureSinkError::<Opaque, _>::Inner { source: broken, lost: 1, in_doubt: 3 };
-        assert_eq!(error.to_string(), "sink failed (1 items lost, 3 in doubt)");
+        assert_eq!(error.to_string(), "sink failed (items lost: 1, in doubt: 3)");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("broken pipe"));
         assert!(error.into_source().is_some());
     }

@@ -53,7 +53,7 @@ fn an_error_and_a_boxed_one_are_told_alike_with_all_their_causes() {
         (
             chain(sink_error(disk())),
             boxed(sink_error(BoxError::from(disk())).into_boxed()),
-            "sink failed (1 items lost, 0 in doubt): disk failed: no space",
+            "sink failed (items lost: 1, in doubt: 0): disk failed: no space",
         ),
         (
             chain(FlushError::Batch(disk())),
@@ -93,7 +93,7 @@ fn an_item_that_may_not_leave_its_thread_is_left_out() {
     let (tx, rx) = channel(BackpressureConfig::default());
     send(&tx).unwrap();
     drop(rx);
-    assert_eq!(send(&tx).unwrap_err().to_string(), "closed: no more items are accepted");
+    assert_eq!(send(&tx).unwrap_err().to_string(), "the buffer is closed: no more items are accepted");
 }
 
 /// A batcher over a service of tower, which fails with a box.

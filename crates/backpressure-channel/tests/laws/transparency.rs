@@ -154,8 +154,8 @@ fn errors_say_what_is_wrong_without_showing_the_item() {
         texts,
         [
             "the buffer is full Full(..) 6",
-            "timed out while the buffer was full TimedOut(..) 6",
-            "closed: no more items are accepted Closed(..) 6",
+            "timed out waiting for room: the buffer stayed full TimedOut(..) 6",
+            "the buffer is closed: no more items are accepted Closed(..) 6",
         ]
     );
     assert_eq!(format!("{:?}", SinkError::Full("secret")), "Full(..)");

@@ -44,7 +44,7 @@ impl Drained for BatchDrainReport {
 impl fmt::Display for BatchDrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { answered, failed, abandoned, .. } = self;
-        write!(f, "{answered} answered, {failed} failed, {abandoned} abandoned")
+        write!(f, "{answered} answered while draining, {failed} failed, {abandoned} abandoned")
     }
 }
 

@@ -69,7 +69,7 @@ pub trait RefusedExt: Refused {
     /// use tonic::Code;
     ///
     /// let status = SendError::TimedOut("an event").to_grpc();
-    /// assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "timed out while the buffer was full"));
+    /// assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "timed out waiting for room: the buffer stayed full"));
     /// ```
     #[cfg(feature = "tonic")]
     fn to_grpc(&self) -> tonic::Status {

@@ -67,7 +67,7 @@ impl Drained for ShedDrainReport {
 impl fmt::Display for ShedDrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { finished, abandoned, streams, shed, .. } = self;
-        write!(f, "{finished} finished, {abandoned} abandoned, {streams} streams cut off, {shed} shed")
+        write!(f, "{finished} finished while draining, {abandoned} abandoned, {streams} streams cut off, {shed} shed")
     }
 }
 

@@ -18,7 +18,7 @@ pub struct NotTried;
 
 impl NotTried {
     #[cfg(feature = "grpc")]
-    pub(super) const MESSAGE: &str = "not tried: calls are held back while so many are refused";
+    pub(super) const MESSAGE: &str = "call not sent: the server refuses too many, so some are held back";
 
     /// Whether it is this error, or among its sources. A `tonic::Status` keeps what it was made of as its source.
     pub fn is_in(error: &(dyn Error + 'static)) -> bool {
@@ -28,7 +28,7 @@ impl NotTried {
 
 impl fmt::Display for NotTried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the call was not made")
+        f.write_str("the call was not sent")
     }
 }
 
