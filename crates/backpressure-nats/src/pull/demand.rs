@@ -140,7 +140,7 @@ impl Requests {
             return None;
         }
         let items = room.window.min(room.server).min(self.batch);
-        if items == 0 || !(room.is_wanted || items >= self.window / 4) {
+        if items == 0 || !(room.is_wanted || items >= self.batch.min(self.window / 4)) {
             return None;
         }
         let (items, bytes) = self.within_bytes(items, room)?;

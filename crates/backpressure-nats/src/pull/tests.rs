@@ -217,3 +217,10 @@ fn d6_waits_without_end_neither_panic_nor_spin() {
     commands(&mut pull, now);
     assert!(pull.timeout().is_none_or(|at| at > now) && pull.counts().balances());
 }
+
+#[test]
+fn a_request_as_large_as_they_get_is_not_small_however_large_the_window_is() {
+    let (mut pull, now) = pull(PullConfig::new().with_window(10_000).batch(100), rules());
+    pull.advance(now, false, true);
+    assert!(matches!(pull.command(), Some(Command::Pull(Demand { items: 100, .. }))), "a reader that is busy");
+}
