@@ -71,7 +71,7 @@ async fn retries_wait_and_then_the_batch_is_bisected() {
     }
     assert!(controller.drain(Duration::from_secs(60)).await.is_complete());
     let seen = seen.lock().unwrap();
-    assert_eq!(seen[..3].iter().map(|(_, at)| *at).collect::<Vec<_>>(), [0 * MS, 50 * MS, 1050 * MS]);
+    assert_eq!(seen[..3].iter().map(|(_, at)| *at).collect::<Vec<_>>(), [Duration::ZERO, 50 * MS, 1050 * MS]);
     assert!(seen.iter().any(|(batch, _)| batch == &[3]), "bisected: {seen:?}");
     let counts = controller.snapshot().counts;
     assert_eq!((counts.delivered, counts.failed()), (3, 1));
