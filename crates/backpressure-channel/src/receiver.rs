@@ -14,7 +14,7 @@ use crate::budget::{Share, budgeted};
 use crate::demand::Demand;
 use crate::shared::Shared;
 
-/// The receiving end of a channel: a [`Stream`] of the items, in delivery order.
+/// The receiving end of a channel: a `Stream` of the items, in delivery order.
 ///
 /// Dropping it closes the channel; what was still queued is lost for [`DropReason::Closed`] and goes to the `on_drop` hook.
 /// To lose nothing, [`close`](Self::close) it and receive the rest.

@@ -16,7 +16,7 @@ use crate::error::BackpressureSinkError;
 use crate::phase::Phase;
 use crate::progress::{BUDGET, Stopped};
 
-/// Any [`Service`] as a sink of its requests: an item sent is a call made.
+/// Any tower service as a sink of its requests: an item sent is a call made.
 ///
 /// * `poll_ready` is ready when fewer calls than the [`concurrency`](Self::concurrency) are in flight and the service
 ///   itself is ready. The service that was ready is the one that is called.

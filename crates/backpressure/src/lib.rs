@@ -67,7 +67,9 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let shed = ShedLayer::adaptive().classify(RequestHeaders::new().exempt("/health")).into_http();
+//! let shed = ShedLayer::adaptive()
+//!     .classify(RequestHeaders::new().exempt("/health"))
+//!     .into_http();
 //! let app = Router::new()
 //!     .route("/report", get(async || "a report\n"))
 //!     .route("/health", get(async || "ok\n"))
