@@ -317,8 +317,10 @@ impl Recorder {
 /// A part that is gone has begun its shutdown: nobody waits for a change of its state any longer.
 impl Drop for Recorder {
     fn drop(&mut self) {
+        let is_news = self.drain();
+        // Release: pairs with the load in a snapshot; who sees the end sees everything that was recorded before.
         self.shared.ended.store(true, Ordering::Release);
-        if self.drain() {
+        if is_news {
             self.shared.watchers.notify();
         }
     }

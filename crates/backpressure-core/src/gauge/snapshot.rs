@@ -124,6 +124,9 @@ impl FlushStats {
 
 impl Snapshot {
     pub(super) fn of(shared: &Shared) -> Self {
+        // Acquire: pairs with the store as the recorder is dropped. It is read first: what is read of a part that has ended is all
+        // that it will ever say, and whoever adds up its successors may keep it.
+        let ended = shared.ended.load(Ordering::Acquire);
         let now = (shared.clock)();
         shared.times.start(now);
         let [producer_wait_p99] = shared.waits.quantiles(now, [0.99]);
@@ -148,7 +151,7 @@ impl Snapshot {
             work: shared.work.read(now),
             tracked: shared.ledger.is_tracked(),
             admits_calls: shared.calls().is_some(),
-            ended: shared.ended.load(Ordering::Acquire),
+            ended,
         }
     }
 

@@ -4,6 +4,14 @@
 //! wait for it. Only once somebody asks is a [`Timed`] made, and only then do edges read the clock. What follows from the words,
 //! the part's own and those of the parts that it feeds, is found out at each edge anew, under one lock: so the last look is
 //! right, in whatever order the edges come.
+//!
+//! The words are `Relaxed`, for each is the whole of what it says, and nothing else is read on its account. What is between a word and
+//! the edge that follows from it is ordered by the lock: a thread writes its word before it takes the lock, so of two edges the later
+//! one sees the words of both. What is written under the lock is read through the [`Sequence`], which has its own orders and models.
+//! One order is left open: a part may write its word while another thread makes the [`Timed`], each missing the other. Then no edge
+//! comes, and the next look finds the word to differ from the one that was taken, and makes up for the edge, by then's clock. So too if
+//! a producer begins to wait just as the part that it waits for begins to be timed: what feeds that counts as not blocked until the next
+//! edge of either.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
