@@ -19,6 +19,7 @@ pub mod dashboard;
 mod error;
 #[cfg(feature = "metrics")]
 pub mod facade;
+mod links;
 mod name;
 mod observation;
 #[cfg(feature = "opentelemetry")]

@@ -8,6 +8,7 @@ use std::time::Instant;
 use backpressure_core::{Family, Instrument, Stage, bottleneck};
 
 use crate::error::RegisterError;
+use crate::links::Links;
 use crate::name::{check_family, check_part};
 use crate::observation::{Observation, PartObservation};
 use crate::prometheus::exposed_name;
@@ -43,7 +44,7 @@ pub struct Registry {
 struct Parts {
     slots: Vec<Slot>,
     by_name: HashMap<Arc<str>, usize>,
-    links: Vec<(usize, usize)>,
+    links: Links,
     /// The metrics that are in use, by the names under which they are exposed.
     families: HashMap<String, &'static Family>,
 }
@@ -118,14 +119,14 @@ impl Registry {
     pub fn link(&self, from: &Part, to: &Part) -> Result<(), RegisterError> {
         let mut parts = self.lock();
         let [from, to] = [parts.index(self, from)?, parts.index(self, to)?];
-        if let Some(path) = parts.path(to, from) {
+        if parts.links.contains(from, to) {
+            return Ok(());
+        }
+        if let Some(path) = parts.links.path(to, from) {
             let path = path.into_iter().map(|slot| parts.slots[slot].name.to_string()).collect();
             return Err(RegisterError::Cycle { path });
         }
-        if parts.links.contains(&(from, to)) {
-            return Ok(());
-        }
-        parts.links.push((from, to));
+        parts.links.add(from, to);
         let ends = [from, to].map(|slot| parts.slots[slot].source.current.clone());
         drop(parts);
         if let [Some(from), Some(to)] = ends {
@@ -155,7 +156,8 @@ impl Registry {
             places[index] = Some(seen.len());
             seen.push(PartObservation::new(Arc::clone(&slot.name), reading, shares));
         }
-        let links = parts.links.iter().filter_map(|&(from, to)| Some((places[from]?, places[to]?))).collect::<Vec<_>>();
+        let links: Vec<_> =
+            parts.links.all().iter().filter_map(|&(from, to)| Some((places[from]?, places[to]?))).collect();
         drop(parts);
         drop(sources);
         let stages: Vec<_> = seen.iter().map(|part| Stage { name: &part.name, shares: part.shares }).collect();
@@ -226,40 +228,14 @@ impl Parts {
     /// The links of a part, as pairs of instruments.
     fn neighbours(&self, name: &str) -> Vec<(Arc<dyn Instrument>, Arc<dyn Instrument>)> {
         let Some(&slot) = self.by_name.get(name) else { return Vec::new() };
-        let links = self.links.iter().filter(|(from, to)| *from == slot || *to == slot);
         let current = |slot: usize| self.slots[slot].source.current.clone();
-        links.filter_map(|&(from, to)| Some((current(from)?, current(to)?))).collect()
+        self.links.of(slot).filter_map(|(from, to)| Some((current(from)?, current(to)?))).collect()
     }
 
     fn index(&self, registry: &Registry, part: &Part) -> Result<usize, RegisterError> {
         let found = self.by_name.get(&part.name).filter(|_| Arc::ptr_eq(&registry.parts, &part.registry.parts));
         let found = found.filter(|slot| self.slots[**slot].source.current.is_some());
         found.copied().ok_or_else(|| RegisterError::Unknown { name: part.name.to_string() })
-    }
-
-    /// A way from one part to another along the links.
-    fn path(&self, from: usize, to: usize) -> Option<Vec<usize>> {
-        let mut came_from = HashMap::from([(from, from)]);
-        let mut next = vec![from];
-        while let Some(at) = next.pop() {
-            if at == to {
-                let mut path = vec![to];
-                while let Some(&before) =
-                    path.last().and_then(|at| came_from.get(at)).filter(|_| path.last() != Some(&from))
-                {
-                    path.push(before);
-                }
-                path.reverse();
-                return Some(path);
-            }
-            for &(_, after) in self.links.iter().filter(|(before, _)| *before == at) {
-                came_from.entry(after).or_insert_with(|| {
-                    next.push(after);
-                    at
-                });
-            }
-        }
-        None
     }
 }
 

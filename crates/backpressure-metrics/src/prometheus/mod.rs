@@ -17,6 +17,7 @@
 
 mod format;
 mod name;
+mod number;
 mod render;
 
 pub use format::Format;
