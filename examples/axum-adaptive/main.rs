@@ -27,8 +27,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
 mod load;
-#[path = "../common/observed.rs"]
-mod observed;
 mod server;
 
 use std::net::SocketAddr;

@@ -8,13 +8,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
-use backpressure_metrics::{Dashboard, Registry};
+use backpressure_metrics::{Dashboard, Registry, scrape};
 use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-
-use crate::observed;
 
 /// Connections to something slow, such as a database.
 const CONNECTIONS: u32 = 2;
@@ -51,11 +49,14 @@ impl Server {
             registry.add("reports", shedding.clone())?;
         }
         let dashboard = Dashboard::new(&registry);
-        let router = router.merge(observed::routes(&registry, &dashboard));
+        let router = router.route("/metrics", scrape(&registry)).nest("/pressure", dashboard.router());
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let serve =
-            axum::serve(listener, router).with_graceful_shutdown(observed::until(graceful.closing(), dashboard));
+        let closing = graceful.closing();
+        let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
+            closing.await;
+            dashboard.close(); // Its pages would be waited for.
+        });
         if let Some(shedding) = shedding.clone() {
             graceful = graceful.requests("requests", move |time| shedding.drain(time));
         }

@@ -32,8 +32,6 @@
 mod fresh;
 mod intake;
 mod load;
-#[path = "../common/observed.rs"]
-mod observed;
 mod report;
 mod server;
 mod store;

@@ -11,14 +11,13 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use backpressure::shutdown::{GracefulShutdown, ShutdownReport};
 use backpressure::{BackpressureConfig, BackpressureController, Strategy};
-use backpressure_metrics::{Dashboard, Registry};
+use backpressure_metrics::{Dashboard, Registry, scrape};
 use backpressure_tower::{RequestHeaders, ShedHandle, ShedLayer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::MS;
 use crate::intake::{Intake, readings};
-use crate::observed;
 use crate::store::{Reading, Store};
 
 #[derive(Debug)]
@@ -61,12 +60,15 @@ impl Server {
         let registry = Registry::new();
         registry.link(&registry.add("requests", shedding.clone())?, &registry.add("readings", controller.gauge())?)?;
         let dashboard = Dashboard::new(&registry);
-        let router = router.merge(observed::routes(&registry, &dashboard));
+        let router = router.route("/metrics", scrape(&registry)).nest("/pressure", dashboard.router());
 
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let serve =
-            axum::serve(listener, router).with_graceful_shutdown(observed::until(graceful.closing(), dashboard));
+        let closing = graceful.closing();
+        let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
+            closing.await;
+            dashboard.close(); // Its pages would be waited for.
+        });
         let (requests, readings) = (shedding.clone(), controller.clone());
         let graceful = graceful
             .requests("requests", move |time| requests.drain(time))

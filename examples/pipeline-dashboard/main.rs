@@ -18,16 +18,15 @@
 #![allow(clippy::print_stdout, reason = "a terminal program: printing is its purpose")]
 
 mod load;
-#[path = "../common/observed.rs"]
-mod observed;
 mod pipeline;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Router;
 use backpressure::shutdown::requested;
-use backpressure_metrics::{Dashboard, Registry};
+use backpressure_metrics::{Dashboard, Registry, scrape};
 use clap::Parser;
 use tokio::net::TcpListener;
 
@@ -61,8 +60,8 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let listener = TcpListener::bind(args.address).await?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, observed::routes(&registry, &dashboard));
-    tokio::spawn(server.into_future());
+    let router = Router::new().route("/metrics", scrape(&registry)).nest("/pressure", dashboard.router());
+    tokio::spawn(axum::serve(listener, router).into_future());
     println!("http://{address}/pressure shows it\nhttp://{address}/metrics  is for Prometheus");
 
     match args.seconds {

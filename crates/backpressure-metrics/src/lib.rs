@@ -26,6 +26,8 @@ mod observation;
 pub mod otel;
 pub mod prometheus;
 mod registry;
+#[cfg(feature = "http")]
+mod scrape;
 mod series;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 mod since;
@@ -38,6 +40,8 @@ pub use dashboard::{Dashboard, dashboard};
 pub use error::RegisterError;
 pub use observation::{Observation, PartObservation};
 pub use registry::{Part, Registry};
+#[cfg(feature = "http")]
+pub use scrape::scrape;
 pub use series::Series;
 
 /// The README's example compiles and runs.

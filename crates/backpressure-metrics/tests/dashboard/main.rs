@@ -3,4 +3,5 @@
 mod made;
 mod page;
 mod sampler;
+mod scrape;
 mod told;
