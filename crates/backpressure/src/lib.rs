@@ -92,7 +92,7 @@
 //! | a client of an overloaded service | [`ThrottleLayer`], [`RetryLayer`] | `tower`, with `http` or `grpc` |
 //! | a service that must shut down within a grace period | [`GracefulShutdown`] | `shutdown` |
 //! | an error in a handler that needs an HTTP or gRPC answer | [`RefusedExt`] | `http` or `grpc` |
-//! | dashboards, alerts, and the part that holds up the others | [`Registry`] | `metrics` |
+//! | dashboards, alerts, and the part that holds up the others | [`Registry`] | `metrics`, with `dashboard` or an exporter's |
 //! | a runtime, a lock or a clock of your own | [`BoundedBuffer`](core::BoundedBuffer), [`BatchAccumulator`](core::BatchAccumulator), [`FlushPacer`](core::FlushPacer) | always there |
 //!
 //! Every part that holds items has a [`Gauge`]. Its [`State`] is `Normal`, `Elevated`, `Critical`,
