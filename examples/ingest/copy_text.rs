@@ -1,9 +1,8 @@
-//! Events as the text that COPY reads: a line each, tabs between the columns, `\N` for what is missing.
-
-use std::fmt::Write;
+//! Events as the text that COPY reads, a line each.
 
 use bytes::Bytes;
 
+use crate::copy_columns::{escaped, number, word};
 use crate::event::Event;
 
 pub(crate) fn rows(events: &[Event]) -> Bytes {
@@ -29,34 +28,6 @@ pub(crate) fn rows(events: &[Event]) -> Bytes {
         text.push('\n');
     }
     text.into()
-}
-
-fn number(text: &mut String, value: Option<impl std::fmt::Display>) {
-    match value {
-        // A String takes everything.
-        Some(value) => drop(write!(text, "\t{value}")),
-        None => text.push_str("\t\\N"),
-    }
-}
-
-fn word(text: &mut String, value: Option<&str>) {
-    text.push('\t');
-    match value {
-        Some(value) => escaped(text, value),
-        None => text.push_str("\\N"),
-    }
-}
-
-fn escaped(text: &mut String, value: &str) {
-    for character in value.chars() {
-        match character {
-            '\\' => text.push_str("\\\\"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            other => text.push(other),
-        }
-    }
 }
 
 #[cfg(test)]

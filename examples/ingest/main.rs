@@ -19,6 +19,8 @@
 #![allow(clippy::print_stderr)]
 
 mod args;
+#[path = "../common/copy_columns.rs"]
+mod copy_columns;
 mod copy_text;
 mod database;
 mod ending;
@@ -33,6 +35,8 @@ mod lines;
 mod pace;
 mod picture;
 mod postgres;
+#[path = "../common/postgres_link.rs"]
+mod postgres_link;
 mod producer;
 mod rates;
 mod report;

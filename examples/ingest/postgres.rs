@@ -12,15 +12,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_postgres::config::Host;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage, Transaction};
+use tokio_postgres::{Config, Error, SimpleQueryMessage, Transaction};
 
 use crate::copy_text;
 use crate::event::Event;
+use crate::postgres_link::{ASK_AGAIN, Link};
 use crate::store::StoreError;
 
 const SCHEMA: &str = "
@@ -65,59 +63,36 @@ const ROWS: usize = 256;
 /// many rows at most are sent in vain after one that is refused.
 const ROWS_IN_VAIN: usize = 4_096;
 
-/// How soon a server that does not answer is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Which rows of a batch were refused, by their place in it, and why.
 pub(crate) type Refused = Vec<(usize, StoreError)>;
 
-/// The database, and the connection to it while there is one.
+/// The database, and the connection to it.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    config: Config,
     within: Duration,
-    link: Option<Link>,
+    link: Link,
     /// Whose row in `earthquake_writer` it is, and the number of the last batch.
     writer: i64,
     batch: i64,
-}
-
-/// A connection. Given up, it is closed, whatever it is in the middle of.
-#[derive(Debug)]
-struct Link {
-    client: Client,
-    task: JoinHandle<Result<(), Error>>,
-}
-
-impl Link {
-    async fn open(config: &Config) -> Result<Self, Error> {
-        let (client, connection) = config.connect(NoTls).await?;
-        Ok(Self { client, task: tokio::spawn(connection) })
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Postgres {
     /// Makes the table, if there is none. Every batch has to be written `within` so long.
     pub(crate) async fn open(config: Config, within: Duration) -> Result<Self, StoreError> {
         let made = async {
-            let link = Link::open(&config).await?;
-            link.client.batch_execute(SCHEMA).await?;
+            let mut link = Link::open(config, within).await?;
+            let client = link.client().await?;
+            client.batch_execute(SCHEMA).await?;
             let begin = "INSERT INTO earthquake_writer (batch) VALUES (0) RETURNING writer";
-            let writer = link.client.query_one(begin, &[]).await?.get(0);
+            let writer = client.query_one(begin, &[]).await?.get(0);
             Ok::<_, StoreError>((link, writer))
         };
         let (link, writer) = timeout(within, made).await.map_err(|_| StoreError::Late)??;
-        Ok(Self { config, within, link: Some(link), writer, batch: 0 })
+        Ok(Self { within, link, writer, batch: 0 })
     }
 
     pub(crate) async fn count(&mut self) -> Result<u64, StoreError> {
-        let row = self.client().await?.query_one("SELECT count(*) FROM earthquake", &[]).await?;
+        let row = self.link.client().await?.query_one("SELECT count(*) FROM earthquake", &[]).await?;
         Ok(row.get::<_, i64>(0).unsigned_abs())
     }
 
@@ -125,7 +100,7 @@ impl Postgres {
     pub(crate) async fn close(mut self) -> Result<u64, StoreError> {
         let rows = self.count().await?;
         let end = format!("DELETE FROM earthquake_writer WHERE writer = {}", self.writer);
-        self.client().await?.batch_execute(&end).await?;
+        self.link.client().await?.batch_execute(&end).await?;
         Ok(rows)
     }
 
@@ -140,7 +115,7 @@ impl Postgres {
             Err(_) => StoreError::Late,
         };
         if !error.is_answer() {
-            self.give_up();
+            self.link.give_up();
         }
         match committing {
             Some(refused) if !error.is_answer() => self.settle(refused, error).await,
@@ -155,7 +130,7 @@ impl Postgres {
         committing: &mut Option<Refused>,
     ) -> Result<Refused, StoreError> {
         let mark = format!("UPDATE earthquake_writer SET batch = {} WHERE writer = {}", self.batch, self.writer);
-        let client = self.client().await?;
+        let client = self.link.client().await?;
         let mut transaction = client.transaction().await?;
         let refused = match copy(&transaction, events, &unwanted).await {
             Ok(()) => Vec::new(),
@@ -184,7 +159,7 @@ impl Postgres {
         let question = format!("SELECT batch FROM earthquake_writer WHERE writer = {} FOR UPDATE", self.writer);
         let batch = self.batch.to_string();
         loop {
-            let asked = async { Ok::<_, StoreError>(self.client().await?.simple_query(&question).await?) };
+            let asked = async { Ok::<_, StoreError>(self.link.client().await?.simple_query(&question).await?) };
             match timeout_at(deadline, asked).await {
                 Err(_) => return Err(StoreError::Unknown),
                 Ok(Ok(answer)) => match text(&answer) {
@@ -192,31 +167,10 @@ impl Postgres {
                     Some(_) => return Err(error),
                     None => return Err(StoreError::Unknown),
                 },
-                Ok(Err(_)) => self.link = None,
+                Ok(Err(_)) => self.link.give_up(),
             }
             sleep(ASK_AGAIN).await;
         }
-    }
-
-    /// The connection, or a new one. A server that cannot be reached is asked again; the batch's clock ends that.
-    async fn client(&mut self) -> Result<&mut Client, StoreError> {
-        while self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
-            match Link::open(&self.config).await {
-                Ok(link) => self.link = Some(link),
-                Err(error) if error.code().is_none_or(|code| *code == SqlState::CANNOT_CONNECT_NOW) => {
-                    sleep(ASK_AGAIN).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.link.as_mut().map(|link| &mut link.client).ok_or(StoreError::Gone)
-    }
-
-    /// Closes the connection. A server that waits for a lock does not notice, so it is told to stop, if it can be.
-    fn give_up(&mut self) {
-        let Some(link) = self.link.take() else { return };
-        let token = link.client.cancel_token();
-        tokio::spawn(timeout(self.within, async move { token.cancel_query(NoTls).await }));
     }
 }
 
@@ -280,32 +234,8 @@ fn text(answer: &[SimpleQueryMessage]) -> Option<String> {
     })
 }
 
-/// What may be shown of a URL: not the password.
-pub(crate) fn place(config: &Config) -> String {
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        #[cfg(unix)]
-        Some(Host::Unix(path)) => path.display().to_string(),
-        _ => "localhost".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    format!("postgres://{host}:{port}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default())
-}
-
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         Self::Postgres(Arc::new(error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_tells_no_password() {
-        let config: Config = "postgres://me:secret@db.example:5433/quakes".parse().unwrap();
-        assert_eq!(place(&config), "postgres://db.example:5433/quakes");
-        assert_eq!(place(&"postgres://me@localhost".parse().unwrap()), "postgres://localhost:5432/me");
     }
 }

@@ -22,7 +22,8 @@ use tower_service::Service;
 
 use crate::database;
 use crate::event::Event;
-use crate::postgres::{self, Postgres, Refused};
+use crate::postgres::{Postgres, Refused};
+use crate::postgres_link;
 
 /// Which database.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
-            Self::Postgres { config, .. } => f.write_str(&postgres::place(config)),
+            Self::Postgres { config, .. } => f.write_str(&postgres_link::place(config)),
         }
     }
 }

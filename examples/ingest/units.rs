@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "what only `main` uses")]
 
 mod args;
+#[path = "../common/copy_columns.rs"]
+mod copy_columns;
 mod copy_text;
 mod database;
 mod ending;
@@ -16,6 +18,8 @@ mod lines;
 mod pace;
 mod picture;
 mod postgres;
+#[path = "../common/postgres_link.rs"]
+mod postgres_link;
 mod producer;
 mod rates;
 mod report;

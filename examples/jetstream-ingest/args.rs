@@ -1,9 +1,10 @@
 //! What can be said on the command line.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+use crate::place::Place;
 
 #[derive(Debug, Parser)]
 #[command(about = "Workers that pull from JetStream at the pace of a database", args_conflicts_with_subcommands = true)]
@@ -38,9 +39,10 @@ pub(crate) struct Settings {
     /// For how long workers are killed
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u64,
-    /// Where the rows go: a file of SQLite. It must not exist. Without it a temporary one is made
-    #[arg(long)]
-    pub(crate) database: Option<PathBuf>,
+    /// Where the rows go: a file of SQLite, which must not exist, or the URL of PostgreSQL, where schemas jetstream_ingest_0, …
+    /// are made. Without it a temporary file is made
+    #[arg(long, value_name = "PATH|postgres://…")]
+    pub(crate) database: Option<Place>,
     /// Rows of a transaction
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) batch: u32,
@@ -59,7 +61,7 @@ pub(crate) struct WorkerOrder {
     #[arg(long)]
     pub(crate) url: String,
     #[arg(long)]
-    pub(crate) database: PathBuf,
+    pub(crate) database: Place,
     #[arg(long)]
     pub(crate) batch: u32,
     #[arg(long)]

@@ -1,7 +1,6 @@
 //! The workers, as processes that may be killed.
 
 use std::env;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, interval};
 
 use crate::args::Settings;
+use crate::place::Place;
 
 /// How long the workers may take to end when they are told to.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Crew<'a> {
     settings: &'a Settings,
     url: String,
-    database: &'a Path,
+    database: &'a Place,
     workers: Vec<Child>,
     next: usize,
     pub(crate) killed: u64,
 }
 
 impl<'a> Crew<'a> {
-    pub(crate) fn start(settings: &'a Settings, url: &str, database: &'a Path, workers: usize) -> Result<Self> {
+    pub(crate) fn start(settings: &'a Settings, url: &str, database: &'a Place, workers: usize) -> Result<Self> {
         let mut crew =
             Self { settings, url: url.to_owned(), database, workers: Vec::with_capacity(workers), next: 0, killed: 0 };
         for number in 0..workers {
@@ -36,7 +36,7 @@ impl<'a> Crew<'a> {
     fn worker(&self, number: usize) -> Result<Child> {
         let mut command = Command::new(env::current_exe()?);
         command.args(["worker", "--name", &format!("worker {}", number + 1), "--url", &self.url]);
-        command.arg("--database").arg(self.database);
+        command.arg("--database").arg(self.database.argument());
         command.args(["--batch", &self.settings.batch.to_string()]);
         command.args(["--lookup-ms", &self.settings.lookup_ms.to_string()]);
         command.stdin(Stdio::piped()).spawn().context("cannot start a worker")

@@ -1,7 +1,7 @@
 //! More than one machine: workers pull from NATS JetStream at the pace of a database, and nothing is lost when they are killed.
 //!
 //! ```text
-//!  earthquakes ─▶ JetStreamSink ─▶ stream ─▶ PullSource ─▶ controller ─▶ look-up, transaction ─▶ SQLite
+//!  earthquakes ─▶ JetStreamSink ─▶ stream ─▶ PullSource ─▶ controller ─▶ look-up, transaction ─▶ SQLite, PostgreSQL
 //!                                  (server)  └────────── N worker processes ────────────┘ key: the number
 //!                                     ▲                                │                  of the message
 //!                                     └──────── ack after the flush ◀──┘
@@ -13,16 +13,23 @@
 //! * `--chaos` kills a worker every second, without warning, while more is published: `--seconds 120` keeps on for two minutes.
 //! * `--workers 1,2,4` does it with one, then two, then four workers, and shows how the throughput grows.
 //! * `--flat-out` leaves the database out: how fast deliveries go through all this, beside a loop written by hand.
+//! * `--database postgres://…` writes into PostgreSQL instead of a file.
 //! * `--url nats://…` uses a server that runs already; the stream is called `backpressure-earthquakes` there.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
 mod args;
+#[path = "../common/copy_columns.rs"]
+mod copy_columns;
 mod crew;
 mod fill;
 mod flat_out;
 #[path = "../common/fresh.rs"]
 mod fresh;
+mod place;
+mod postgres;
+#[path = "../common/postgres_link.rs"]
+mod postgres_link;
 mod report;
 mod run;
 mod server;

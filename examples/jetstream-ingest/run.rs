@@ -1,6 +1,6 @@
 //! A stream is filled, workers empty it, and what is in the database is compared with what was published.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -10,8 +10,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::args::Settings;
 use crate::crew::Crew;
 use crate::fill::Publisher;
+use crate::place::Place;
 use crate::server::{Server, connect};
-use crate::writer::{self, Writer};
+use crate::writer::Writer;
 use crate::{flat_out, fresh, report, stream};
 
 pub(crate) async fn run(settings: &Settings) -> Result<()> {
@@ -28,13 +29,8 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
     }
     let mut runs = Vec::new();
     for (number, &workers) in settings.workers.iter().enumerate() {
-        let database = match &settings.database {
-            Some(path) if number == 0 => path.clone(),
-            Some(path) => path.with_extension(format!("{number}.db")),
-            None => scratch.0.join(format!("{number}.db")),
-        };
-        ensure!(!database.exists(), "{} exists already", database.display());
-        println!("{workers} workers, from {url} into {}", database.display());
+        let database = Place::for_run(settings.database.as_ref(), &scratch.0, number).await?;
+        println!("{workers} workers, from {url} into {database}");
         runs.push((usize::from(workers), once(settings, &url, &database, workers.into()).await?));
     }
     report::growth(&runs);
@@ -42,14 +38,14 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
 }
 
 /// Answers how many rows a second were written.
-async fn once(settings: &Settings, url: &str, database: &Path, workers: usize) -> Result<f64> {
+async fn once(settings: &Settings, url: &str, database: &Place, workers: usize) -> Result<f64> {
     let client = connect(url).await?;
     // Room for every worker's window: the server does not hold up one because another was killed.
     let ack_pending = (workers + 2) as i64 * 8 * i64::from(settings.batch);
     let jetstream = stream::create(&client, ack_pending).await?;
     let mut publisher = Publisher::new(jetstream.clone())?;
     publisher.publish(settings.records).await?;
-    let rows = writer::open(database)?;
+    let rows = database.open().await?;
     let began = Instant::now();
     let mut crew = Crew::start(settings, url, database, workers)?;
     if settings.chaos {

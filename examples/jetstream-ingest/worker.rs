@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::args::WorkerOrder;
 use crate::server::connect;
 use crate::stream::consumer;
-use crate::writer::{self, Quake, Row, WriteError, Writer};
+use crate::writer::{Quake, Row, WriteError, Writer};
 
 /// Batches that are looked up and written at a time.
 const CONCURRENCY: usize = 2;
@@ -34,7 +34,7 @@ pub(crate) async fn work(order: WorkerOrder) -> Result<()> {
     let mut source = PullSource::from_consumer(client.clone(), consumer).config(pull).spawn().await?;
 
     let lookup = order.lookup();
-    let (database, name) = (writer::open(&order.database)?, order.name);
+    let (database, name) = (order.database.open().await?, order.name);
     let controller = BackpressureController::builder(config)
         .flush_acked_fn(move |batch: Vec<Delivery<Quake>>| {
             let (database, name) = (database.clone(), name.clone());
@@ -46,6 +46,7 @@ pub(crate) async fn work(order: WorkerOrder) -> Result<()> {
             }
         })
         .judge_by(|error: &WriteError| error.verdict)
+        .bisect()
         .concurrency(CONCURRENCY)
         .spawn()?;
 

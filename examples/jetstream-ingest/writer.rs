@@ -1,13 +1,9 @@
 //! Where rows go. Each has the number of its message as its key, so that one which is delivered twice is written once.
 
 use std::future::Future;
-use std::path::Path;
 
-use anyhow::Result;
 use backpressure::controller::Verdict;
 use serde::Deserialize;
-
-use crate::sqlite::Sqlite;
 
 /// A record as it is stored.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +24,7 @@ pub(crate) struct Row {
     pub(crate) quake: Quake,
 }
 
-/// A database. Postgres is another one.
+/// A database.
 pub(crate) trait Writer: Clone + Send + Sync + 'static {
     /// Writes a batch in one transaction, and into the same transaction what this worker has done. A row whose number is there
     /// already stays as it is.
@@ -63,9 +59,4 @@ pub(crate) struct WorkerTotals {
     /// Messages that had been delivered before.
     pub(crate) redelivered: u64,
     pub(crate) batches: u64,
-}
-
-/// Opens or creates the database.
-pub(crate) fn open(path: &Path) -> Result<impl Writer> {
-    Ok(Sqlite::open(path)?)
 }

@@ -2,12 +2,11 @@
 
 mod support;
 
-use std::env;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use support::nats::server;
 use support::path;
 
 fn main() -> ExitCode {
@@ -25,14 +24,6 @@ fn main() -> ExitCode {
     ];
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(is_missing)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// Where the example looks, too.
-fn server() -> Option<PathBuf> {
-    let named = env::var_os("BACKPRESSURE_NATS_SERVER").unwrap_or_default();
-    let on_path = env::var_os("PATH").unwrap_or_default();
-    let dirs = env::split_paths(&on_path).chain(["/usr/sbin".into()]).map(|dir| dir.join("nats-server"));
-    env::split_paths(&named).chain(dirs).find(|path| path.is_file())
 }
 
 fn run(arguments: &[&str]) -> Result<Output, Failed> {

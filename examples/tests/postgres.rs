@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use support::cutter::Cutter;
+use support::nats;
 use support::postgres::{Server, programs};
 use support::running::Running;
 use support::scratch::Scratch;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
         })
         .with_ignored_flag(missing.is_some())
     };
+    if nats::server().is_none() {
+        println!("skipped: there is no nats-server here: install the package nats-server");
+    }
     libtest_mimic::run(
         &Arguments::from_args(),
         vec![
@@ -45,6 +49,11 @@ fn main() -> ExitCode {
             ),
             trial("etl_killed_and_run_again_loses_and_doubles_nothing", etl_killed_and_run_again),
             trial("exit_code_1_without_a_server", exit_code_1_without_a_server),
+            trial(
+                "workers_that_pull_from_jetstream_are_killed_and_every_record_is_a_row",
+                workers_that_pull_from_jetstream_are_killed,
+            )
+            .with_ignored_flag(missing.is_some() || nats::server().is_none()),
         ],
     )
     .exit_code()
@@ -192,4 +201,23 @@ fn exit_code_1_without_a_server() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot open postgres://127.0.0.1:1/none"), "{said}");
+}
+
+fn workers_that_pull_from_jetstream_are_killed() {
+    let server = Server::start();
+    let mut command = Command::new(support::path("jetstream-ingest"));
+    command.args(["--records", "2000", "--chaos", "--seconds", "4", "--database", &server.url()]);
+    let output = command.output().unwrap();
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}");
+    let last = printed.lines().last().unwrap_or_default();
+    assert!(last.contains("nothing lost, nothing twice") && !last.contains(" 0 workers killed"), "{printed}");
+    let rows = server.number("SELECT count(*) FROM jetstream_ingest_0.earthquake");
+    assert!(rows >= 2_000 && last.contains(&format!("rows {rows},")), "{rows} rows: {printed}");
+    let by_workers = "SELECT sum(rows)::bigint FROM jetstream_ingest_0.worker";
+    assert_eq!(server.number(by_workers), rows, "{printed}");
+    // A schema that is there already is somebody's.
+    let again = command.output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && said.contains("cannot make the schema jetstream_ingest_0"), "{said}");
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test has a use for some of it")]
 
 pub(crate) mod cutter;
+pub(crate) mod nats;
 pub(crate) mod postgres;
 pub(crate) mod running;
 pub(crate) mod scratch;
