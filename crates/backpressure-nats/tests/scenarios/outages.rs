@@ -9,7 +9,7 @@ use backpressure_nats::PullConfig;
 use super::database::Database;
 use super::world::{MS, Setup, Worker, World, until, until_done};
 
-/// The server is killed in the middle of the work, twice, and comes back. Real ones have not written down every acknowledgement by
+/// The server is killed in the middle of the work, twice, and comes back. Real ones have not written down the last acknowledgements by
 /// then, and deliver again what they have forgotten: only the key prevents that it is there twice.
 pub(crate) async fn the_server_is_killed_and_comes_back<W: World>(world: &W) -> Result<()> {
     world.set_up(Setup { ack_wait: Duration::from_secs(2), ..Setup::default() }).await?;
@@ -23,7 +23,10 @@ pub(crate) async fn the_server_is_killed_and_comes_back<W: World>(world: &W) -> 
     }
     world.publish(100, 100).await?;
     until_done(world, &database, 1_600).await?;
-    worker.shut_down().await?;
+    let counts = worker.shut_down().await?;
+    ensure!(database.rows() == 1_600, "{} rows of 1600 messages", database.rows());
+    let writes = database.rows() + database.prevented();
+    ensure!(writes <= counts.received, "{writes} writes, more than there were deliveries: {counts:?}");
     Ok(())
 }
 

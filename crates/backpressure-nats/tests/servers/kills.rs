@@ -33,6 +33,25 @@ pub(crate) async fn a_worker_is_killed_in_the_middle_of_a_flush(world: &Flesh) -
     end(&mut survivor).await
 }
 
+/// The server is killed twice under two workers that write. It forgets its last acknowledgements; the table has each row once.
+pub(crate) async fn a_killed_server_doubles_nothing_in_the_table(world: &Flesh) -> Result<()> {
+    world.set_up(Setup { ack_wait: Duration::from_secs(2), ..Setup::default() }).await?;
+    world.publish(2_000, 200).await?;
+    let table = Table::open(&world.dir().join("rows.db"))?;
+    let mut workers = [order(world, "first").start()?, order(world, "second").start()?];
+    for rows in [300, 1_000] {
+        until("some rows are there", || async { Ok(table.rows()? >= rows) }).await?;
+        world.restart(300 * MS).await?;
+    }
+    until("all rows are there", || async { Ok(table.rows()? >= 2_000) }).await?;
+    until("the server has all answers", || async { Ok(world.unsettled().await? == 0) }).await?;
+    for worker in &mut workers {
+        end(worker).await?;
+    }
+    ensure!(table.rows()? == 2_000 && table.last()? == 2_000, "{} rows, the last is {}", table.rows()?, table.last()?);
+    Ok(())
+}
+
 /// A worker that is told to end finishes what it has; the next one need not wait for `ack_wait`.
 pub(crate) async fn a_worker_is_told_to_end_and_leaves_nothing_behind(world: &Flesh) -> Result<()> {
     world.set_up(Setup { ack_wait: Duration::from_secs(300), ..Setup::default() }).await?;

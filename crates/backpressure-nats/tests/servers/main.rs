@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         all.extend(trials![
             server,
             kills::a_worker_is_killed_in_the_middle_of_a_flush,
+            kills::a_killed_server_doubles_nothing_in_the_table,
             kills::a_worker_is_told_to_end_and_leaves_nothing_behind,
             bounds::a_slow_worker_does_not_hold_up_a_fast_one,
             bounds::max_ack_pending_is_smaller_than_a_batch,

@@ -36,6 +36,11 @@ impl Table {
         self.count("SELECT count(*) FROM rows")
     }
 
+    /// The largest key: with as many rows as messages, each message is one row.
+    pub(crate) fn last(&self) -> Result<u64> {
+        self.count("SELECT max(id) FROM rows")
+    }
+
     /// Rows written by all, those included that were there already.
     pub(crate) fn writes(&self) -> Result<u64> {
         self.count("SELECT count(*) FROM writes")
