@@ -11,7 +11,6 @@ use backpressure_controller::{ControllerBuilder, FlushBuilder, FlushError, Flush
 use tower_service::Service;
 
 use crate::delivery::{Delivery, Settler};
-use crate::settlement::Settlement;
 
 /// A flush target for deliveries that acknowledges what the one inside delivered. Items that it names as failed are passed on
 /// unsettled, for the controller to retry or give up; so are those of a flush that failed as a whole.
@@ -70,11 +69,9 @@ where
         let outcome = ready!(self.flush.as_mut().poll(cx))?.into();
         let mut failed: Vec<_> = outcome.failed.iter().map(|failed| failed.item.id()).collect();
         failed.sort_unstable();
-        for settler in self.batch.drain(..) {
-            if failed.binary_search(&settler.id()).is_err() {
-                settler.settle(Settlement::Ack);
-            }
-        }
+        let mut delivered = std::mem::take(&mut self.batch);
+        delivered.retain(|settler| failed.binary_search(&settler.id()).is_err());
+        Settler::acknowledge(&delivered);
         Poll::Ready(Ok(outcome))
     }
 }

@@ -51,7 +51,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.settle(Settlement::Dropped);
+        if !*self.is_settled.get_mut() {
+            self.outbox.settle(self.id, Settlement::Dropped);
+        }
     }
 }
 
@@ -62,6 +64,15 @@ impl Settler {
 
     pub(crate) fn settle(&self, settlement: Settlement) -> bool {
         self.0.settle(settlement)
+    }
+
+    /// Acknowledges all that nobody has settled: a lock for each row of deliveries from one source, not for each delivery.
+    pub(crate) fn acknowledge(settlers: &[Self]) {
+        for row in settlers.chunk_by(|one, next| Arc::ptr_eq(&one.0.outbox, &next.0.outbox)) {
+            let Some(Self(first)) = row.first() else { continue };
+            let open = row.iter().filter(|it| !it.0.is_settled.swap(true, Ordering::AcqRel));
+            first.outbox.settle_all(open.map(|it| (it.id(), Settlement::Ack)));
+        }
     }
 }
 

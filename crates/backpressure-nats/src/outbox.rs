@@ -31,6 +31,19 @@ impl Outbox {
         }
     }
 
+    /// Many answers at once.
+    pub(crate) fn settle_all(&self, settled: impl Iterator<Item = (u64, Settlement)>) {
+        let is_news = {
+            let mut answers = lock(&self.answers);
+            let was_empty = answers.is_empty();
+            answers.extend(settled);
+            was_empty && !answers.is_empty()
+        };
+        if is_news {
+            self.changed.notify_one();
+        }
+    }
+
     /// Exchanges the answers for an empty vector.
     pub(crate) fn take(&self, empty: &mut Vec<(u64, Settlement)>) {
         mem::swap(&mut *lock(&self.answers), empty);

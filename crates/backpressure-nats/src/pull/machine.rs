@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::books::PullCounts;
 use super::demand::{Requests, Room};
 use super::held::{Held, Lease, Renewals};
+use super::ids::ById;
 use crate::config::{ConsumerRules, PullConfig};
 use crate::engine::{Command, End};
 use crate::settlement::Settlement;
@@ -42,7 +43,7 @@ pub(crate) struct Pull<K> {
     rules: ConsumerRules,
     lease: Lease,
     phase: Phase,
-    held: HashMap<u64, Held<K>>,
+    held: HashMap<u64, Held<K>, ById>,
     held_bytes: usize,
     renewals: Renewals,
     requests: Requests,
@@ -50,7 +51,7 @@ pub(crate) struct Pull<K> {
     delayed: BinaryHeap<Reverse<Instant>>,
     /// What was acknowledged late, and when.
     late: VecDeque<(Instant, u64)>,
-    late_ids: HashSet<u64>,
+    late_ids: HashSet<u64, ById>,
     commands: VecDeque<Command<K>>,
     counts: PullCounts,
 }
@@ -60,13 +61,13 @@ impl<K: Clone> Pull<K> {
         Self {
             lease: Lease::new(rules.ack_wait, config.longest_hold),
             phase: Phase::Pulling,
-            held: HashMap::new(),
+            held: HashMap::default(),
             held_bytes: 0,
             renewals: Renewals::new(),
             requests: Requests::new(&config, &rules),
             delayed: BinaryHeap::new(),
             late: VecDeque::new(),
-            late_ids: HashSet::new(),
+            late_ids: HashSet::default(),
             commands: VecDeque::new(),
             counts: PullCounts::default(),
             config,

@@ -3,6 +3,7 @@
 mod books;
 mod demand;
 mod held;
+mod ids;
 mod machine;
 #[cfg(test)]
 mod properties;
