@@ -136,7 +136,7 @@ async fn a_throttled_call_is_unavailable_and_may_be_tried_again() {
             (status.code(), GrpcRefusals.tonic_status(&status)),
             (Code::Unavailable, Verdict::Refused { retry_after: None })
         );
-        throttled += u32::from(status.message().starts_with("not tried"));
+        throttled += u32::from(status.message().starts_with("call not sent"));
     }
     assert!(throttled > 30, "{throttled}");
 }
