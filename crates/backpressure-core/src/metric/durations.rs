@@ -1,8 +1,7 @@
 //! Durations recorded over the whole lifetime, in fixed buckets.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use backpressure_rt::sync::{AtomicU64, Ordering};
 
 /// Upper edges in nanoseconds, from 100 µs to a minute.
 const EDGES: [u64; 18] = {
