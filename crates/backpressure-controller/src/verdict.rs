@@ -39,8 +39,8 @@ use std::time::Duration;
 ///     })
 ///     .retry([Duration::from_secs(1), Duration::from_secs(10)])
 ///     .on_failed(|rows, error| match error.verdict() {
-///         Verdict::Final => eprintln!("{rows:?} will never do: {error}"),
-///         Verdict::Retry | Verdict::RetryAfter(_) => eprintln!("{rows:?} may do later: {error}"),
+///         Verdict::Final => eprintln!("{rows:?} will never do: {error:?}"),
+///         Verdict::Retry | Verdict::RetryAfter(_) => eprintln!("{rows:?} may do later: {error:?}"),
 ///     })
 ///     .spawn()?;
 ///
