@@ -86,7 +86,7 @@ impl<E: Engine> Agent<E> {
     fn happened(&mut self, now: Instant, event: Event<E::Item, E::Key>) -> bool {
         match event {
             Event::Arrived(it) => {
-                self.signal.came(it.pending, it.age);
+                self.signal.came(now, it.pending, it.age);
                 let reception = self.pull.arrived(now, it.id, it.key, it.bytes, it.delivered);
                 if reception == Reception::Deliver {
                     self.arrived.push(Delivery::new(it.item, it.id, it.delivered, &self.shared.outbox));
@@ -104,8 +104,8 @@ impl<E: Engine> Agent<E> {
                 self.pull.lettered(now, id, is_there);
                 false
             }
-            Event::Lag(lag) => {
-                self.signal.lag(lag);
+            Event::Lag(lag, asked) => {
+                self.signal.lag(lag, asked);
                 false
             }
             Event::Closed => {

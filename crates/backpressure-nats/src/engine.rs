@@ -5,7 +5,7 @@
 //! what happened and the time. The engine carries them out, in order.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use crate::config::ConsumerRules;
 
@@ -89,8 +89,8 @@ pub enum Event<T, K> {
     Ended(u64, End),
     /// The message with this number is among the dead letters, or could not be put there.
     Lettered(u64, bool),
-    /// How far behind this consumer is.
-    Lag(Lag),
+    /// How far behind this consumer is, and when the server was asked.
+    Lag(Lag, Instant),
     /// Nothing more will arrive.
     Closed,
 }

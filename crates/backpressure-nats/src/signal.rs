@@ -1,6 +1,6 @@
 //! The pressure of a source: how much of its window is held, and how far behind its consumer is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backpressure_core::{AdmissionMeter, DropReason, Gauge, State};
 
@@ -15,6 +15,8 @@ pub(crate) struct Signal {
     window: usize,
     full_lag: Option<u64>,
     lag: Lag,
+    /// When the newest delivery came, which tells how many messages are left.
+    came: Option<Instant>,
     reported: PullCounts,
 }
 
@@ -22,7 +24,7 @@ impl Signal {
     pub(crate) fn new(window: usize, full_lag: Option<u64>) -> Self {
         // The meter rounds a large limit down, by less than this.
         let meter = AdmissionMeter::new(window.saturating_add(window >> 13), now);
-        Self { meter, window, full_lag, lag: Lag::default(), reported: PullCounts::default() }
+        Self { meter, window, full_lag, lag: Lag::default(), came: None, reported: PullCounts::default() }
     }
 
     pub(crate) fn gauge(&self) -> Gauge {
@@ -34,13 +36,17 @@ impl Signal {
     }
 
     /// A delivery came, of this age, with so many messages behind it.
-    pub(crate) fn came(&mut self, pending: u64, age: Option<Duration>) {
+    pub(crate) fn came(&mut self, now: Instant, pending: u64, age: Option<Duration>) {
+        self.came = Some(now);
         self.lag.pending = pending;
         self.lag.age = age.or(self.lag.age);
     }
 
-    pub(crate) fn lag(&mut self, lag: Lag) {
-        self.lag = Lag { age: lag.age.or(self.lag.age), ..lag };
+    /// The server's answer to a question of this time. What came since knows better how many messages are left.
+    pub(crate) fn lag(&mut self, lag: Lag, asked: Instant) {
+        let is_older = self.came.is_some_and(|came| asked <= came);
+        let pending = if is_older { self.lag.pending } else { lag.pending };
+        self.lag = Lag { pending, age: lag.age.or(self.lag.age), ..lag };
     }
 
     /// Brings the gauge up to these counts.
@@ -83,5 +89,21 @@ impl Signal {
             share if share < 1.0 => State::Critical,
             _ => State::Blocked,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_from_before_a_delivery_does_not_say_how_many_messages_are_left() {
+        let mut signal = Signal::new(8, Some(50));
+        let asked = now();
+        signal.came(asked + Duration::from_millis(1), 92, None);
+        signal.lag(Lag { pending: 100, ack_pending: 3, ..Lag::default() }, asked);
+        assert_eq!((signal.seen().pending, signal.seen().ack_pending), (92, 3));
+        signal.lag(Lag { pending: 60, ..Lag::default() }, asked + Duration::from_millis(2));
+        assert_eq!(signal.seen().pending, 60, "other workers took some");
     }
 }

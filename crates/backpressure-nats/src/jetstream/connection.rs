@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{letters, reply, status};
+use crate::clock::now;
 use crate::engine::{Arrival, Command, Demand, Disconnected, Engine, Event, Lag};
 
 /// A hundred years. The server counts nanoseconds since 1970 in 64 bits: what does not fit is delivered again at once.
@@ -181,6 +182,7 @@ async fn watch_lag(consumer: Consumer<Config>, every: Duration, report: mpsc::Un
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !report.is_closed() {
         ticks.tick().await;
+        let asked = now();
         let Ok(Ok(info)) = timeout(every, consumer.get_info()).await else { continue };
         let lag = Lag {
             pending: info.num_pending,
@@ -189,7 +191,7 @@ async fn watch_lag(consumer: Consumer<Config>, every: Duration, report: mpsc::Un
             age: None,
             paused: info.paused,
         };
-        if report.send(Event::Lag(lag)).is_err() {
+        if report.send(Event::Lag(lag, asked)).is_err() {
             break;
         }
     }
