@@ -191,8 +191,8 @@ where
         self
     }
 
-    /// The most items that are set aside because their [keys](Self::keyed_by) are in flight; and together they weigh no more
-    /// than the buffer may hold, unless one item alone does. At least 1. Default: as many as can be in flight, the
+    /// The most items that are set aside because their [keys](Self::keyed_by) are in flight. No more are once they weigh
+    /// as much as the buffer may hold. At least 1. Default: as many as can be in flight, the
     /// configured batch items × concurrency. More of them let other keys pass a longer run of one that is slow.
     pub const fn set_aside_at_most(mut self, items: usize) -> Self {
         self.set_aside = Some(items);

@@ -54,6 +54,8 @@ impl<T> Inbox<T> {
 
     /// Exchanges what is there for an empty queue. Ready with `false` if nothing is there and nothing will come.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>, empty: &mut VecDeque<Delivery<T>>) -> Poll<bool> {
+        // Cloned before the lock and dropped after it: both call the waker's own code.
+        let reader = cx.waker().clone();
         let replaced;
         {
             let mut state = lock(&self.state);
@@ -64,7 +66,7 @@ impl<T> Inbox<T> {
             if state.is_closed {
                 return Poll::Ready(false);
             }
-            replaced = state.reader.replace(cx.waker().clone());
+            replaced = state.reader.replace(reader);
         }
         drop(replaced);
         Poll::Pending

@@ -25,9 +25,9 @@ use waiting::Waiting;
 /// [settled](Self::settle). Meanwhile its next items are set aside; items of other keys pass them. A batch may have several
 /// items of one key, in order. So of each key there is one batch at a time, and what follows it.
 ///
-/// Not more than `most` items, and no more weight than `most_weight` unless one item alone weighs more, are ever set aside:
-/// [`room`](Self::room) says how many more may be offered. Where it is 0, nothing is to be offered until a key that
-/// blocks others is settled. So at most as many keys are held as items are out or set aside.
+/// At most `most` items are ever set aside, and none once those that are weigh `most_weight`: so their weight exceeds it by
+/// less than one item. [`room`](Self::room) says how many more may be offered. Where it is 0, nothing is to be offered until
+/// a key that blocks others is settled. So at most as many keys are held as items are out or set aside.
 ///
 /// Every call takes constant time for each item that it moves.
 ///
@@ -59,7 +59,7 @@ pub struct KeyedOrder<T> {
 }
 
 impl<T> KeyedOrder<T> {
-    /// Sets at most this many items aside, of this weight together.
+    /// Sets at most this many items aside, and no more once they weigh this much together.
     pub fn new(most: usize, most_weight: usize) -> Self {
         Self { keys: Keys::new(), waiting: Waiting::new(), free: VecDeque::new(), most, most_weight, batches: 0 }
     }
@@ -150,7 +150,7 @@ impl<T> KeyedOrder<T> {
         if self.waiting.weight() >= self.most_weight { 0 } else { self.most.saturating_sub(self.waiting.len()) }
     }
 
-    /// How much more weight may be offered, unless one item alone weighs more.
+    /// How much more weight may be set aside before no more is. The last item may weigh more.
     pub fn weight_room(&self) -> usize {
         self.most_weight.saturating_sub(self.waiting.weight())
     }

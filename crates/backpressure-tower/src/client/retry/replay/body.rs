@@ -117,8 +117,13 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let Some(shared) = &this.shared else { return Poll::Ready(None) };
-        // A statement of its own: the lock is released before the body is polled.
-        let next = shared.record().next(this.this, cx.waker());
+        // Statements of their own: the lock is released before the body is polled, and wakers are cloned and dropped without it.
+        let mut waker = None;
+        let mut next = shared.record().next(this.this, &mut waker);
+        if matches!(next, Next::Wait) {
+            waker = Some(cx.waker().clone());
+            next = shared.record().next(this.this, &mut waker);
+        }
         let mut body = match next {
             Next::Piece(piece) => return this.send(piece),
             Next::Poll(body) => body,
