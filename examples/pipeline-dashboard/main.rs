@@ -25,13 +25,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::Router;
-use backpressure::shutdown::requested;
+use backpressure::shutdown::{GracefulShutdown, requested};
 use backpressure_metrics::{Dashboard, Registry, scrape};
 use clap::Parser;
 use tokio::net::TcpListener;
 
 use crate::load::Load;
 use crate::pipeline::Pipeline;
+
+/// How long the rest may take at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Parser)]
 #[command(about = "A pipeline to look at, under a load that changes")]
@@ -55,24 +58,33 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let registry = Registry::new();
     let pipeline = Pipeline::start(load, &registry)?;
+    let books = pipeline.books();
     let dashboard = Dashboard::new(&registry);
     let _recording = dashboard.record();
 
     let listener = TcpListener::bind(args.address).await?;
     let address = listener.local_addr()?;
     let router = Router::new().route("/metrics", scrape(&registry)).nest("/pressure", dashboard.router());
-    tokio::spawn(axum::serve(listener, router).into_future());
     println!("http://{address}/pressure shows it\nhttp://{address}/metrics  is for Prometheus");
 
-    match args.seconds {
-        Some(seconds) => tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
-            _ = asked_to_end => {}
-        },
-        None => drop(asked_to_end.await),
-    }
-    let ended = pipeline.drain().await;
-    dashboard.close();
-    println!("{ended}");
-    Ok(if ended.balances() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let graceful = GracefulShutdown::when(PATIENCE, async move {
+        match args.seconds {
+            Some(seconds) => tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+                _ = asked_to_end => {}
+            },
+            None => drop(asked_to_end.await),
+        }
+    });
+    let closing = graceful.closing();
+    let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
+        closing.await;
+        dashboard.close(); // Its pages would be waited for.
+    });
+    // The pipeline is drained first, so that the page shows how it ends.
+    let report =
+        graceful.requests("pipeline", move |time| pipeline.drain(time)).server("page", serve.into_future()).run().await;
+    let ended = books.read();
+    println!("{report}\n{ended}");
+    Ok(if ended.balances() { report.exit_code() } else { ExitCode::FAILURE })
 }

@@ -1,10 +1,12 @@
 //! The four parts, in the order of the flow.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use backpressure::{BackpressureConfig, BackpressureController, Counts, Gauge, Receiver, Sender, Strategy, channel};
+use backpressure::{
+    BackpressureConfig, BackpressureController, Counts, DrainReport, Gauge, Receiver, Sender, Strategy, channel,
+};
 use backpressure_metrics::Registry;
 use backpressure_tower::{Batch, BatchLayer};
 use futures_util::StreamExt;
@@ -12,9 +14,6 @@ use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::load::Load;
-
-/// How long the rest may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it takes to look something up, however much it is.
 const LOOKUP: Duration = Duration::from_millis(3);
@@ -33,11 +32,11 @@ pub(crate) struct Pipeline {
     generator: JoinHandle<()>,
     stages: [JoinHandle<()>; 2],
     database: BackpressureController<Row>,
-    gauges: [(&'static str, Gauge); 4],
+    books: Books,
 }
 
 #[derive(Debug, Clone)]
-struct Row {
+pub(crate) struct Row {
     _id: u64,
     _name: String,
 }
@@ -75,21 +74,24 @@ impl Pipeline {
         }
         let generator = tokio::spawn(generate(load, source));
         let stages = [tokio::spawn(forward(incoming, parsed)), tokio::spawn(parse(to_parse, enrich))];
-        Ok(Self { generator, stages, database, gauges })
+        Ok(Self { generator, stages, database, books: Books { gauges } })
     }
 
     /// From the source on: nothing new, and then what is there goes through to the end.
-    pub(crate) async fn drain(self) -> Ended {
+    pub(crate) async fn drain(self, within: Duration) -> DrainReport<Row> {
+        let start = Instant::now();
         self.generator.abort();
         let stages = async {
             for stage in self.stages {
                 let _ = stage.await;
             }
         };
-        let _ = tokio::time::timeout(PATIENCE, stages).await;
-        // What it could not write is in its ledger.
-        let _ = self.database.drain(PATIENCE).await;
-        Ended { counts: self.gauges.map(|(name, gauge)| (name, gauge.snapshot().counts)) }
+        let _ = tokio::time::timeout(within, stages).await;
+        self.database.drain(within.saturating_sub(start.elapsed())).await
+    }
+
+    pub(crate) fn books(&self) -> Books {
+        self.books.clone()
     }
 }
 
@@ -129,6 +131,18 @@ async fn look_up(ids: Vec<u64>, database: BackpressureController<Row>) -> anyhow
         database.push(row).await.map_err(|error| anyhow!("{error}"))?;
     }
     Ok(vec![(); ids.len()])
+}
+
+/// Where it is counted what became of everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Books {
+    gauges: [(&'static str, Gauge); 4],
+}
+
+impl Books {
+    pub(crate) fn read(&self) -> Ended {
+        Ended { counts: self.gauges.each_ref().map(|(name, gauge)| (*name, gauge.snapshot().counts)) }
+    }
 }
 
 /// What became of everything.
