@@ -33,8 +33,8 @@ use tokio::net::TcpListener;
 use crate::load::Load;
 use crate::pipeline::Pipeline;
 
-/// How long the rest may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the rest may take at the end: longer than the database is slow.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Parser)]
 #[command(about = "A pipeline to look at, under a load that changes")]
