@@ -4,13 +4,16 @@
 
 /// Each name at the root, by its path.
 mod root {
-    use backpressure::layers::{Limiter, RequestHeaders};
+    use backpressure::channel::Builder;
+    use backpressure::core::{BatchAccumulator, BoundedBuffer, FlushPacer};
+    use backpressure::layers::{Limiter, RequestHeaders, RetryBudget};
+    use backpressure::registry::{Registry, dashboard, scrape};
     use backpressure::{
         BackpressureConfig, BackpressureController, BackpressureSink, BackpressureSinkError, BackpressureSinkExt,
         BackpressureStreamExt, BatchConfig, BatchError, BatchLayer, ConfigError, Counts, DrainReport, DropReason,
-        FlushError, FlushOutcome, Gauge, GracefulShutdown, Health, Overloaded, Priority, Receiver, RetryLayer,
-        SendError, Sender, Sent, ServiceSink, ShedError, ShedLayer, Shutdown, Snapshot, State, Strategy, ThrottleError,
-        ThrottleLayer, channel,
+        FlushError, FlushOutcome, Gauge, GracefulShutdown, Health, Overloaded, Priority, Receiver, RefusedExt,
+        RetryLayer, SendError, Sender, Sent, ServiceSink, ShedError, ShedLayer, Shutdown, Snapshot, State, Strategy,
+        ThrottleError, ThrottleLayer, channel,
     };
 }
 
