@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use backpressure_core::{DropReason, Moved, Offer, Strategy, Tag};
+use backpressure_core::{DropReason, Moved, Offer, Tag};
 use backpressure_rt::Relay;
 use backpressure_rt::sync::MutexGuard;
 
@@ -86,14 +86,16 @@ impl<T> Shared<T> {
     /// Whether it is known without the lock that there is no room, and the strategy makes none: the offer of an item,
     /// whatever its weight and rank, comes to [this](Self::turn_away).
     #[inline]
-    pub(crate) fn turns_away(&self) -> bool {
-        !matches!(self.when_full, WhenFull::Ask) && self.reporter.is_full()
+    pub(crate) fn turns_away(&self) -> Option<WhenFull> {
+        let seen = self.rules.look();
+        let asks = matches!(seen.when_full(), WhenFull::Ask);
+        (!asks && self.reporter.is_full() && self.rules.are_still(seen)).then(|| seen.when_full())
     }
 
     /// Answers an offer without the lock, and counts it.
     #[inline]
-    pub(crate) fn turn_away(&self, item: T) -> Result<Sent, SendError<T>> {
-        match self.when_full {
+    pub(crate) fn turn_away(&self, item: T, when_full: WhenFull) -> Result<Sent, SendError<T>> {
+        match when_full {
             WhenFull::HandBack => {
                 self.reporter.rejected();
                 Err(SendError::Full(item))
@@ -102,16 +104,16 @@ impl<T> Shared<T> {
                 self.reporter.refused(DropReason::Overflow);
                 Ok(Sent::Dropped(DropReason::Overflow))
             }
-            WhenFull::Tell | WhenFull::Ask => self.turn_away_and_tell(item),
+            _ => self.turn_away_and_tell(item, when_full),
         }
     }
 
     #[inline(never)]
-    fn turn_away_and_tell(&self, item: T) -> Result<Sent, SendError<T>> {
+    fn turn_away_and_tell(&self, item: T, when_full: WhenFull) -> Result<Sent, SendError<T>> {
         // Whoever weighs and ranks is shown every item that is offered.
         self.tag(&item);
-        match self.strategy {
-            Strategy::DropNewest => Ok(self.refuse(item, DropReason::Overflow)),
+        match when_full {
+            WhenFull::TellAndDiscard => Ok(self.refuse(item, DropReason::Overflow)),
             _ => self.reported(Err(SendError::Full(item))),
         }
     }

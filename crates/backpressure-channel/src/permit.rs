@@ -8,8 +8,7 @@ use backpressure_core::Strategy;
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
-use crate::place::{Closed, Place};
-use crate::send::max_wait;
+use crate::place::{NoSlot, Place};
 use crate::shared::Shared;
 use crate::wait_timeout::WaitTimeout;
 
@@ -35,7 +34,7 @@ impl<'a, T> Permit<'a, T> {
         if inner.buffer.is_closed() {
             return Err(SendError::Closed(()));
         }
-        if !holds_slots(shared.strategy) {
+        if !holds_slots(inner.buffer.strategy()) {
             return Ok(Self { shared, holds: false });
         }
         if inner.first_in_line().is_some() || !inner.buffer.try_reserve(CLAIM.weight) {
@@ -103,16 +102,23 @@ impl<'a, T> Future for Reserve<'a, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if !holds_slots(this.shared.strategy) {
-            return Poll::Ready(Permit::try_new(this.shared));
-        }
-        match this.shared.poll_reserve(&mut this.place, CLAIM, cx.waker()) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
-            Poll::Ready(Err(Closed)) => Poll::Ready(Err(SendError::Closed(()))),
-            Poll::Pending => {
-                ready!(this.timeout.poll(max_wait(this.shared.strategy), cx));
-                this.shared.abandon(&mut this.place, CLAIM.weight);
-                Poll::Ready(Err(SendError::TimedOut(())))
+        loop {
+            if matches!(this.place, Place::Nowhere) && !this.shared.rules.waits() {
+                match Permit::try_new(this.shared) {
+                    // Only a strategy that waits is full, so it has just become one.
+                    Err(SendError::Full(())) => {}
+                    permit => return Poll::Ready(permit),
+                }
+            }
+            match this.shared.poll_reserve(&mut this.place, CLAIM, cx.waker()) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(Permit { shared: this.shared, holds: true })),
+                Poll::Ready(Err(NoSlot::Closed)) => return Poll::Ready(Err(SendError::Closed(()))),
+                Poll::Ready(Err(NoSlot::Dismissed)) => {}
+                Poll::Pending => {
+                    ready!(this.timeout.poll(this.shared.rules.max_wait(), cx));
+                    this.shared.abandon(&mut this.place, CLAIM.weight);
+                    return Poll::Ready(Err(SendError::TimedOut(())));
+                }
             }
         }
     }

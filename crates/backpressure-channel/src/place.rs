@@ -19,13 +19,18 @@ pub(crate) enum Place {
     Queued { key: usize, since: Instant },
 }
 
-/// The channel is closed.
+/// Why there is no slot to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Closed;
+pub(crate) enum NoSlot {
+    /// The channel is closed.
+    Closed,
+    /// The strategy does not let producers wait, or there can be no room: the item is to be offered again.
+    Dismissed,
+}
 
 impl<T> Shared<T> {
     /// Ready with a slot for this claim. Pending means queued for one, with this waker as the one that is woken.
-    pub(crate) fn poll_reserve(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
+    pub(crate) fn poll_reserve(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), NoSlot>> {
         match self.try_place(place, claim) {
             Some(ready) => Poll::Ready(ready),
             None => self.poll_line(place, claim, waker),
@@ -33,7 +38,7 @@ impl<T> Shared<T> {
     }
 
     /// The same for whoever has just been told that there is no room.
-    pub(crate) fn poll_turn(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
+    pub(crate) fn poll_turn(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), NoSlot>> {
         match *place {
             Place::Nowhere => self.poll_line(place, claim, waker),
             Place::Queued { .. } => self.poll_reserve(place, claim, waker),
@@ -41,7 +46,7 @@ impl<T> Shared<T> {
     }
 
     /// Stands in line.
-    fn poll_line(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), Closed>> {
+    fn poll_line(&self, place: &mut Place, claim: Claim, waker: &Waker) -> Poll<Result<(), NoSlot>> {
         // Cloning and dropping wakers is the user's code, so it happens outside the lock; and since room may have come
         // meanwhile, there is another look under it.
         let waker = waker.clone();
@@ -49,6 +54,9 @@ impl<T> Shared<T> {
             Place::Nowhere => {
                 let since = now();
                 let mut inner = self.lock();
+                if !inner.buffer.is_closed() && !inner.lets_wait(claim.weight) {
+                    return Poll::Ready(Err(NoSlot::Dismissed));
+                }
                 let key = inner.waiters.join(claim.weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
@@ -72,11 +80,11 @@ impl<T> Shared<T> {
     }
 
     /// A slot, if there is one to be had or one was given; or the news that the channel is closed.
-    fn try_place(&self, place: &mut Place, claim: Claim) -> Option<Result<(), Closed>> {
+    fn try_place(&self, place: &mut Place, claim: Claim) -> Option<Result<(), NoSlot>> {
         let mut inner = self.lock();
         let closed = inner.buffer.is_closed();
         match *place {
-            Place::Nowhere if closed => Some(Err(Closed)),
+            Place::Nowhere if closed => Some(Err(NoSlot::Closed)),
             Place::Nowhere => {
                 inner.look_before_an_edge();
                 if inner.first_in_line().is_some() || !inner.buffer.try_reserve(claim.weight) {
@@ -91,7 +99,12 @@ impl<T> Shared<T> {
             Place::Queued { .. } if closed => {
                 drop(inner);
                 self.abandon(place, claim.weight);
-                Some(Err(Closed))
+                Some(Err(NoSlot::Closed))
+            }
+            Place::Queued { key, .. } if inner.waiters.is_dismissed(key) => {
+                drop(inner);
+                self.abandon(place, claim.weight);
+                Some(Err(NoSlot::Dismissed))
             }
             Place::Queued { key, since } if inner.waiters.is_served(key) => {
                 let left = inner.waiters.leave(key);

@@ -12,6 +12,7 @@ use futures_core::{FusedStream, Stream};
 
 use crate::budget::{Share, budgeted};
 use crate::demand::Demand;
+use crate::reconfigure::ChannelHandle;
 use crate::shared::Shared;
 
 /// The receiving end of a channel: a `Stream` of the items, in delivery order.
@@ -271,6 +272,11 @@ impl<T> Receiver<T> {
             producers_wait: !inner.waiters.is_empty(),
             closed: buffer.is_closed(),
         }
+    }
+
+    /// Changes the channel's bounds and strategy while it is in use.
+    pub fn handle(&self) -> ChannelHandle<T> {
+        ChannelHandle::new(self.shared.clone())
     }
 
     /// How full the channel is, and what has happened in it.

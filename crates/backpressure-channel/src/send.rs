@@ -3,15 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use backpressure_core::{Strategy, Tag};
+use backpressure_core::Tag;
 use backpressure_rt::sync::MutexGuard;
 
 use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
-use crate::place::{Closed, Place};
+use crate::place::{NoSlot, Place};
 use crate::shared::{Inner, Shared};
 use crate::wait_timeout::WaitTimeout;
 use crate::when_full::taken;
@@ -99,10 +98,14 @@ impl<T> Send<'_, T> {
             Poll::Ready(Ok(())) => {
                 Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, Claim::of_item(self.tag.weight))))
             }
-            Poll::Ready(Err(Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
+            Poll::Ready(Err(NoSlot::Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
+            Poll::Ready(Err(NoSlot::Dismissed)) => {
+                self.item = Some(item);
+                self.poll_offer(self.shared.lock(), cx)
+            }
             Poll::Pending => {
                 self.item = Some(item);
-                ready!(self.timeout.poll(max_wait(self.shared.strategy), cx));
+                ready!(self.timeout.poll(self.shared.rules.max_wait(), cx));
                 self.shared.abandon(&mut self.place, self.tag.weight);
                 let item = self.item.take().map(|item| Err(SendError::TimedOut(item)));
                 item.map_or(Poll::Pending, |sent| Poll::Ready(self.shared.reported(sent)))
@@ -111,14 +114,7 @@ impl<T> Send<'_, T> {
     }
 }
 
-pub(crate) const fn max_wait(strategy: Strategy) -> Duration {
-    match strategy {
-        Strategy::Block { max_wait } => max_wait,
-        _ => Duration::ZERO,
-    }
-}
-
 /// Whether an offer that found no room waits for it.
 pub(crate) fn waits<T>(shared: &Shared<T>, tag: Tag) -> bool {
-    matches!(shared.strategy, Strategy::Block { .. }) && (!shared.minds_tags || shared.lock().buffer.admits(tag.weight))
+    shared.rules.waits() && (!shared.minds_tags || shared.lock().buffer.admits(tag.weight))
 }

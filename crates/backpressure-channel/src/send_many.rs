@@ -11,8 +11,8 @@ use crate::budget::budgeted;
 use crate::claim::Claim;
 use crate::error::{SendError, SentMany};
 use crate::many::Refusal;
-use crate::place::{Closed, Place};
-use crate::send::{max_wait, waits};
+use crate::place::{NoSlot, Place};
+use crate::send::waits;
 use crate::shared::Shared;
 use crate::wait_timeout::WaitTimeout;
 
@@ -71,9 +71,10 @@ impl<'a, T> SendMany<'a, T> {
             let weight = self.first_tag().weight;
             match self.shared.poll_turn(&mut self.place, Claim::of_item(weight), cx.waker()) {
                 Poll::Ready(Ok(())) => reserved = Some(weight),
-                Poll::Ready(Err(Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
+                Poll::Ready(Err(NoSlot::Dismissed)) => reserved = None,
+                Poll::Ready(Err(NoSlot::Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
                 Poll::Pending => {
-                    ready!(self.timeout.poll(max_wait(self.shared.strategy), cx));
+                    ready!(self.timeout.poll(self.shared.rules.max_wait(), cx));
                     self.shared.abandon(&mut self.place, weight);
                     return Poll::Ready(Err(self.give_up(SendError::TimedOut(()))));
                 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use backpressure_core::{DropReason, Gauge, Strategy, Tag};
+#[cfg(doc)]
+use backpressure_core::Strategy;
+use backpressure_core::{DropReason, Gauge, Tag};
 use backpressure_rt::sync::{Arc, Ordering};
 use backpressure_rt::{Exclusive, Relay};
 use futures_sink::Sink;
@@ -14,10 +16,12 @@ use crate::budget::Share;
 use crate::claim::Claim;
 use crate::error::{SendError, Sent, SentMany, SinkError};
 use crate::permit::{Permit, Reserve};
-use crate::place::{Closed, Place};
-use crate::send::Send;
+use crate::place::{NoSlot, Place};
+use crate::reconfigure::ChannelHandle;
+use crate::send::{Send, waits};
 use crate::send_many::SendMany;
 use crate::shared::Shared;
+use crate::slot::{READY, Slot};
 
 /// The sending end of a channel. Clone it for more producers; when the last one is dropped the channel closes.
 ///
@@ -31,25 +35,6 @@ pub struct Sender<T> {
     share: Share,
     /// An item that was started as a sink and is too heavy for the room left: it enters as soon as there is enough.
     heavy: Exclusive<Option<(T, Tag)>>,
-}
-
-/// What a sink that is ready holds: a slot for an item of unknown weight.
-const READY: Claim = Claim::kept(0);
-
-/// What this sender, as a sink, holds of the channel.
-#[derive(Debug)]
-enum Slot {
-    Waiting {
-        place: Place,
-        claim: Claim,
-    },
-    Reserved,
-    /// The sink is closed.
-    Closed,
-}
-
-impl Slot {
-    const NONE: Self = Self::Waiting { place: Place::Nowhere, claim: READY };
 }
 
 impl<T> Sender<T> {
@@ -124,7 +109,10 @@ impl<T> Sender<T> {
     /// room or other producers wait for it, [`Closed`](SendError::Closed) once the receiver is gone or closed.
     #[inline]
     pub fn try_send(&self, item: T) -> Result<Sent, SendError<T>> {
-        if self.shared.turns_away() { self.shared.turn_away(item) } else { self.offer(item) }
+        match self.shared.turns_away() {
+            Some(when_full) => self.shared.turn_away(item, when_full),
+            None => self.offer(item),
+        }
     }
 
     #[inline(never)]
@@ -224,24 +212,31 @@ impl<T> Sender<T> {
         self.shared.lock().buffer.is_closed()
     }
 
+    /// Changes the channel's bounds and strategy while it is in use.
+    pub fn handle(&self) -> ChannelHandle<T> {
+        ChannelHandle::new(self.shared.clone())
+    }
+
     /// How full the channel is, and what has happened in it.
     pub fn gauge(&self) -> Gauge {
         self.shared.gauge.clone()
     }
 
-    /// Ready with a slot: for the heavy item if there is one outside, otherwise for the next.
-    fn poll_slot(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
+    /// Ready with a slot: for the heavy item if there is one outside, otherwise for the next. `false` says that whoever
+    /// wants it is not to wait for one.
+    fn poll_slot(&mut self, cx: &Context<'_>) -> Poll<Result<bool, SinkError<T>>> {
         let (place, claim) = match &mut self.slot {
             Slot::Waiting { place, claim } => (place, *claim),
-            Slot::Reserved => return Poll::Ready(Ok(())),
+            Slot::Reserved => return Poll::Ready(Ok(true)),
             Slot::Closed => return Poll::Ready(Err(SinkError::Closed(None))),
         };
-        match std::task::ready!(self.shared.poll_reserve(place, claim, cx.waker())) {
+        match ready!(self.shared.poll_reserve(place, claim, cx.waker())) {
             Ok(()) => {
                 self.slot = Slot::Reserved;
-                Poll::Ready(Ok(()))
+                Poll::Ready(Ok(true))
             }
-            Err(Closed) => {
+            Err(NoSlot::Dismissed) => Poll::Ready(Ok(false)),
+            Err(NoSlot::Closed) => {
                 self.slot = Slot::NONE;
                 let heavy = self.heavy.get().take().map(|(item, _)| item);
                 if heavy.is_some() {
@@ -255,11 +250,20 @@ impl<T> Sender<T> {
     /// Ready once no heavy item is left outside.
     fn poll_heavy(&mut self, cx: &Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         while self.heavy.get().is_some() {
-            std::task::ready!(self.poll_slot(cx))?;
+            let has_slot = ready!(self.poll_slot(cx))?;
             if let Some((item, tag)) = self.heavy.get().take() {
                 self.slot = Slot::NONE;
-                match self.shared.fill(item, tag, Claim::of_item(tag.weight)) {
+                let sent = if has_slot {
+                    self.shared.fill(item, tag, Claim::of_item(tag.weight))
+                } else {
+                    self.shared.offer_uncounted(item, tag)
+                };
+                match sent {
                     Ok(_) => {}
+                    Err(SendError::Full(item)) if !waits(&self.shared, tag) => {
+                        self.shared.reporter.rejected();
+                        return Poll::Ready(Err(SinkError::Full(item)));
+                    }
                     Err(SendError::Closed(item)) => {
                         self.shared.reporter.rejected();
                         return Poll::Ready(Err(SinkError::Closed(Some(item))));
@@ -302,12 +306,16 @@ impl<T> Sink<T> for Sender<T> {
 
     fn poll_ready(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
-        std::task::ready!(this.poll_heavy(cx))?;
-        match this.shared.strategy {
-            Strategy::Block { .. } => this.poll_slot(cx),
-            _ if matches!(this.slot, Slot::Closed) || this.is_closed() => Poll::Ready(Err(SinkError::Closed(None))),
-            _ => Poll::Ready(Ok(())),
+        ready!(this.poll_heavy(cx))?;
+        while this.shared.rules.waits() || this.slot.is_in_line() {
+            if ready!(this.poll_slot(cx))? {
+                return Poll::Ready(Ok(()));
+            }
         }
+        if matches!(this.slot, Slot::Closed) || this.is_closed() {
+            return Poll::Ready(Err(SinkError::Closed(None)));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn start_send(self: std::pin::Pin<&mut Self>, item: T) -> Result<(), SinkError<T>> {
@@ -343,7 +351,7 @@ impl<T> Sink<T> for Sender<T> {
 
     fn poll_close(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SinkError<T>>> {
         let this = self.get_mut();
-        std::task::ready!(this.poll_heavy(cx))?;
+        ready!(this.poll_heavy(cx))?;
         this.leave();
         Poll::Ready(Ok(()))
     }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Strategy, Tag, Tally,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Tag, Tally,
 };
 use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard};
 use backpressure_rt::{Relay, lock, now, wake_all};
@@ -16,8 +16,9 @@ use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
+use crate::rules::Rules;
 use crate::wait_queue::WaitQueue;
-use crate::when_full::{Unsent, WhenFull, taken};
+use crate::when_full::{Unsent, taken};
 
 #[derive(Debug)]
 pub(crate) struct Shared<T> {
@@ -25,8 +26,7 @@ pub(crate) struct Shared<T> {
     pub(crate) hooks: Hooks<T>,
     pub(crate) reporter: Reporter,
     pub(crate) gauge: Gauge,
-    pub(crate) strategy: Strategy,
-    pub(crate) when_full: WhenFull,
+    pub(crate) rules: Rules,
     /// Whether it matters what items weigh or how they rank.
     pub(crate) minds_tags: bool,
     /// What a plain send answers. It is read as a whole: were it made on the spot, only its tag would be written, and whoever
@@ -43,6 +43,7 @@ pub(crate) struct Inner<T> {
     pub(crate) receiver: Option<(Demand, Waker)>,
     pub(crate) recorder: Recorder,
     pub(crate) lease: Lease,
+    pub(crate) config: Box<BackpressureConfig>,
 }
 
 /// What is left to do once the lock is released.
@@ -57,6 +58,12 @@ pub(crate) struct After {
 }
 
 impl After {
+    /// The state may have changed before, too.
+    pub(crate) const fn with_change(mut self, changed: bool) -> Self {
+        self.changed |= changed;
+        self
+    }
+
     #[inline]
     const fn concerns_anybody(&self) -> bool {
         self.changed || self.receiver.is_some() || self.producer.is_some()
@@ -69,8 +76,7 @@ impl<T> Shared<T> {
         Self {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
-            strategy: config.strategy(),
-            when_full: WhenFull::of(config.strategy(), &hooks),
+            rules: Rules::new(config.strategy(), &hooks),
             minds_tags: config.max_weight().is_some() || hooks.is_ranking(),
             accepted: Sent::Accepted,
             senders: AtomicUsize::new(1),
@@ -81,6 +87,7 @@ impl<T> Shared<T> {
                 receiver: None,
                 lease: Lease::new(recorder.tally()),
                 recorder,
+                config: Box::new(config.clone()),
             }),
             hooks,
         }
@@ -227,9 +234,9 @@ impl<T> Inner<T> {
         self.waiters.first(|weight| self.kept.bars(&self.buffer, weight))
     }
 
-    /// Whether a producer in the queue need not wait any longer: it was served, or the channel is closed.
+    /// Whether a producer in the queue need not wait any longer: it was served or sent away, or the channel is closed.
     pub(crate) fn is_settled(&self, key: usize) -> bool {
-        self.waiters.is_served(key) || self.buffer.is_closed()
+        !self.waiters.is_waiting(key) || self.buffer.is_closed()
     }
 
     /// Whether a receiver with this demand has something to do.

@@ -10,7 +10,7 @@ const NONE: usize = usize::MAX;
 /// that has been as long before allocates nothing.
 ///
 /// Whoever joins keeps a key, and is a member until it [leaves](Self::leave): first waiting, in the list; then served,
-/// out of the list. No waker is ever cloned, woken or dropped in here: they are handed out for that.
+/// or dismissed, out of the list. No waker is ever cloned, woken or dropped in here: they are handed out for that.
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
     members: Slab<Member>,
@@ -21,11 +21,18 @@ pub(crate) struct WaitQueue {
 #[derive(Debug)]
 struct Member {
     weight: usize,
-    /// `None` once woken to be served, or to see that the channel is closed.
+    /// `None` once woken to be served, to be dismissed, or to see that the channel is closed.
     waker: Option<Waker>,
-    served: bool,
+    standing: Standing,
     prev: usize,
     next: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Waiting,
+    Served,
+    Dismissed,
 }
 
 /// What a member that leaves was, and its waker, to be dropped outside every lock.
@@ -48,7 +55,7 @@ impl WaitQueue {
 
     /// Joins at the end, wanting room for `weight`.
     pub(crate) fn join(&mut self, weight: usize, waker: Waker) -> usize {
-        let member = Member { weight, waker: Some(waker), served: false, prev: self.tail, next: NONE };
+        let member = Member { weight, waker: Some(waker), standing: Standing::Waiting, prev: self.tail, next: NONE };
         let key = self.members.insert(member);
         match self.tail {
             NONE => self.head = key,
@@ -60,7 +67,17 @@ impl WaitQueue {
 
     /// Whether this member has been served.
     pub(crate) fn is_served(&self, key: usize) -> bool {
-        self.members[key].served
+        self.members[key].standing == Standing::Served
+    }
+
+    /// Whether this member is still in line.
+    pub(crate) fn is_waiting(&self, key: usize) -> bool {
+        self.members[key].standing == Standing::Waiting
+    }
+
+    /// Whether this member has been sent away.
+    pub(crate) fn is_dismissed(&self, key: usize) -> bool {
+        self.members[key].standing == Standing::Dismissed
     }
 
     /// Keeps the latest waker of a waiting member, and hands back the one it replaces.
@@ -85,7 +102,7 @@ impl WaitQueue {
     pub(crate) fn serve(&mut self, key: usize) -> Option<Waker> {
         self.unlink(key);
         let member = &mut self.members[key];
-        member.served = true;
+        member.standing = Standing::Served;
         member.waker.take()
     }
 
@@ -94,13 +111,28 @@ impl WaitQueue {
         self.members.iter_mut().filter_map(|(_, member)| member.waker.take()).collect()
     }
 
+    /// Sends away all in line whose weight is not to wait, and hands out their wakers in the order of the line.
+    pub(crate) fn dismiss(&mut self, is_dismissed: impl Fn(usize) -> bool) -> Vec<Waker> {
+        let (mut wakers, mut key) = (Vec::new(), self.head);
+        while let Some(member) = self.members.get_mut(key) {
+            let (this, next) = (key, member.next);
+            if is_dismissed(member.weight) {
+                member.standing = Standing::Dismissed;
+                wakers.extend(member.waker.take());
+                self.unlink(this);
+            }
+            key = next;
+        }
+        wakers
+    }
+
     /// Ends a membership.
     pub(crate) fn leave(&mut self, key: usize) -> Left {
-        if !self.members[key].served {
+        if self.is_waiting(key) {
             self.unlink(key);
         }
         let member = self.members.remove(key);
-        Left { served: member.served, _waker: member.waker }
+        Left { served: member.standing == Standing::Served, _waker: member.waker }
     }
 
     fn unlink(&mut self, key: usize) {
@@ -150,6 +182,21 @@ mod tests {
         assert_eq!(queue.first(|weight| weight > 1), None);
         assert_eq!(queue.first(|weight| weight > 5), Some((other, 2)));
         assert_eq!(queue.first(|_| false), Some((heavy, 9)));
+    }
+
+    #[test]
+    fn r3_those_who_are_dismissed_leave_the_line_and_the_others_keep_their_places() {
+        let mut queue = WaitQueue::new();
+        let [a, b, c, d] = [9, 1, 9, 2].map(|weight| queue.join(weight, Waker::noop().clone()));
+        queue.serve(a);
+        assert_eq!(queue.dismiss(|weight| weight > 5).len(), 1, "who is served is out of the line");
+        assert_eq!(
+            [a, b, c, d].map(|key| (queue.is_served(key), queue.is_dismissed(key))),
+            [(true, false), (false, false), (false, true), (false, false)]
+        );
+        assert!(!queue.leave(c).served);
+        assert_eq!(serve_all(&mut queue), [1, 2]);
+        assert!(queue.is_empty());
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use backpressure_core::{Hooks, Strategy};
 
 /// What comes of an offer to a channel that is full.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(crate) enum WhenFull {
-    HandBack,
-    Discard,
-    /// One of the two, but there are hooks that want to know.
-    Tell,
+    HandBack = 0,
+    Discard = 1,
+    /// The same, but there are hooks that want to know.
+    TellAndHandBack = 2,
+    TellAndDiscard = 3,
     /// That is for the buffer to say.
-    Ask,
+    Ask = 4,
 }
 
 impl WhenFull {
@@ -18,7 +20,20 @@ impl WhenFull {
         match strategy {
             Strategy::Block { .. } | Strategy::Reject if hooks.is_empty() => Self::HandBack,
             Strategy::DropNewest if hooks.is_empty() => Self::Discard,
-            Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest => Self::Tell,
+            Strategy::Block { .. } | Strategy::Reject => Self::TellAndHandBack,
+            Strategy::DropNewest => Self::TellAndDiscard,
+            _ => Self::Ask,
+        }
+    }
+
+    /// The one of this number, in the three lowest bits.
+    #[inline]
+    pub(crate) const fn from_bits(bits: usize) -> Self {
+        match bits & 7 {
+            0 => Self::HandBack,
+            1 => Self::Discard,
+            2 => Self::TellAndHandBack,
+            3 => Self::TellAndDiscard,
             _ => Self::Ask,
         }
     }

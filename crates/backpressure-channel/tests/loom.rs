@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use backpressure_channel::{Demand, Receiver, SendError, Sender, Sent, channel};
-use backpressure_core::{BackpressureConfig, State, Strategy};
+use backpressure_core::{BackpressureConfig, DropReason, State, Strategy};
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -444,5 +444,73 @@ fn x1_a_run_that_is_given_up_while_it_is_served_hands_its_slot_on() {
         let left = sender.join().unwrap();
         assert_eq!(received, if left == 0 { vec![1, 2, 3] } else { vec![1, 3] });
         assert_eq!(rx.gauge().utilization(), 0.0);
+    });
+}
+
+fn configured(capacity: usize, strategy: Strategy) -> BackpressureConfig {
+    BackpressureConfig::builder().capacity(capacity).strategy(strategy).build().expect("a valid configuration")
+}
+
+#[test]
+fn r3_a_send_that_is_about_to_wait_meets_a_channel_that_grows() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let handle = tx.handle();
+        let sender = thread::spawn(move || assert_eq!(block_on(tx.send(2)), Ok(Sent::Accepted)));
+        handle.reconfigure(configured(2, Strategy::block_forever())).unwrap();
+        sender.join().unwrap();
+        assert_eq!(drained(&mut rx), [1, 2]);
+    });
+}
+
+#[test]
+fn r3_a_send_that_is_about_to_wait_meets_a_strategy_that_does_not_wait() {
+    model(|| {
+        let (tx, mut rx) = blocking(1);
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let handle = tx.handle();
+        let sender = thread::spawn(move || assert_eq!(block_on(tx.send(2)), Err(SendError::Full(2))));
+        handle.reconfigure(configured(1, Strategy::Reject)).unwrap();
+        sender.join().unwrap();
+        assert_eq!(drained(&mut rx), [1]);
+    });
+}
+
+/// An offer that is answered without the lock is answered by one of the two configurations.
+#[test]
+fn r1_an_offer_meets_the_old_bounds_and_strategy_or_the_new_ones() {
+    let dropped = Ok(Sent::Dropped(DropReason::Overflow));
+    for ((before, old), (after, new), answers) in [
+        ((1, Strategy::DropNewest), (2, Strategy::Reject), [dropped, Ok(Sent::Accepted)]),
+        ((1, Strategy::Reject), (2, Strategy::DropNewest), [Err(SendError::Full(2)), Ok(Sent::Accepted)]),
+        ((2, Strategy::DropNewest), (1, Strategy::Reject), [Ok(Sent::Accepted), Err(SendError::Full(2))]),
+    ] {
+        model(move || {
+            let (tx, _rx) = channel(configured(before, old));
+            assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+            let handle = tx.handle();
+            let sender = thread::spawn(move || tx.try_send(2));
+            handle.reconfigure(configured(after, new)).unwrap();
+            let answer = sender.join().unwrap();
+            assert!(answers.contains(&answer), "{answer:?}");
+            assert!(handle.gauge().snapshot().counts.balances());
+        });
+    }
+}
+
+#[test]
+fn r1_a_snapshot_has_the_old_bounds_or_the_new_ones() {
+    model(|| {
+        let (tx, _rx) = channel(configured(1, Strategy::Reject));
+        assert_eq!(tx.try_send(1), Ok(Sent::Accepted));
+        let (handle, gauge) = (tx.handle(), tx.gauge());
+        let other = thread::spawn(move || handle.reconfigure(configured(4, Strategy::DropNewest)).unwrap());
+        let seen = gauge.snapshot();
+        let old = (1, Strategy::Reject, State::Blocked, 1.0);
+        let new = (4, Strategy::DropNewest, State::Normal, 0.25);
+        let seen = (seen.capacity, seen.strategy, seen.state, seen.utilization);
+        assert!(seen == old || seen == new, "{seen:?}");
+        other.join().unwrap();
     });
 }

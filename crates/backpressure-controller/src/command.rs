@@ -12,5 +12,13 @@ pub(crate) const STOPPING: Duration = Duration::from_millis(50);
 /// What a handle may ask of the worker.
 pub(crate) enum Command<T> {
     Flush(oneshot::Sender<()>),
-    Drain { began: Instant, deadline: Option<Instant>, done: oneshot::Sender<Parcel<T>> },
+    /// The channel has another configuration.
+    Reconfigured,
+    /// So many batches may be in flight.
+    Concurrency(usize),
+    Drain {
+        began: Instant,
+        deadline: Option<Instant>,
+        done: oneshot::Sender<Parcel<T>>,
+    },
 }

@@ -17,6 +17,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::command::{Command, STOPPING};
 use crate::drain::{DrainReport, Ending, Unflushed};
+use crate::handle::ControllerHandle;
 
 /// Thirty years: as good as never, and not beyond the end of time.
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -29,6 +30,7 @@ pub struct BackpressureController<T> {
     sender: Sender<T>,
     commands: mpsc::UnboundedSender<Command<T>>,
     ending: Arc<OnceLock<Ending>>,
+    smallest_batch: Option<usize>,
 }
 
 impl<T> BackpressureController<T> {
@@ -36,8 +38,9 @@ impl<T> BackpressureController<T> {
         sender: Sender<T>,
         commands: mpsc::UnboundedSender<Command<T>>,
         ending: Arc<OnceLock<Ending>>,
+        smallest_batch: Option<usize>,
     ) -> Self {
-        Self { sender, commands, ending }
+        Self { sender, commands, ending, smallest_batch }
     }
 
     /// Accepts an item for the next batch. Under `Strategy::Block` it waits for room, at most as long as the strategy
@@ -179,6 +182,11 @@ impl<T> BackpressureController<T> {
         self.sender.is_closed()
     }
 
+    /// Changes bounds, strategy, batches and concurrency while the controller is in use. It does not keep it at work.
+    pub fn handle(&self) -> ControllerHandle<T> {
+        ControllerHandle::new(self.sender.handle(), self.commands.clone(), self.smallest_batch)
+    }
+
     /// How full the buffer is, and what has happened. Cheap, shared, and good beyond the life of the controller.
     pub fn gauge(&self) -> Gauge {
         self.sender.gauge()
@@ -234,7 +242,8 @@ async fn by<F: Future + Unpin>(deadline: Option<Instant>, mut answer: F) -> Opti
 
 impl<T> Clone for BackpressureController<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), commands: self.commands.clone(), ending: Arc::clone(&self.ending) }
+        let (commands, ending) = (self.commands.clone(), Arc::clone(&self.ending));
+        Self { sender: self.sender.clone(), commands, ending, smallest_batch: self.smallest_batch }
     }
 }
 

@@ -70,6 +70,7 @@ mod drain;
 mod external;
 mod flush_fn;
 mod halves;
+mod handle;
 mod home;
 mod hooks;
 mod in_flight;
@@ -90,6 +91,7 @@ pub use drain::{DrainReport, Unflushed};
 #[cfg(feature = "serde")]
 pub use external::FlushConfig;
 pub use flush_fn::FlushFn;
+pub use handle::ControllerHandle;
 pub use home::{Anywhere, Here, Home};
 pub use outcome::{FailedItem, FlushError, FlushOutcome};
 pub use verdict::Verdict;

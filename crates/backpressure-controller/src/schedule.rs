@@ -39,10 +39,7 @@ impl Schedule {
     /// With `smallest`, the batch size adapts between that and the configured one.
     pub(crate) fn new(config: &BackpressureConfig, smallest: Option<usize>) -> Result<Self, ConfigError> {
         let (floor, ceiling) = config.flush_interval();
-        let target = config.target_latency();
-        // A buffer that is full by weight has nothing to wait for, whatever the size of a batch.
-        let weight = config.batch_weight().or(config.max_weight()).unwrap_or(usize::MAX);
-        let full = Demand { items: config.batch_items(), weight };
+        let (target, full) = (config.target_latency(), full(config));
         Ok(Self {
             pacer: FlushPacer::new(floor, ceiling, target)?,
             sizer: smallest.map(|min| BatchSizer::new(min, full.items, target)).transpose()?,
@@ -93,6 +90,18 @@ impl Schedule {
         }
     }
 
+    /// From now on this is what makes a batch full, and how long it waits; what was learned is kept within the new bounds. A
+    /// batch that waits has waited since its first item.
+    pub(crate) fn reconfigure(&mut self, config: &BackpressureConfig) {
+        let (floor, ceiling) = config.flush_interval();
+        self.target = config.target_latency();
+        self.full = full(config);
+        self.pacer.reconfigure(floor, ceiling, self.target);
+        if let Some(sizer) = &mut self.sizer {
+            sizer.reconfigure(self.full.items, self.target);
+        }
+    }
+
     /// What makes a batch full.
     pub(crate) fn full(&self) -> Demand {
         let items = self.sizer.as_ref().map_or(self.full.items, BatchSizer::limit);
@@ -102,6 +111,13 @@ impl Schedule {
     pub(crate) fn interval(&self) -> Duration {
         self.pacer.interval()
     }
+}
+
+/// What makes a batch full that does not adapt.
+fn full(config: &BackpressureConfig) -> Demand {
+    // A buffer that is full by weight has nothing to wait for, whatever the size of a batch.
+    let weight = config.batch_weight().or(config.max_weight()).unwrap_or(usize::MAX);
+    Demand { items: config.batch_items(), weight }
 }
 
 #[cfg(test)]
@@ -162,6 +178,19 @@ mod tests {
         );
         let fresh = schedule.next(start + 500 * MS, depth(1));
         assert!(matches!(fresh, Next::Wait { until: Some(until), .. } if until == start + 600 * MS), "{fresh:?}");
+    }
+
+    #[test]
+    fn r1_a_batch_that_waits_obeys_the_new_interval_and_the_new_size() {
+        let (start, mut schedule) = (Instant::now(), schedule());
+        schedule.next(start, depth(5));
+        schedule.answered(10, 20 * MS, false);
+        let config = BackpressureConfig::builder().capacity(100).batch_items(20).flush_interval(MS, 30 * MS);
+        schedule.reconfigure(&config.target_latency(10 * MS).build().unwrap());
+        assert_eq!((schedule.interval(), schedule.full().items), (30 * MS, 20), "150 ms, within the new bounds");
+        let next = schedule.next(start + 29 * MS, depth(15));
+        assert!(matches!(next, Next::Wait { until: Some(until), .. } if until == start + 30 * MS), "{next:?}");
+        assert_eq!(schedule.next(start + 30 * MS, depth(15)), Next::Take(FlushReason::Linger));
     }
 
     #[test]

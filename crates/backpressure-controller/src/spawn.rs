@@ -190,6 +190,6 @@ where
             .judge(self.judge)
             .hooks(self.on_drop, self.on_failed);
         let ending = Arc::clone(&worker.ending);
-        Ok((BackpressureController::new(sender, commands, ending), worker))
+        Ok((BackpressureController::new(sender, commands, ending, self.smallest_batch), worker))
     }
 }

@@ -206,6 +206,11 @@ where
         while let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) {
             match command {
                 Command::Flush(done) => flushes.push(done),
+                Command::Concurrency(batches) => self.concurrency = batches,
+                Command::Reconfigured => {
+                    self.schedule.reconfigure(&self.receiver.handle().config());
+                    self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
+                }
                 Command::Drain { began, deadline, done } => {
                     guarded(|| self.receiver.close());
                     self.drains.add(began.min(now), deadline, self.totals, done);

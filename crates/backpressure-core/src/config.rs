@@ -42,6 +42,13 @@ impl BackpressureConfig {
         BackpressureConfigBuilder { fields: Fields::DEFAULT }
     }
 
+    /// A builder that holds all of this, to change a field or two.
+    ///
+    /// Batch items that were never set follow the capacity.
+    pub fn to_builder(&self) -> BackpressureConfigBuilder {
+        BackpressureConfigBuilder { fields: self.fields.clone() }
+    }
+
     /// See [`BackpressureConfigBuilder::capacity`].
     pub const fn capacity(&self) -> usize {
         self.fields.capacity

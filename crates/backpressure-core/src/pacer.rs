@@ -59,6 +59,13 @@ impl FlushPacer {
         Ok(Self { floor, ceiling, target, interval: floor })
     }
 
+    /// Takes other bounds and another target; the interval moves into the bounds. They are those of a configuration that was
+    /// checked.
+    #[doc(hidden)]
+    pub fn reconfigure(&mut self, floor: Duration, ceiling: Duration, target: Duration) {
+        *self = Self { floor, ceiling, target, interval: self.interval.clamp(floor, ceiling.max(floor)) };
+    }
+
     /// How long the first item of a partial batch may wait now.
     pub const fn interval(&self) -> Duration {
         self.interval

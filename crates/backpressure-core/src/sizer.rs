@@ -63,6 +63,15 @@ impl BatchSizer {
         Ok(Self { min, max, target, limit: min })
     }
 
+    /// Takes another upper bound, at least the lower one, and another target; the limit moves into the bounds. They are those
+    /// of a configuration that was checked.
+    #[doc(hidden)]
+    pub fn reconfigure(&mut self, max: usize, target: Duration) {
+        self.max = max.max(self.min);
+        self.target = target;
+        self.limit = self.limit.min(self.max);
+    }
+
     /// Most items that a batch should have now.
     pub const fn limit(&self) -> usize {
         self.limit

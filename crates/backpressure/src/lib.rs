@@ -114,10 +114,12 @@ pub use backpressure_core::{
 
 #[cfg(feature = "channel")]
 #[doc(inline)]
-pub use backpressure_channel::{self as channel, Receiver, SendError, Sender, Sent, channel};
+pub use backpressure_channel::{self as channel, ChannelHandle, Receiver, SendError, Sender, Sent, channel};
 #[cfg(feature = "controller")]
 #[doc(inline)]
-pub use backpressure_controller::{self as controller, BackpressureController, DrainReport, FlushError, FlushOutcome};
+pub use backpressure_controller::{
+    self as controller, BackpressureController, ControllerHandle, DrainReport, FlushError, FlushOutcome,
+};
 // Not `metrics`, for the same reason as below.
 #[cfg(feature = "metrics")]
 #[doc(inline)]

@@ -19,6 +19,7 @@ mod order;
 mod panics;
 #[cfg(feature = "tokio")]
 mod patience;
+mod reconfigure;
 mod reentry;
 mod sink;
 mod strategies;

@@ -18,7 +18,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn c2_d3_o4_w2_x1_the_channel_does_what_the_model_says(
+    fn c2_d3_o4_r1_r2_r3_r4_w2_x1_the_channel_does_what_the_model_says(
         rules in steps::rules(),
         steps in prop::collection::vec(steps::step(), 1..80),
     ) {

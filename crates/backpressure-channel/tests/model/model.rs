@@ -48,17 +48,28 @@ pub(crate) struct Entry {
 pub(crate) enum Standing {
     Waiting,
     Served,
+    Dismissed,
+}
+
+/// Why one has no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSlot {
+    Answered(Answer),
+    /// It is to be offered again.
+    Dismissed,
 }
 
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) rules: Rules,
     pub(crate) queue: Vec<Entry>,
+    /// How many of the first are lent to the receiver.
+    lent: usize,
     pub(crate) reserved: usize,
     pub(crate) reserved_weight: usize,
     /// The weights of the slots that are kept without an item.
     kept: Vec<usize>,
-    /// In the order they came; those that are served stay until they notice.
+    /// In the order they came; those that are served or dismissed stay until they notice.
     pub(crate) line: Vec<(Key, usize, Standing)>,
     pub(crate) closed: bool,
     pub(crate) senders: usize,
@@ -68,6 +79,8 @@ pub(crate) struct Model {
     pub(crate) wakes: BTreeMap<Key, usize>,
     pub(crate) demand: Option<Demand>,
     pub(crate) receiver_wakes: usize,
+    /// Of those that have begun to wait, whether they began under a strategy that makes them give up at once.
+    pub(crate) impatient: BTreeMap<Key, bool>,
     deliveries: usize,
     pressed_offers: u32,
 }
@@ -77,6 +90,7 @@ impl Model {
         Self {
             rules,
             queue: Vec::new(),
+            lent: 0,
             reserved: 0,
             reserved_weight: 0,
             kept: Vec::new(),
@@ -88,6 +102,7 @@ impl Model {
             wakes: BTreeMap::new(),
             demand: None,
             receiver_wakes: 0,
+            impatient: BTreeMap::new(),
             deliveries: 0,
             pressed_offers: 0,
         }
@@ -167,12 +182,12 @@ impl Model {
     }
 
     pub(crate) fn nobody_waits(&self) -> bool {
-        self.line.iter().all(|&(_, _, standing)| standing == Standing::Served)
+        self.line.iter().all(|&(_, _, standing)| standing != Standing::Waiting)
     }
 
     /// Nobody waits for whom room may come.
     pub(crate) fn nobody_in_line(&self) -> bool {
-        self.line.iter().all(|&(_, weight, standing)| standing == Standing::Served || self.bars(weight))
+        self.line.iter().all(|&(_, weight, standing)| standing != Standing::Waiting || self.bars(weight))
     }
 
     fn insert(&mut self, id: Id, load: Load) {
@@ -257,7 +272,7 @@ impl Model {
         let before = self.queue.clone();
         let mut evicted = 0;
         while !self.fits(load.weight) {
-            let victims = (0..self.queue.len()).filter(|&i| is_victim(&self.queue[i]));
+            let victims = (self.lent..self.queue.len()).filter(|&i| is_victim(&self.queue[i]));
             let Some(victim) = victims.min_by_key(|&i| order(&self.queue[i])) else {
                 self.queue = before;
                 return self.lose(id, DropReason::Overflow);
@@ -270,6 +285,31 @@ impl Model {
         }
         self.insert(id, load);
         Answer::Evicting(evicted)
+    }
+
+    /// Takes other rules; whether items are weighed or ranked stays. Answers whether it does.
+    pub(crate) fn reconfigure(&mut self, rules: Rules) -> bool {
+        if rules.max_weight.is_some() != self.rules.max_weight.is_some() {
+            return false;
+        }
+        if self.rules.strategy != rules.strategy {
+            self.pressed_offers = 0;
+        }
+        self.rules = Rules { ranked: self.rules.ranked, ..rules };
+        for place in 0..self.line.len() {
+            let (key, weight, standing) = self.line[place];
+            if standing == Standing::Waiting && !self.lets_wait(weight) {
+                self.line[place].2 = Standing::Dismissed;
+                *self.wakes.entry(key).or_default() += usize::from(!self.closed);
+            }
+        }
+        self.settle();
+        true
+    }
+
+    /// Whether one that wants this is made to wait for it.
+    pub(crate) fn lets_wait(&self, weight: usize) -> bool {
+        self.blocks() && self.admits(weight)
     }
 
     pub(crate) fn reserve(&mut self, weight: usize) {
@@ -289,7 +329,7 @@ impl Model {
         self.reserved_weight -= self.counted(reserved_weight);
         let answer = if self.closed {
             Answer::Closed
-        } else if self.fits(load.weight) {
+        } else if self.counted(load.weight) <= self.counted(reserved_weight) || self.fits(load.weight) {
             self.insert(id, load);
             Answer::Accepted
         } else {
@@ -338,8 +378,27 @@ impl Model {
         for &id in &taken {
             self.fates[id] = fate;
         }
+        self.lent = self.lent.saturating_sub(taken.len());
         self.settle();
         taken
+    }
+
+    /// Takes the next item for a receiver that takes one at a time, to which more are lent while that changes nothing.
+    pub(crate) fn take_one(&mut self) -> Vec<Id> {
+        let had = self.lent;
+        let taken = self.take(1, usize::MAX, Fate::Received);
+        let lends = matches!(self.rules.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest);
+        if !taken.is_empty() && had == 0 && lends && self.is_plain() && self.nobody_waits() {
+            let held = self.queue.len() + self.reserved;
+            let state = |held: usize| Watermarks::default().classify(held as f64 / self.rules.capacity as f64);
+            let least = if self.closed { Some(0) } else { (0..=held).find(|&less| state(less) == state(held)) };
+            self.lent = (held - least.unwrap_or(held)).min(self.queue.len());
+        }
+        taken
+    }
+
+    const fn is_plain(&self) -> bool {
+        !self.rules.ranked && self.rules.max_weight.is_none()
     }
 
     pub(crate) fn close(&mut self) {

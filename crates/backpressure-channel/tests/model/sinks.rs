@@ -1,12 +1,12 @@
 //! Senders used as sinks, and what the model says about them.
 
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use backpressure_channel::{Sender, SinkError};
 use backpressure_core::DropReason;
 
 use crate::item::Item;
-use crate::model::{Answer, Fate, Id, Key, Model};
+use crate::model::{Answer, Fate, Id, Key, Model, NoSlot};
 use crate::steps::Load;
 use crate::support::{SinkPolls, Wakes};
 
@@ -76,26 +76,28 @@ impl Sink {
     }
 
     fn model_ready(&mut self, model: &mut Model) -> Poll<Said> {
-        match self.model_heavy(model) {
-            Poll::Ready(Ok(())) if model.blocks() => self.model_slot(model, 0),
-            Poll::Ready(Ok(())) if model.closed || self.slot == Slot::Closed => {
-                Poll::Ready(Err((Answer::Closed, None)))
+        ready!(self.model_heavy(model))?;
+        while model.blocks() || model.stands(self.key) {
+            if ready!(self.model_slot(model, 0))? {
+                return Poll::Ready(Ok(()));
             }
-            other => other,
         }
+        let closed = model.closed || self.slot == Slot::Closed;
+        Poll::Ready(if closed { Err((Answer::Closed, None)) } else { Ok(()) })
     }
 
-    /// A slot, unless there is one already.
-    fn model_slot(&mut self, model: &mut Model, weight: usize) -> Poll<Said> {
+    /// A slot, unless there is one already; `false` if it is not to wait for one.
+    fn model_slot(&mut self, model: &mut Model, weight: usize) -> Poll<Result<bool, (Answer, Option<Id>)>> {
         match self.slot {
-            Slot::Held => Poll::Ready(Ok(())),
+            Slot::Held => Poll::Ready(Ok(true)),
             Slot::Closed => Poll::Ready(Err((Answer::Closed, None))),
             Slot::None => model.poll_slot(self.key, weight, self.heavy.is_none()).map(|slot| match slot {
                 Ok(()) => {
                     self.slot = Slot::Held;
-                    Ok(())
+                    Ok(true)
                 }
-                Err(answer) => {
+                Err(NoSlot::Dismissed) => Ok(false),
+                Err(NoSlot::Answered(answer)) => {
                     let back = self.heavy.take().map(|(id, _)| id);
                     back.map(|id| model.reported(id, answer));
                     Err((answer, back))
@@ -106,13 +108,22 @@ impl Sink {
 
     /// Brings the heavy item in.
     fn model_heavy(&mut self, model: &mut Model) -> Poll<Said> {
-        let Some((id, load)) = self.heavy else { return Poll::Ready(Ok(())) };
-        let slot = self.model_slot(model, load.weight);
-        if slot == Poll::Ready(Ok(())) {
+        while let Some((id, load)) = self.heavy {
+            let has_slot = ready!(self.model_slot(model, load.weight))?;
             (self.slot, self.heavy) = (Slot::None, None);
-            assert_eq!(model.fill(id, load, load.weight), Answer::Accepted, "room was kept for it");
+            if has_slot {
+                assert_eq!(model.fill(id, load, load.weight), Answer::Accepted, "room was kept for it");
+                continue;
+            }
+            match model.offer(id, load) {
+                Answer::Full if model.lets_wait(load.weight) => self.heavy = Some((id, load)),
+                answer @ (Answer::Full | Answer::Closed) => {
+                    return Poll::Ready(Err((model.reported(id, answer), Some(id))));
+                }
+                _ => {}
+            }
         }
-        slot
+        Poll::Ready(Ok(()))
     }
 
     fn model_send(&mut self, model: &mut Model, id: Id, load: Load) -> Said {

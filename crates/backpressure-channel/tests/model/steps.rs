@@ -86,6 +86,10 @@ pub(crate) enum Step {
         demand: Demand,
     },
     Evacuate,
+    /// Refused where the channel weighs and these rules do not, or the other way round. What it ranks stays.
+    Reconfigure {
+        rules: Rules,
+    },
     Close,
     CloseChannel {
         producer: usize,
@@ -137,6 +141,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (0_usize..4).prop_map(|max| Step::RecvMany { max }),
         2 => (0_usize..4, 0_usize..9).prop_map(|(max, max_weight)| Step::TryRecvMany { max, max_weight }),
         2 => demand().prop_map(|demand| Step::Ask { demand }),
+        5 => rules().prop_map(|rules| Step::Reconfigure { rules }),
         1 => Just(Step::Evacuate),
         1 => prop_oneof![
             Just(Step::Close),

@@ -10,7 +10,7 @@ use backpressure_channel::{SendError, Sender};
 use backpressure_core::Strategy;
 
 use crate::item::{Item, answer};
-use crate::model::{Answer, Fate, Key, Model, Standing};
+use crate::model::{Answer, Fate, Key, Model, NoSlot, Standing};
 use crate::steps::Load;
 use crate::support::Wakes;
 
@@ -145,49 +145,75 @@ pub(crate) fn refused(error: &SendError<()>) -> Answer {
 }
 
 impl Model {
-    fn poll_send(&mut self, key: Key, id: usize, load: Load, asked: bool) -> Poll<Answer> {
-        if !asked {
-            let answer = self.offer(id, load);
-            if answer != Answer::Full || !self.blocks() || !self.admits(load.weight) {
-                return Poll::Ready(self.reported(id, answer));
+    fn poll_send(&mut self, key: Key, id: usize, load: Load, mut asked: bool) -> Poll<Answer> {
+        loop {
+            if !asked {
+                let answer = self.offer(id, load);
+                if answer != Answer::Full || !self.lets_wait(load.weight) {
+                    return Poll::Ready(self.reported(id, answer));
+                }
             }
+            let answer = match self.poll_patiently(key, load.weight, false) {
+                Poll::Ready(Ok(())) => self.fill(id, load, load.weight),
+                Poll::Ready(Err(NoSlot::Answered(answer))) => answer,
+                Poll::Ready(Err(NoSlot::Dismissed)) => {
+                    asked = false;
+                    continue;
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            return Poll::Ready(self.reported(id, answer));
         }
-        let answer = match self.poll_patiently(key, load.weight, false) {
-            Poll::Ready(Ok(())) => self.fill(id, load, load.weight),
-            Poll::Ready(Err(answer)) => answer,
-            Poll::Pending => return Poll::Pending,
-        };
-        Poll::Ready(self.reported(id, answer))
     }
 
     /// Whether there is a slot with the permit, once there is one.
     fn poll_reserve(&mut self, key: Key) -> Poll<Result<bool, Answer>> {
-        if self.blocks() {
-            self.poll_patiently(key, 1, true).map_ok(|()| true)
-        } else {
-            Poll::Ready(if self.closed { Err(Answer::Closed) } else { Ok(false) })
+        loop {
+            if !self.blocks() && !self.stands(key) {
+                return Poll::Ready(if self.closed { Err(Answer::Closed) } else { Ok(false) });
+            }
+            return match self.poll_patiently(key, 1, true) {
+                Poll::Ready(Err(NoSlot::Dismissed)) => continue,
+                Poll::Ready(Err(NoSlot::Answered(answer))) => Poll::Ready(Err(answer)),
+                slot => slot.map(|_| Ok(true)),
+            };
         }
     }
 
-    fn poll_patiently(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), Answer>> {
+    /// The longest wait is the one of the strategy under which the wait began.
+    fn poll_patiently(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), NoSlot>> {
         let slot = self.poll_slot(key, weight, is_kept);
-        if slot.is_pending() && self.rules.strategy == (Strategy::Block { max_wait: Duration::ZERO }) {
-            self.leave_line(key, weight);
-            return Poll::Ready(Err(Answer::TimedOut));
+        if slot.is_pending() {
+            let impatient = self.rules.strategy == (Strategy::Block { max_wait: Duration::ZERO });
+            if *self.impatient.entry(key).or_insert(impatient) {
+                self.leave_line(key, weight);
+                return Poll::Ready(Err(NoSlot::Answered(Answer::TimedOut)));
+            }
         }
         slot
     }
 
+    pub(crate) fn stands(&self, key: Key) -> bool {
+        self.line.iter().any(|&(other, ..)| other == key)
+    }
+
     /// A slot for this one, in its turn.
-    pub(crate) fn poll_slot(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), Answer>> {
-        let stands = self.line.iter().any(|&(other, ..)| other == key);
+    pub(crate) fn poll_slot(&mut self, key: Key, weight: usize, is_kept: bool) -> Poll<Result<(), NoSlot>> {
+        let stands = self.stands(key);
         if self.closed {
             self.leave_line(key, weight);
-            return Poll::Ready(Err(Answer::Closed));
+            return Poll::Ready(Err(NoSlot::Answered(Answer::Closed)));
+        }
+        if self.line.contains(&(key, weight, Standing::Dismissed)) {
+            self.leave_line(key, weight);
+            return Poll::Ready(Err(NoSlot::Dismissed));
         }
         if !stands && self.nobody_in_line() && self.fits(weight) {
             self.reserve(weight);
         } else {
+            if !stands && !self.lets_wait(weight) {
+                return Poll::Ready(Err(NoSlot::Dismissed));
+            }
             if !stands {
                 self.join_line(key, weight);
             }

@@ -1,10 +1,11 @@
 //! A channel and its model, side by side.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
 
-use backpressure_channel::{Builder, Demand, Receiver, Sender};
-use backpressure_core::{DropReason, Gauge, Priority};
+use backpressure_channel::{Builder, ChannelHandle, Demand, Receiver, Sender};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Oversize, Priority};
 
 use crate::item::{Fates, Item, answer};
 use crate::model::{Answer, Fate, Key, Model};
@@ -12,6 +13,11 @@ use crate::sinks::Sink;
 use crate::steps::{Load, PRODUCERS, Rules, SINKS, Step};
 use crate::support::{Wakes, balanced, built, config, ignore};
 use crate::tasks::{Task, refused};
+
+fn configured(rules: Rules) -> BackpressureConfig {
+    let limits = config(rules.capacity, rules.strategy).oversize(rules.oversize);
+    built(rules.max_weight.map_or(limits.clone(), |max| limits.max_weight(max)))
+}
 
 pub(crate) struct World {
     model: Model,
@@ -23,13 +29,14 @@ pub(crate) struct World {
     receiver: Option<Receiver<Item>>,
     receiver_wakes: Wakes,
     keys: Key,
+    handle: ChannelHandle<Item>,
+    /// What was held, and what it weighed, at the last look.
+    held: Cell<(usize, usize)>,
 }
 
 impl World {
     pub(crate) fn new(rules: Rules) -> Self {
-        let limits = config(rules.capacity, rules.strategy).oversize(rules.oversize);
-        let limits = rules.max_weight.map_or(limits.clone(), |max| limits.max_weight(max));
-        let builder = Builder::new(built(limits))
+        let builder = Builder::new(configured(rules))
             .weigh_by(|item: &Item| item.load.weight)
             .on_drop(|item, reason| ignore(item.meets(Fate::Lost(reason))));
         let builder = if rules.ranked { builder.rank_by(|item| Priority::new(item.load.rank)) } else { builder };
@@ -44,6 +51,8 @@ impl World {
             receiver: Some(rx),
             receiver_wakes: Wakes::default(),
             keys: SINKS,
+            handle: tx.handle(),
+            held: Cell::default(),
         }
     }
 
@@ -108,6 +117,12 @@ impl World {
                 let taken = self.model.take(usize::MAX, usize::MAX, Fate::Lost(reason));
                 let meets = |item: Item| item.meets(Fate::Lost(reason));
                 assert!(rx.evacuate(reason).into_iter().map(meets).eq(taken));
+            }
+            Step::Reconfigure { rules } => {
+                let before = self.handle.config();
+                let done = self.handle.reconfigure(configured(rules)).is_ok();
+                assert_eq!(done, self.model.reconfigure(rules), "r1");
+                assert_eq!(self.handle.config(), if done { configured(rules) } else { before }, "r1");
             }
             Step::Close => {
                 if let Some(rx) = &mut self.receiver {
@@ -200,7 +215,7 @@ impl World {
 
     fn recv(&mut self) {
         let Some(rx) = &mut self.receiver else { return };
-        let taken = self.model.take(1, usize::MAX, Fate::Received);
+        let taken = self.model.take_one();
         let expected = match taken.first() {
             Some(&id) => Poll::Ready(Some(id)),
             None if self.model.closed => Poll::Ready(None),
@@ -259,7 +274,13 @@ impl World {
         }
 
         assert_eq!((snapshot.state, snapshot.utilization), (model.state(), model.utilization()));
-        assert!(model.utilization() <= 1.0 || model.queue.len() + model.reserved == 1, "the bound is kept");
+        assert_eq!((snapshot.capacity, snapshot.max_weight), (model.rules.capacity, model.rules.max_weight), "r1");
+        assert_eq!(snapshot.strategy, model.rules.strategy, "r1");
+        let held = (model.queue.len() + model.reserved, model.weight() + model.reserved_weight);
+        let before = self.held.replace(held);
+        assert!(held.0 <= model.rules.capacity.max(before.0), "d3, r2: above a lowered bound it only falls");
+        let alone = model.rules.oversize == Oversize::AdmitAlone && held.0 == 1;
+        assert!(held.1 <= model.rules.max_weight.unwrap_or(0).max(before.1) || alone, "d3, r2");
         assert_eq!(
             (snapshot.producers_waiting, snapshot.weight),
             (model.line.len(), model.weight() + model.reserved_weight)

@@ -73,6 +73,10 @@ impl<F: Future> Task<F> {
         self.wakes.poll(self.future.as_mut())
     }
 
+    pub(crate) fn poll_by(&mut self, waker: &Waker) -> Poll<F::Output> {
+        self.future.as_mut().poll(&mut Context::from_waker(waker))
+    }
+
     pub(crate) fn poll_with(&mut self, wakes: &Wakes) -> Poll<F::Output> {
         wakes.poll(self.future.as_mut())
     }

@@ -15,6 +15,7 @@ mod failures;
 mod keyed;
 mod local;
 mod pacing;
+mod reconfigure;
 mod stuck;
 mod tower_layers;
 mod truth;

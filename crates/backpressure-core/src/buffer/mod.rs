@@ -3,6 +3,7 @@
 mod lanes;
 mod lending;
 mod reading;
+mod reconfigure;
 mod store;
 mod tag;
 
@@ -132,7 +133,7 @@ impl<T> BoundedBuffer<T> {
         match self.strategy {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
-            Strategy::DropOldest if self.reserved == 0 && self.weight_marks.is_none() => {
+            Strategy::DropOldest if self.is_just_full() && self.weight_marks.is_none() => {
                 let Some((oldest, _)) = self.store.pop_oldest() else {
                     return Offer::Dropped(item, DropReason::Overflow);
                 };
@@ -156,7 +157,7 @@ impl<T> BoundedBuffer<T> {
     #[doc(hidden)]
     #[inline]
     pub fn exchange(&mut self, item: &mut T) -> bool {
-        if !matches!(self.strategy, Strategy::DropOldest) || self.queued < self.capacity || self.closed {
+        if !matches!(self.strategy, Strategy::DropOldest) || !self.is_just_full() || self.closed {
             return false;
         }
         let Store::Fifo(queue) = &mut self.store else { return false };
@@ -207,7 +208,7 @@ impl<T> BoundedBuffer<T> {
         weight: usize,
         victim: impl Fn(&mut Store<T>) -> Option<(T, usize)>,
     ) -> Offer<T> {
-        let kept = self.queued.saturating_sub(items).saturating_add(self.reserved);
+        let kept = self.queued.saturating_sub(items).saturating_add(self.reserved + self.lent);
         let kept_weight = self.weight.saturating_sub(weight).saturating_add(self.reserved_weight);
         if kept >= self.capacity || !self.bears(kept_weight, self.counted(tag.weight)) {
             return Offer::Dropped(item, DropReason::Overflow);
@@ -289,7 +290,7 @@ impl<T> BoundedBuffer<T> {
         self.release(reserved_weight);
         if self.closed {
             Offer::Closed(item)
-        } else if self.fits(tag.weight) {
+        } else if self.counted(tag.weight) <= self.counted(reserved_weight) || self.fits(tag.weight) {
             self.insert(item, tag);
             Offer::Accepted
         } else {
@@ -336,6 +337,12 @@ impl<T> BoundedBuffer<T> {
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.
     pub fn close(&mut self) {
         self.closed = true;
+    }
+
+    /// Whether the queued items alone are as many as the bound allows, and no more.
+    #[inline]
+    const fn is_just_full(&self) -> bool {
+        self.queued == self.capacity && self.reserved + self.lent == 0
     }
 
     #[inline]

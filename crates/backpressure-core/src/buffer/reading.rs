@@ -23,7 +23,7 @@ impl<T> BoundedBuffer<T> {
         self.queued == 0
     }
 
-    /// Slots held: queued, reserved or lent. Never above the capacity.
+    /// Slots held: queued, reserved or lent. Above the capacity only where that was [lowered](Self::reconfigure) meanwhile.
     pub const fn held(&self) -> usize {
         self.queued + self.reserved + self.lent
     }

@@ -1,4 +1,5 @@
 mod priorities;
+mod reconfigure;
 mod reservations;
 mod strategies;
 mod weights;

@@ -2,6 +2,7 @@
 
 use backpressure_rt::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use super::bounds::{BoundCells, Bounds};
 use crate::config::BackpressureConfig;
 use crate::ledger::Handed;
 use crate::state::State;
@@ -13,8 +14,7 @@ pub(crate) struct Fill {
     /// Slots held, and those given back of items that the consumer has counted.
     held: AtomicU64,
     weight: AtomicUsize,
-    pub(super) capacity: usize,
-    pub(super) max_weight: Option<usize>,
+    pub(super) bounds: BoundCells,
 }
 
 impl Fill {
@@ -23,8 +23,7 @@ impl Fill {
             state: AtomicU8::new(State::Normal.as_u8()),
             held: AtomicU64::new(0),
             weight: AtomicUsize::new(0),
-            capacity: config.capacity(),
-            max_weight: config.max_weight(),
+            bounds: BoundCells::new(config),
         }
     }
 
@@ -37,7 +36,7 @@ impl Fill {
     #[inline]
     pub(super) fn store(&self, held: u64, weight: usize) {
         self.hold(held);
-        if self.max_weight.is_some() {
+        if self.bounds.weighs() {
             self.weight.store(weight, Ordering::Relaxed);
         }
     }
@@ -62,15 +61,16 @@ impl Fill {
     /// Whether every slot is held.
     #[inline]
     pub(super) fn is_full(&self, handed: &Handed) -> bool {
-        self.held(handed) >= self.capacity as u64
+        self.held(handed) >= self.bounds.capacity() as u64
     }
 
     pub(super) fn weight(&self) -> usize {
         self.weight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn utilization(&self, handed: &Handed) -> f64 {
-        let items = self.held(handed) as f64 / self.capacity as f64;
-        self.max_weight.map_or(items, |max| items.max(self.weight() as f64 / max as f64))
+    /// The filled share of these bounds.
+    pub(super) fn utilization(&self, bounds: Bounds, handed: &Handed) -> f64 {
+        let items = self.held(handed) as f64 / bounds.capacity as f64;
+        bounds.max_weight.map_or(items, |max| items.max(self.weight() as f64 / max as f64))
     }
 }

@@ -55,7 +55,8 @@ impl Gauge {
         }
     }
 
-    /// The filled share of the tighter bound, 0 to 1. Above 1 only while one oversize item is held alone.
+    /// The filled share of the tighter bound, 0 to 1. Above 1 only while one oversize item is held alone, or while more is held
+    /// than a bound that was lowered allows.
     pub fn utilization(&self) -> f64 {
         self.parts().map(|part| part.utilization()).fold(0.0, f64::max)
     }

@@ -6,6 +6,7 @@
 //! only where an instrument that somebody reads needs it.
 
 mod age;
+mod bounds;
 mod calls;
 mod clock;
 mod fill;

@@ -286,6 +286,14 @@ impl Recorder {
         }
     }
 
+    /// Publishes the bounds and the strategy of `config`, which the buffer [has taken](BoundedBuffer::reconfigure), and the state
+    /// that follows: no snapshot has one without the others. Returns what [`arrived`](Self::arrived) would.
+    #[must_use = "a change of state has to be notified"]
+    pub fn reconfigured<T>(&mut self, buffer: &BoundedBuffer<T>, config: &BackpressureConfig) -> bool {
+        let shared = Arc::clone(&self.shared);
+        shared.fill.bounds.replace(config, || self.look(buffer))
+    }
+
     /// Finds the state, and where it will stay.
     #[inline(never)]
     fn look<T>(&mut self, buffer: &BoundedBuffer<T>) -> bool {

@@ -15,7 +15,6 @@ use super::watchers::Watchers;
 use super::work::WorkCells;
 use crate::config::BackpressureConfig;
 use crate::ledger::Ledger;
-use crate::strategy::Strategy;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -29,7 +28,6 @@ pub(crate) struct Shared {
     pub(crate) ended: AtomicBool,
     pub(super) waits: LazyLatencies,
     pub(super) flushes: FlushCells,
-    pub(super) strategy: Strategy,
     pub(crate) clock: Clock,
     /// In a part without a buffer, the calls that the ledger knows nothing of.
     calls: Option<Arc<dyn Calls>>,
@@ -47,7 +45,6 @@ impl Shared {
             ended: AtomicBool::new(false),
             waits: LazyLatencies::default(),
             flushes: FlushCells::new(),
-            strategy: config.strategy(),
             clock,
             calls: None,
         }
@@ -64,11 +61,10 @@ impl Shared {
         self.calls.as_deref()
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.calls().map_or(self.fill.capacity, |calls| calls.capacity())
-    }
-
     pub(super) fn utilization(&self) -> f64 {
-        self.calls().map_or_else(|| self.fill.utilization(&self.ledger.handed), |calls| calls.utilization())
+        match self.calls() {
+            Some(calls) => calls.utilization(),
+            None => self.fill.bounds.read(|bounds| self.fill.utilization(bounds, &self.ledger.handed)),
+        }
     }
 }

@@ -20,7 +20,8 @@ use crate::strategy::Strategy;
 pub struct Snapshot {
     /// The state.
     pub state: State,
-    /// The filled share of the tighter bound, 0 to 1.
+    /// The filled share of the tighter bound, 0 to 1. Above 1 while one oversize item is held alone, and while more is held than a
+    /// bound that was lowered allows.
     pub utilization: f64,
     /// Most items held.
     pub capacity: usize,
@@ -131,14 +132,18 @@ impl Snapshot {
         shared.times.start(now);
         let [producer_wait_p99] = shared.waits.quantiles(now, [0.99]);
         let reading = shared.ledger.read();
+        let (bounds, state, filled) = shared
+            .fill
+            .bounds
+            .read(|bounds| (bounds, shared.fill.state(), shared.fill.utilization(bounds, &shared.ledger.handed)));
         let oldest_age = lock(&shared.age).observe(now, reading.accepted, reading.oldest);
         Self {
-            state: shared.fill.state(),
-            utilization: shared.utilization(),
-            capacity: shared.capacity(),
+            state,
+            utilization: shared.calls().map_or(filled, |calls| calls.utilization()),
+            capacity: shared.calls().map_or(bounds.capacity, |calls| calls.capacity()),
             weight: shared.fill.weight(),
-            max_weight: shared.fill.max_weight,
-            strategy: shared.strategy,
+            max_weight: bounds.max_weight,
+            strategy: bounds.strategy,
             counts: shared.calls().map_or(reading.counts, |calls| calls.counts()),
             streams: shared.calls().map_or(0, |calls| calls.streams()),
             transitions: shared.times.transitions(),

@@ -8,6 +8,20 @@ use backpressure_rt::sync::{AtomicUsize, Ordering, fence, pause};
 #[derive(Debug)]
 pub(crate) struct Sequence(AtomicUsize);
 
+/// Ends a write, by a panic if need be: readers would wait for ever.
+struct End<'a> {
+    sequence: &'a Sequence,
+    even: usize,
+}
+
+impl Drop for End<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the first load in `read`. Who sees this number sees all of the stores.
+        self.sequence.0.store(self.even, Ordering::Release);
+    }
+}
+
 impl Sequence {
     pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(0))
@@ -20,10 +34,8 @@ impl Sequence {
         self.0.store(sequence.wrapping_add(1), Ordering::Relaxed);
         // Release: pairs with the fence in `read`. Who sees one of the stores sees the odd number.
         fence(Ordering::Release);
-        let stored = store();
-        // Release: pairs with the first load in `read`. Who sees this number sees all of the stores.
-        self.0.store(sequence.wrapping_add(2), Ordering::Release);
-        stored
+        let _end = End { sequence: self, even: sequence.wrapping_add(2) };
+        store()
     }
 
     /// Runs `load`, whose loads may be relaxed, until no write came between them.

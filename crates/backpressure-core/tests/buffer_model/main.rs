@@ -33,6 +33,7 @@ struct Pair {
     tracked: bool,
     offered: u64,
     last_taken: u64,
+    held: (usize, usize),
     in_flight: Vec<u64>,
     fates: BTreeMap<u64, Fate>,
 }
@@ -53,6 +54,7 @@ impl Pair {
             config,
             offered: 0,
             last_taken: 0,
+            held: (0, 0),
             in_flight: Vec::new(),
             fates: BTreeMap::new(),
         }
@@ -97,6 +99,7 @@ impl Pair {
                 assert_eq!(items.len(), taken);
                 self.taken(&items);
             }
+            Step::Reconfigure(ref setup) => self.reconfigure(setup),
             Step::Settle(count, delivered) => self.settle(count, delivered),
             Step::Close => {
                 self.buffer.close();
@@ -104,6 +107,19 @@ impl Pair {
             }
         }
         self.check();
+    }
+
+    fn reconfigure(&mut self, setup: &Setup) {
+        let config = setup.config();
+        let refused = config.max_weight().is_some() != self.config.max_weight().is_some();
+        assert_eq!(self.buffer.reconfigure(&config).is_err(), refused, "r1");
+        if !refused {
+            self.model.reconfigure(&config);
+            self.config = config;
+            if self.recorder.reconfigured(&self.buffer, &self.config) {
+                self.reporter.notify();
+            }
+        }
     }
 
     fn arrival(&mut self, tag: Tag) -> Item {
@@ -186,7 +202,7 @@ impl Pair {
     }
 
     /// What holds after every step.
-    fn check(&self) {
+    fn check(&mut self) {
         let (buffer, model) = (&self.buffer, &self.model);
         assert_eq!((buffer.len(), buffer.held()), (model.items.len(), model.held()));
         assert_eq!(u128::try_from(buffer.weight()), Ok(model.queued_weight()));
@@ -194,15 +210,18 @@ impl Pair {
         assert_eq!(buffer.oldest(), model.oldest());
         assert_eq!(buffer.is_closed(), model.closed);
 
-        assert!(buffer.held() <= self.config.capacity(), "d3");
+        let (held, held_weight) = std::mem::replace(&mut self.held, (buffer.held(), buffer.held_weight()));
+        assert!(buffer.held() <= self.config.capacity().max(held), "d3, r2: above a lowered bound it only falls");
         let max_weight = self.config.max_weight().unwrap_or(usize::MAX);
         let alone = self.config.oversize() == Oversize::AdmitAlone && buffer.held() == 1;
-        assert!(buffer.held_weight() <= max_weight || alone, "d3");
+        assert!(buffer.held_weight() <= max_weight.max(held_weight) || alone, "d3, r2");
 
         let snapshot = self.gauge.snapshot();
         let classified = self.config.watermarks().classify(model.utilization());
         assert_eq!((snapshot.state, buffer.state(State::Normal)), (classified, classified));
         assert_eq!(snapshot.utilization, model.utilization());
+        assert_eq!((snapshot.capacity, snapshot.max_weight), (self.config.capacity(), self.config.max_weight()), "r1");
+        assert_eq!(snapshot.strategy, self.config.strategy(), "r1");
         assert_eq!(snapshot.weight as u128, model.held_weight());
 
         let counts = snapshot.counts;
@@ -234,7 +253,7 @@ impl Pair {
 
 proptest! {
     #[test]
-    fn c1_c2_c5_d3_d4_o2_the_buffer_is_its_model(
+    fn c1_c2_c5_d3_d4_o2_r1_r2_r4_the_buffer_is_its_model(
         setup in steps::setup(),
         steps in prop::collection::vec(steps::step(), 1..120),
     ) {

@@ -52,6 +52,18 @@ impl Model {
         }
     }
 
+    /// Takes these bounds and this strategy; a new strategy begins a sample of its own.
+    pub(crate) fn reconfigure(&mut self, config: &BackpressureConfig) {
+        if self.strategy != config.strategy() {
+            self.offers_under_pressure = 0;
+        }
+        self.capacity = config.capacity();
+        self.max_weight = config.max_weight();
+        self.oversize = config.oversize();
+        self.strategy = config.strategy();
+        self.watermarks = config.watermarks();
+    }
+
     pub(crate) fn held(&self) -> usize {
         self.items.len() + self.reserved.len()
     }
@@ -80,8 +92,9 @@ impl Model {
         if let Strategy::Sample { one_in } = self.strategy
             && self.watermarks.classify(self.utilization()) != State::Normal
         {
+            let skipped = self.offers_under_pressure % u64::from(one_in) != 0;
             self.offers_under_pressure += 1;
-            if (self.offers_under_pressure - 1) % u64::from(one_in) != 0 {
+            if skipped {
                 return Answer::Dropped(item.id, DropReason::Sampled);
             }
         }
@@ -132,10 +145,10 @@ impl Model {
 
     /// Fills the slot that was reserved first.
     pub(crate) fn fill(&mut self, item: Item) -> Answer {
-        self.reserved.remove(0);
+        let reserved = self.reserved.remove(0);
         if self.closed {
             Answer::Closed(item.id)
-        } else if self.fits(item.tag.weight) {
+        } else if self.counted(item.tag.weight) <= self.counted(reserved) || self.fits(item.tag.weight) {
             self.enter(item);
             Answer::Accepted(vec![])
         } else {

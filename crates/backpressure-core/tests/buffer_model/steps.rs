@@ -3,20 +3,24 @@
 use backpressure_core::{BackpressureConfig, Oversize, Priority, Strategy, Tag};
 use proptest::prelude::{Just, Strategy as Draw, any, prop_oneof};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Setup {
     capacity: usize,
     max_weight: Option<usize>,
     oversize: Oversize,
     strategy: Strategy,
+    low_watermark: f64,
     pub(crate) prioritized: bool,
     pub(crate) tracked: bool,
 }
 
 impl Setup {
     pub(crate) fn config(&self) -> BackpressureConfig {
-        let builder =
-            BackpressureConfig::builder().capacity(self.capacity).oversize(self.oversize).strategy(self.strategy);
+        let builder = BackpressureConfig::builder()
+            .capacity(self.capacity)
+            .oversize(self.oversize)
+            .low_watermark(self.low_watermark)
+            .strategy(self.strategy);
         match self.max_weight {
             None => builder.build(),
             Some(max) => builder.max_weight(max).build(),
@@ -37,12 +41,14 @@ pub(crate) fn setup() -> impl Draw<Value = Setup> {
     let capacity = prop_oneof![9 => 1usize..12, 1 => Just(usize::MAX)];
     let max_weight = prop_oneof![4 => Just(None), 5 => (1usize..20).prop_map(Some), 1 => Just(Some(usize::MAX))];
     let oversize = prop_oneof![Just(Oversize::AdmitAlone), Just(Oversize::Refuse)];
-    (capacity, max_weight, oversize, strategy, any::<bool>(), any::<bool>()).prop_map(
-        |(capacity, max_weight, oversize, strategy, prioritized, tracked)| Setup {
+    let low_watermark = prop_oneof![Just(0.5), Just(0.25)];
+    (capacity, max_weight, oversize, strategy, low_watermark, any::<bool>(), any::<bool>()).prop_map(
+        |(capacity, max_weight, oversize, strategy, low_watermark, prioritized, tracked)| Setup {
             capacity,
             max_weight,
             oversize,
             strategy,
+            low_watermark,
             prioritized,
             tracked,
         },
@@ -61,6 +67,8 @@ pub(crate) enum Step {
     PopMany(usize, usize),
     /// How many of those in flight, and whether they were delivered; the others failed.
     Settle(usize, bool),
+    /// Refused where the setup weighs and the buffer does not, or the other way round.
+    Reconfigure(Setup),
     Close,
 }
 
@@ -73,6 +81,7 @@ pub(crate) fn step() -> impl Draw<Value = Step> {
         16 => Just(Step::Pop),
         6 => (0usize..6, weight()).prop_map(|(items, weight)| Step::PopMany(items, weight)),
         8 => (0usize..6, any::<bool>()).prop_map(|(items, delivered)| Step::Settle(items, delivered)),
+        6 => setup().prop_map(Step::Reconfigure),
         1 => Just(Step::Close),
     ]
 }

@@ -1,0 +1,90 @@
+//! What the strategy says, for those who ask without the lock.
+
+use std::time::Duration;
+
+use backpressure_core::{Hooks, Strategy};
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering, fence};
+
+use crate::when_full::WhenFull;
+
+/// Set while producers are made to wait.
+const WAITS: usize = 1 << 3;
+/// The bits below count nothing; those from here on count the changes.
+const CHANGE: usize = 1 << 4;
+
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// What comes of an offer to a full channel, whether producers wait, and how often that has changed.
+    word: AtomicUsize,
+    /// In nanoseconds. Whoever does not wait reads it as endless.
+    max_wait: AtomicU64,
+}
+
+/// The word as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen(usize);
+
+impl Seen {
+    #[inline]
+    pub(crate) const fn when_full(self) -> WhenFull {
+        WhenFull::from_bits(self.0)
+    }
+}
+
+impl Rules {
+    pub(crate) fn new<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
+        Self { word: AtomicUsize::new(bits(strategy, hooks)), max_wait: AtomicU64::new(longest(strategy)) }
+    }
+
+    #[inline]
+    pub(crate) fn look(&self) -> Seen {
+        // Acquire: pairs with the last store in `replace`. Who sees the rules sees the bounds that go with them.
+        Seen(self.word.load(Ordering::Acquire))
+    }
+
+    /// Whether these were the rules all the time since they were seen, and the bounds those that go with them.
+    #[inline]
+    pub(crate) fn are_still(&self, seen: Seen) -> bool {
+        // Acquire: pairs with the fence in `replace`. Who saw one of the new bounds sees that the rules change.
+        fence(Ordering::Acquire);
+        self.word.load(Ordering::Relaxed) == seen.0
+    }
+
+    /// Whether producers are made to wait.
+    #[inline]
+    pub(crate) fn waits(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & WAITS != 0
+    }
+
+    pub(crate) fn max_wait(&self) -> Duration {
+        match self.max_wait.load(Ordering::Relaxed) {
+            u64::MAX => Duration::MAX,
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    /// Changes the rules, and the bounds by what `publish` does. Whoever looks meanwhile has to ask the buffer. One at a time.
+    pub(crate) fn replace<T, R>(&self, strategy: Strategy, hooks: &Hooks<T>, publish: impl FnOnce() -> R) -> R {
+        let changes = self.word.load(Ordering::Relaxed) & !(CHANGE - 1);
+        self.word.store(changes.wrapping_add(CHANGE) | WhenFull::Ask as usize, Ordering::Relaxed);
+        // Release: pairs with the fence in `are_still`.
+        fence(Ordering::Release);
+        let published = publish();
+        self.max_wait.store(longest(strategy), Ordering::Relaxed);
+        // Release: pairs with the load in `look`.
+        self.word.store(changes.wrapping_add(2 * CHANGE) | bits(strategy, hooks), Ordering::Release);
+        published
+    }
+}
+
+const fn bits<T>(strategy: Strategy, hooks: &Hooks<T>) -> usize {
+    let waits = if matches!(strategy, Strategy::Block { .. }) { WAITS } else { 0 };
+    WhenFull::of(strategy, hooks) as usize | waits
+}
+
+fn longest(strategy: Strategy) -> u64 {
+    match strategy {
+        Strategy::Block { max_wait } => u64::try_from(max_wait.as_nanos()).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    }
+}

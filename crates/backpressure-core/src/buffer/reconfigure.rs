@@ -1,0 +1,51 @@
+//! Other bounds and another strategy for a buffer that is in use.
+
+use super::BoundedBuffer;
+use crate::bound_marks::BoundMarks;
+use crate::config::BackpressureConfig;
+use crate::error::ConfigError;
+
+impl<T> BoundedBuffer<T> {
+    /// Takes the bounds, watermarks and strategy of `config` in place of its own, for the next offer on.
+    ///
+    /// Nothing leaves for it. While more is held than the new bound allows, nothing is admitted without the help of the
+    /// strategy, and the state is [`Blocked`](crate::State::Blocked). The next offer that an evicting strategy admits makes
+    /// all the room that the new bound asks for. Slots that are reserved stay reserved, and what was lent stays lent.
+    ///
+    /// # Errors
+    ///
+    /// Refuses `max_weight` set where it was unset when the buffer was made, or unset where it was set: whether items are
+    /// weighed is decided then. Nothing has changed if it is refused.
+    pub fn reconfigure(&mut self, config: &BackpressureConfig) -> Result<(), ConfigError> {
+        config.check_weighed(self.weight_marks.is_some())?;
+        let marks = |bound| BoundMarks::new(config.watermarks(), config.hysteresis(), bound);
+        if self.strategy != config.strategy() {
+            self.sampled = 0;
+        }
+        self.strategy = config.strategy();
+        self.capacity = config.capacity();
+        self.max_weight = config.max_weight().unwrap_or(usize::MAX);
+        self.oversize = config.oversize();
+        self.marks = marks(config.capacity());
+        self.weight_marks = config.max_weight().map(marks);
+        Ok(())
+    }
+}
+
+impl BackpressureConfig {
+    /// Refuses to bound the weight of a part whose items are not weighed, and the other way round.
+    ///
+    /// # Errors
+    ///
+    /// Under the name `max_weight`.
+    #[doc(hidden)]
+    pub fn check_weighed(&self, weighed: bool) -> Result<(), ConfigError> {
+        match (self.max_weight(), weighed) {
+            (Some(weight), false) => {
+                Err(ConfigError::new("max_weight", weight, "unset, as it was when the part was built"))
+            }
+            (None, true) => Err(ConfigError::new("max_weight", "unset", "set, as it was when the part was built")),
+            _ => Ok(()),
+        }
+    }
+}
