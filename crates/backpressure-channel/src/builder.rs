@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use std::time::Instant;
+
 use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Hooks, Priority, Weigh};
 use backpressure_rt::sync::Arc;
 
@@ -70,6 +72,34 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Asks each item, once, as it is offered, for its deadline: an [`Instant`], or `None` if it does not expire. An item that
+    /// is still queued then is not delivered, but lost for [`DropReason::Expired`]. With a
+    /// [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) too, whichever comes first counts. Called outside every
+    /// lock.
+    ///
+    /// An item that is past its deadline keeps its place until those before it have gone. For how late it may be, see
+    /// [`Receiver`].
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use backpressure_channel::Builder;
+    /// use backpressure_core::{BackpressureConfig, DropReason};
+    ///
+    /// let now = Instant::now();
+    /// let (tx, mut rx) = Builder::new(BackpressureConfig::default())
+    ///     .expires_by(|&(_, deadline): &(&str, Option<Instant>)| deadline)
+    ///     .build();
+    /// tx.try_send(("yesterday's", Some(now)))?;
+    /// tx.try_send(("for ever", None))?;
+    /// assert_eq!(rx.try_recv(), Some(("for ever", None)));
+    /// assert_eq!(rx.gauge().snapshot().counts.lost(DropReason::Expired), 1);
+    /// # Ok::<(), backpressure_channel::SendError<(&str, Option<Instant>)>>(())
+    /// ```
+    pub fn expires_by<D: Into<Option<Instant>>>(mut self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) -> Self {
+        self.hooks.expires_by(deadline);
+        self
+    }
+
     /// Gets each lost item, once, by value, with the reason. Called outside every lock; it may use the channel, and it may
     /// panic: the panic goes to whoever caused the loss, the channel is none the worse.
     pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
@@ -92,6 +122,7 @@ impl<T> Builder<T> {
     /// Makes the channel.
     pub fn build(self) -> (Sender<T>, Receiver<T>) {
         let buffer = BoundedBuffer::new(&self.config);
+        let buffer = if self.hooks.is_dating() { buffer.dated() } else { buffer };
         let buffer = if self.hooks.is_ranking() { buffer.prioritized() } else { buffer };
         let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
         let tally = shared.tally();

@@ -19,7 +19,8 @@ impl<T> Inner<T> {
     pub(crate) fn lend(&mut self, lease: &mut VecDeque<T>) {
         if self.waiters.is_empty() {
             let slack = self.recorder.slack(self.buffer.held());
-            self.buffer.lend(lease, slack.min(MOST));
+            let lent = self.buffer.lend(lease, slack.min(MOST).min(self.unseen()));
+            self.lease.is_unseen = lent > 0;
         }
     }
 

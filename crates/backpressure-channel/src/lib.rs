@@ -62,6 +62,7 @@ mod builder;
 mod claim;
 mod demand;
 mod error;
+mod expiry;
 mod lease;
 mod lending;
 mod many;

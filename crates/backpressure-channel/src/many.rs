@@ -54,6 +54,7 @@ impl<T> Shared<T> {
         let mut run = Run { queue, tags, sent: SentMany::default(), losses: Losses::new(&self.hooks) };
         let mut inner = self.lock();
         inner.recall();
+        let expired = self.look_before_many(&mut inner);
         if let Some(weight) = reserved {
             inner.buffer.release(weight);
         }
@@ -84,7 +85,10 @@ impl<T> Shared<T> {
                 sent.dropped += dropped;
             }
         }
-        self.carry_out(after);
+        match expired {
+            None => self.carry_out(after),
+            Some(expired) => expired.conclude(self, after),
+        }
         losses.dispose();
         if refused.is_ok() {
             *items = std::mem::take(&mut losses.rest.0).into();

@@ -74,12 +74,11 @@ impl<T> Shared<T> {
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
         }
+        if self.is_expiring {
+            return self.offer_expiring(inner, item, tag);
+        }
         inner.look_before_an_edge();
-        let offer = if inner.first_in_line().is_none() || inner.buffer.is_closed() {
-            inner.buffer.offer(item, tag)
-        } else {
-            Offer::Full(item)
-        };
+        let offer = inner.offer(item, tag);
         self.conclude(inner, offer)
     }
 
@@ -153,7 +152,7 @@ impl<T> Shared<T> {
     }
 
     #[inline(always)]
-    fn conclude(&self, mut inner: MutexGuard<'_, Inner<T>>, offer: Offer<T>) -> Result<Sent, SendError<T>> {
+    pub(crate) fn conclude(&self, mut inner: MutexGuard<'_, Inner<T>>, offer: Offer<T>) -> Result<Sent, SendError<T>> {
         match offer {
             Offer::Accepted => {
                 let after = inner.arrived(Moved::NOTHING);
@@ -186,5 +185,17 @@ impl<T> Shared<T> {
         self.reporter.refused(reason);
         self.hooks.dispose([item], reason);
         Sent::Dropped(reason)
+    }
+}
+
+impl<T> Inner<T> {
+    /// Offers an item to the buffer. Nobody overtakes a producer that waits.
+    #[inline(always)]
+    pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
+        if self.first_in_line().is_none() || self.buffer.is_closed() {
+            self.buffer.offer(item, tag)
+        } else {
+            Offer::Full(item)
+        }
     }
 }

@@ -30,6 +30,9 @@ pub struct Permit<'a, T> {
 
 impl<'a, T> Permit<'a, T> {
     pub(crate) fn try_new(shared: &'a Shared<T>) -> Result<Self, SendError<()>> {
+        if shared.is_expiring {
+            shared.expire();
+        }
         let mut inner = shared.lock();
         if inner.buffer.is_closed() {
             return Err(SendError::Closed(()));
@@ -116,6 +119,9 @@ impl<'a, T> Future for Reserve<'a, T> {
                 Poll::Ready(Err(NoSlot::Dismissed)) => {}
                 Poll::Pending => {
                     ready!(this.timeout.poll(this.shared.rules.max_wait(), cx));
+                    if this.shared.makes_room(&this.place) {
+                        continue;
+                    }
                     this.shared.abandon(&mut this.place, CLAIM.weight);
                     return Poll::Ready(Err(SendError::TimedOut(())));
                 }

@@ -60,10 +60,11 @@ impl<T> Shared<T> {
                 let key = inner.waiters.join(claim.weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
+                let expired = inner.expire(since);
                 let after = inner.rearranged();
                 let settled = inner.is_settled(key);
                 drop(inner);
-                self.carry_out(after);
+                expired.conclude(self, after);
                 settled
             }
             Place::Queued { key, .. } => {

@@ -24,13 +24,26 @@ use crate::shared::Shared;
 ///
 /// Receiving wakes producers and watchers of the gauge. If the waker of one panics, all others are woken and the panic goes on: an
 /// item received by itself is dropped with it, items received into a `Vec` are there.
+///
+/// # Expiry
+///
+/// Where items expire (see [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) and
+/// [`expires_by`](crate::Builder::expires_by)), receiving several at once ([`recv_many`](Self::recv_many), for one item, too) gives
+/// out none that has expired. To save reading the clock for each, items that come or go one by one are counted between two looks at
+/// it, which follow their pace: the last look is no longer ago than a millisecond, or a 64th of the longest age. Only after a pause,
+/// in which nobody sends, receives or waits to receive, up to 15 items go by before the next look. That many can be received although
+/// they have expired meanwhile, or count as having come before the pause. [`send_many`](crate::Sender::send_many) always looks.
+///
+/// What has expired leaves when a receiver takes something, or calls [`expire`](Self::expire), and when a producer finds the
+/// channel full, begins to wait or gives up waiting; until then it holds its slot, and counts as queued. Producers that wait are
+/// not woken by the mere passing of time.
 pub struct Receiver<T> {
-    shared: Arc<Shared<T>>,
+    pub(crate) shared: Arc<Shared<T>>,
     /// What it takes of its lease. Here, since what is shared lies where producers write.
     tally: Tally,
     share: Share,
     /// The next items, taken out already but still in the books.
-    lease: Exclusive<VecDeque<T>>,
+    pub(crate) lease: Exclusive<VecDeque<T>>,
 }
 
 /// What is queued in a channel, as of one instant.
@@ -93,6 +106,9 @@ impl<T> Receiver<T> {
     }
 
     fn try_recv_locked(&mut self) -> Option<T> {
+        if self.shared.is_expiring {
+            return self.try_recv_expiring();
+        }
         let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
         inner.recorder.works(Activity::BUSY);
@@ -124,6 +140,9 @@ impl<T> Receiver<T> {
     }
 
     fn take_many(&mut self, out: &mut Vec<T>, max: usize, max_weight: usize, then: Option<Activity>) -> usize {
+        if self.shared.is_expiring {
+            return self.take_expiring(then, |buffer| buffer.pop_many(out, max, max_weight));
+        }
         let lease = self.lease.get();
         let leased = max.min(lease.len());
         if leased > 0 {
@@ -139,6 +158,9 @@ impl<T> Receiver<T> {
     /// Takes what is there, as [`try_recv_many`](Self::try_recv_many) does, each item with its weight: 0 where nothing is
     /// weighed.
     pub fn try_recv_many_weighed(&mut self, out: &mut Vec<(T, usize)>, max: usize, max_weight: usize) -> usize {
+        if self.shared.is_expiring {
+            return self.take_expiring(None, |buffer| buffer.pop_many_weighed(out, max, max_weight));
+        }
         // Where items are weighed, none are leased.
         let lease = self.lease.get();
         let leased = max.min(lease.len());
@@ -189,21 +211,31 @@ impl<T> Receiver<T> {
 
     #[inline(never)]
     fn poll_recv_locked(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if let Some(item) = self.try_recv_locked() {
-            return Poll::Ready(Some(item));
+        loop {
+            if let Some(item) = self.try_recv_locked() {
+                return Poll::Ready(Some(item));
+            }
+            std::task::ready!(self.poll_any(cx));
+            let item = self.try_recv_locked();
+            if item.is_some() || self.has_ended() {
+                return Poll::Ready(item);
+            }
         }
-        std::task::ready!(self.poll_any(cx));
-        Poll::Ready(self.try_recv_locked())
     }
 
     /// Polls for items, as [`recv_many`](Self::recv_many) does.
     pub fn poll_recv_many(&mut self, cx: &mut Context<'_>, out: &mut Vec<T>, max: usize) -> Poll<usize> {
-        let taken = self.take_many(out, max, usize::MAX, Some(Activity::BUSY));
-        if taken > 0 || max == 0 {
-            return Poll::Ready(taken);
+        loop {
+            let taken = self.take_many(out, max, usize::MAX, Some(Activity::BUSY));
+            if taken > 0 || max == 0 {
+                return Poll::Ready(taken);
+            }
+            std::task::ready!(self.poll_any(cx));
+            let taken = self.take_many(out, max, usize::MAX, Some(Activity::BUSY));
+            if taken > 0 || self.has_ended() {
+                return Poll::Ready(taken);
+            }
         }
-        std::task::ready!(self.poll_any(cx));
-        Poll::Ready(self.take_many(out, max, usize::MAX, Some(Activity::BUSY)))
     }
 
     /// Ready once there is anything. Until then the receiver is idle, and busy from then on.
@@ -236,6 +268,7 @@ impl<T> Receiver<T> {
             if let Some(activity) = meanwhile {
                 inner.recorder.works(activity);
             }
+            inner.hurry();
             inner.receiver.replace((demand, waker))
         };
         drop(inner);
@@ -302,7 +335,9 @@ impl<T> Stream for Receiver<T> {
         let mut inner = self.shared.lock();
         inner.recall();
         let queued = inner.buffer.len() + inner.buffer.lent();
-        (queued, inner.buffer.is_closed().then_some(queued))
+        // What is queued may expire.
+        let lower = if self.shared.is_expiring { 0 } else { queued };
+        (lower, inner.buffer.is_closed().then_some(queued))
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use backpressure_core::{BackpressureConfig, ConfigError, Gauge, Moved, Strategy};
 use backpressure_rt::sync::Arc;
-use backpressure_rt::{Relay, wake_all};
+use backpressure_rt::{CoarseClock, Relay, wake_all};
 
 use crate::shared::{Inner, Shared};
 
@@ -41,7 +41,7 @@ impl<T> ChannelHandle<T> {
         Self { shared }
     }
 
-    /// Gives the channel the capacity, weight bound, watermarks and strategy of `config`, all at once: they hold for every
+    /// Gives the channel the capacity, weight bound, watermarks, strategy and greatest age of `config`, all at once: they hold for every
     /// offer from the return of this call on, and the gauge shows them.
     ///
     /// * A larger bound wakes as many waiting producers as now fit.
@@ -55,8 +55,8 @@ impl<T> ChannelHandle<T> {
     ///
     /// # Errors
     ///
-    /// `max_weight` set where the channel was built without, or the other way round: whether items are weighed is decided when
-    /// it is built. Nothing has changed then.
+    /// `max_weight` or `max_age` set where the channel was built without, or the other way round: whether items are weighed, and
+    /// whether they age, is decided when it is built. Nothing has changed then.
     pub fn reconfigure(&self, config: BackpressureConfig) -> Result<(), ConfigError> {
         self.shared.reconfigure(config)
     }
@@ -96,6 +96,10 @@ impl<T> Shared<T> {
         let Inner { buffer, recorder, .. } = &mut *guard;
         buffer.reconfigure(&config)?;
         let changed = self.rules.replace(config.strategy(), &self.hooks, || recorder.reconfigured(buffer, &config));
+        if let Some(clock) = &mut guard.clock {
+            **clock = CoarseClock::for_ages(config.max_age());
+            clock.hurry();
+        }
         let replaced = std::mem::replace(&mut guard.config, config);
         let dismissed = guard.dismiss();
         let after = guard.settle(Moved::NOTHING).with_change(changed);

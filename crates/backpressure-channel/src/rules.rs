@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     word: AtomicUsize,
     /// In nanoseconds. Whoever does not wait reads it as endless.
     max_wait: AtomicU64,
+    /// Whether room may come without anybody who says so, so that the buffer has to be asked.
+    asks: bool,
 }
 
 /// The word as it was seen.
@@ -32,8 +34,9 @@ impl Seen {
 }
 
 impl Rules {
-    pub(crate) fn new<T>(strategy: Strategy, hooks: &Hooks<T>) -> Self {
-        Self { word: AtomicUsize::new(bits(strategy, hooks)), max_wait: AtomicU64::new(longest(strategy)) }
+    pub(crate) fn new<T>(strategy: Strategy, hooks: &Hooks<T>, asks: bool) -> Self {
+        let word = AtomicUsize::new(bits(strategy, hooks, asks));
+        Self { word, max_wait: AtomicU64::new(longest(strategy)), asks }
     }
 
     #[inline]
@@ -72,14 +75,15 @@ impl Rules {
         let published = publish();
         self.max_wait.store(longest(strategy), Ordering::Relaxed);
         // Release: pairs with the load in `look`.
-        self.word.store(changes.wrapping_add(2 * CHANGE) | bits(strategy, hooks), Ordering::Release);
+        self.word.store(changes.wrapping_add(2 * CHANGE) | bits(strategy, hooks, self.asks), Ordering::Release);
         published
     }
 }
 
-const fn bits<T>(strategy: Strategy, hooks: &Hooks<T>) -> usize {
+const fn bits<T>(strategy: Strategy, hooks: &Hooks<T>, asks: bool) -> usize {
     let waits = if matches!(strategy, Strategy::Block { .. }) { WAITS } else { 0 };
-    WhenFull::of(strategy, hooks) as usize | waits
+    let when_full = if asks { WhenFull::Ask } else { WhenFull::of(strategy, hooks) };
+    when_full as usize | waits
 }
 
 fn longest(strategy: Strategy) -> u64 {

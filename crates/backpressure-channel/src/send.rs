@@ -106,6 +106,9 @@ impl<T> Send<'_, T> {
             Poll::Pending => {
                 self.item = Some(item);
                 ready!(self.timeout.poll(self.shared.rules.max_wait(), cx));
+                if self.shared.makes_room(&self.place) {
+                    return self.poll_turn(cx);
+                }
                 self.shared.abandon(&mut self.place, self.tag.weight);
                 let item = self.item.take().map(|item| Err(SendError::TimedOut(item)));
                 item.map_or(Poll::Pending, |sent| Poll::Ready(self.shared.reported(sent)))

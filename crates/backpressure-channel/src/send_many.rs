@@ -75,6 +75,9 @@ impl<'a, T> SendMany<'a, T> {
                 Poll::Ready(Err(NoSlot::Closed)) => return Poll::Ready(Err(self.give_up(SendError::Closed(())))),
                 Poll::Pending => {
                     ready!(self.timeout.poll(self.shared.rules.max_wait(), cx));
+                    if self.shared.makes_room(&self.place) {
+                        continue;
+                    }
                     self.shared.abandon(&mut self.place, weight);
                     return Poll::Ready(Err(self.give_up(SendError::TimedOut(()))));
                 }

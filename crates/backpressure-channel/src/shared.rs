@@ -10,7 +10,7 @@ use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Tag, Tally,
 };
 use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard};
-use backpressure_rt::{Relay, lock, now, wake_all};
+use backpressure_rt::{CoarseClock, Relay, lock, now, wake_all};
 
 use crate::claim::Kept;
 use crate::demand::Demand;
@@ -29,6 +29,7 @@ pub(crate) struct Shared<T> {
     pub(crate) rules: Rules,
     /// Whether it matters what items weigh or how they rank.
     pub(crate) minds_tags: bool,
+    pub(crate) is_expiring: bool,
     /// What a plain send answers. It is read as a whole: were it made on the spot, only its tag would be written, and whoever
     /// awaits the answer would read more than that back at once, which takes a tenth of the time of a send.
     pub(crate) accepted: Sent,
@@ -44,6 +45,8 @@ pub(crate) struct Inner<T> {
     pub(crate) recorder: Recorder,
     pub(crate) lease: Lease,
     pub(crate) config: Box<BackpressureConfig>,
+    /// Where items expire.
+    pub(crate) clock: Option<Box<CoarseClock>>,
 }
 
 /// What is left to do once the lock is released.
@@ -64,6 +67,13 @@ impl After {
         self
     }
 
+    pub(crate) const NOTHING: Self = Self { changed: false, receiver: None, producer: None, more: false };
+
+    /// The same where room has come free besides.
+    pub(crate) fn and_more(self, changed: bool) -> Self {
+        Self { more: true, ..self.with_change(changed) }
+    }
+
     #[inline]
     const fn concerns_anybody(&self) -> bool {
         self.changed || self.receiver.is_some() || self.producer.is_some()
@@ -73,11 +83,13 @@ impl After {
 impl<T> Shared<T> {
     pub(crate) fn new(config: &BackpressureConfig, buffer: BoundedBuffer<T>, hooks: Hooks<T>, tracked: bool) -> Self {
         let recorder = Recorder::new(config, now, tracked);
+        let is_expiring = buffer.is_expiring();
         Self {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
-            rules: Rules::new(config.strategy(), &hooks),
-            minds_tags: config.max_weight().is_some() || hooks.is_ranking(),
+            rules: Rules::new(config.strategy(), &hooks, is_expiring),
+            minds_tags: config.max_weight().is_some() || hooks.is_ranking() || hooks.is_dating(),
+            is_expiring,
             accepted: Sent::Accepted,
             senders: AtomicUsize::new(1),
             inner: Mutex::new(Inner {
@@ -86,6 +98,7 @@ impl<T> Shared<T> {
                 kept: Kept::default(),
                 receiver: None,
                 lease: Lease::new(recorder.tally()),
+                clock: is_expiring.then(|| Box::new(CoarseClock::for_ages(config.max_age()))),
                 recorder,
                 config: Box::new(config.clone()),
             }),
@@ -139,6 +152,7 @@ impl<T> Shared<T> {
         inner.recall();
         inner.buffer.discard_lent(items.len());
         inner.buffer.pop_many(&mut items, usize::MAX, usize::MAX);
+        items.extend(inner.buffer.take_expired());
         let after = inner.settle(Moved::discarded(reason, items.len()));
         drop(inner);
         self.carry_out_or(after, || self.hooks.dispose(items.drain(..), reason));
@@ -168,7 +182,7 @@ impl<T> Shared<T> {
     }
 
     #[inline(never)]
-    fn carry_out_all(&self, mut after: After) {
+    pub(crate) fn carry_out_all(&self, mut after: After) {
         let mut relay = Relay::new();
         loop {
             if after.changed {
@@ -224,7 +238,16 @@ impl<T> Inner<T> {
             return None;
         }
         self.recorder.resume();
+        self.hurry();
         self.receiver.take().map(|(_, waker)| waker)
+    }
+
+    /// The next item is looked at with the clock, where items expire: somebody waits, or did.
+    #[inline]
+    pub(crate) fn hurry(&mut self) {
+        if let Some(clock) = &mut self.clock {
+            clock.hurry();
+        }
     }
 
     /// The producer that is served next, and what it wants. Those to whom no room can come as long as slots are kept without an

@@ -66,8 +66,8 @@ impl<T> ControllerHandle<T> {
     ///
     /// # Errors
     ///
-    /// `max_weight` set where the controller was built without, or the other way round, and batch items below the smallest
-    /// batch. Nothing has changed then.
+    /// `max_weight` or `max_age` set where the controller was built without, or the other way round, and batch items below the
+    /// smallest batch. Nothing has changed then.
     pub fn reconfigure(&self, config: BackpressureConfig) -> Result<(), ConfigError> {
         smallest_batch(self.smallest_batch, &config)?;
         self.channel.reconfigure(config)?;

@@ -79,6 +79,11 @@ impl BackpressureConfig {
         self.fields.strategy
     }
 
+    /// See [`BackpressureConfigBuilder::max_age`].
+    pub const fn max_age(&self) -> Option<Duration> {
+        self.fields.max_age
+    }
+
     /// See [`BackpressureConfigBuilder::batch_items`].
     pub const fn batch_items(&self) -> usize {
         match self.fields.batch_items {
@@ -119,6 +124,7 @@ struct Fields {
     high_watermark: f64,
     hysteresis: f64,
     strategy: Strategy,
+    max_age: Option<Duration>,
     batch_items: Option<usize>,
     batch_weight: Option<usize>,
     min_interval: Duration,
@@ -137,6 +143,7 @@ impl Fields {
         high_watermark: 0.8,
         hysteresis: 0.0,
         strategy: Strategy::block(),
+        max_age: None,
         batch_items: None,
         batch_weight: None,
         min_interval: Duration::from_millis(100),
@@ -207,6 +214,17 @@ impl BackpressureConfigBuilder {
         self
     }
 
+    /// The age at which an item that is still queued expires (also known as time to live, TTL): it is not delivered, but lost
+    /// for [`DropReason::Expired`](crate::DropReason::Expired). Above 0. Default: items do not expire.
+    ///
+    /// Bounds how stale a delivered item can be when the consumer falls behind or stands still. What has left the buffer,
+    /// to a consumer or into a batch in flight, does not expire any more. The time is not read for each item: see the part
+    /// that holds the buffer for how late an item may be.
+    pub const fn max_age(mut self, age: Duration) -> Self {
+        self.fields.max_age = Some(age);
+        self
+    }
+
     /// The most items in one batch (also known as `max_items`). At least 1, at most the capacity. Default 100, or the
     /// capacity if that is less.
     ///
@@ -249,6 +267,9 @@ impl BackpressureConfigBuilder {
         let fields = self.fields;
         at_least_one("capacity", Some(fields.capacity))?;
         at_least_one("max_weight", fields.max_weight)?;
+        if fields.max_age == Some(Duration::ZERO) {
+            return Err(ConfigError::new("max_age", "0s", "above 0"));
+        }
         at_least_one("batch_items", fields.batch_items)?;
         at_least_one("batch_weight", fields.batch_weight)?;
         at_most("batch_items", fields.batch_items.unwrap_or(1), fields.capacity, "the capacity")?;

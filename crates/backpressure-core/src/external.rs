@@ -47,6 +47,7 @@ struct BufferKeys {
     strategy: Option<String>,
     max_wait: Option<String>,
     one_in: Option<u32>,
+    max_age: Option<String>,
     batch_items: Option<usize>,
     batch_weight: Option<usize>,
     flush_interval_min: Option<String>,
@@ -78,6 +79,9 @@ impl BufferKeys {
         }
         if let Some(hysteresis) = self.hysteresis {
             builder = builder.hysteresis(hysteresis);
+        }
+        if let Some(age) = some_duration("max_age", self.max_age.as_deref())? {
+            builder = builder.max_age(age);
         }
         if let Some(items) = self.batch_items {
             builder = builder.batch_items(items);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use backpressure_rt::Relay;
 
@@ -11,6 +12,7 @@ use crate::strategy::Priority;
 use crate::weigh::Weigh;
 
 type Rank<T> = Arc<dyn Fn(&T) -> Priority + Send + Sync>;
+type Expire<T> = Arc<dyn Fn(&T) -> Option<Instant> + Send + Sync>;
 type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
 
 /// The closures that a user gives to a shell around a [`BoundedBuffer`](crate::BoundedBuffer). Clones share them.
@@ -34,6 +36,7 @@ type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
 pub struct Hooks<T> {
     weigh: Option<Weigher<T>>,
     rank: Option<Rank<T>>,
+    expire: Option<Expire<T>>,
     on_drop: Option<OnDrop<T>>,
 }
 
@@ -72,7 +75,7 @@ impl<T> Weigher<T> {
 
 impl<T> Hooks<T> {
     /// Every item weighs 1 and ranks [`NORMAL`](Priority::NORMAL), and what is lost is dropped.
-    pub const NONE: Self = Self { weigh: None, rank: None, on_drop: None };
+    pub const NONE: Self = Self { weigh: None, rank: None, expire: None, on_drop: None };
 
     /// Weighs items by this closure.
     pub fn weigh_by(&mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) {
@@ -92,6 +95,11 @@ impl<T> Hooks<T> {
         self.rank = Some(Arc::new(rank));
     }
 
+    /// Gives each item the deadline that this closure says: an [`Instant`], or `None` if it does not expire.
+    pub fn expires_by<D: Into<Option<Instant>>>(&mut self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) {
+        self.expire = Some(Arc::new(move |item| deadline(item).into()));
+    }
+
     /// Gives lost items to this closure, with the reason.
     pub fn on_drop(&mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) {
         self.on_drop = Some(Arc::new(hook));
@@ -102,10 +110,15 @@ impl<T> Hooks<T> {
         self.rank.is_some()
     }
 
-    /// Whether items are weighed or ranked: if not, each has the default [`Tag`].
+    /// Whether items have deadlines of their own.
+    pub const fn is_dating(&self) -> bool {
+        self.expire.is_some()
+    }
+
+    /// Whether items are weighed, ranked or dated: if not, each has the default [`Tag`].
     #[inline]
     pub const fn is_tagging(&self) -> bool {
-        self.weigh.is_some() || self.rank.is_some()
+        self.weigh.is_some() || self.rank.is_some() || self.expire.is_some()
     }
 
     /// Whether there is no closure at all.
@@ -126,6 +139,9 @@ impl<T> Hooks<T> {
         }
         if let Some(rank) = &self.rank {
             tag.priority = rank(item);
+        }
+        if let Some(expire) = &self.expire {
+            tag.deadline = expire(item);
         }
         tag
     }
@@ -162,7 +178,12 @@ impl<T> Default for Hooks<T> {
 
 impl<T> Clone for Hooks<T> {
     fn clone(&self) -> Self {
-        Self { weigh: self.weigh.clone(), rank: self.rank.clone(), on_drop: self.on_drop.clone() }
+        Self {
+            weigh: self.weigh.clone(),
+            rank: self.rank.clone(),
+            expire: self.expire.clone(),
+            on_drop: self.on_drop.clone(),
+        }
     }
 }
 
@@ -186,6 +207,7 @@ impl<T> fmt::Debug for Hooks<T> {
         f.debug_struct("Hooks")
             .field("weigh", &self.weigh.is_some())
             .field("rank", &self.rank.is_some())
+            .field("expire", &self.expire.is_some())
             .field("on_drop", &self.on_drop.is_some())
             .finish()
     }
@@ -224,7 +246,7 @@ mod tests {
         hooks.weigh_bytes();
         hooks.rank_by(|_| Priority::HIGHEST);
         let twin = hooks.clone();
-        assert_eq!(twin.tag(&Opaque(&text)), Tag { weight: 8, priority: Priority::HIGHEST });
+        assert_eq!(twin.tag(&Opaque(&text)), Tag { weight: 8, priority: Priority::HIGHEST, deadline: None });
         assert!(twin.is_ranking() && !Hooks::<Opaque<'_>>::default().is_ranking());
     }
 }

@@ -18,7 +18,7 @@ pub enum DropReason {
     TimedOut = 3,
     /// Its consumer went away.
     Closed = 4,
-    /// Its own deadline passed while it was queued.
+    /// It grew too old while it was queued, or its own deadline passed.
     Expired = 5,
     /// It was still undelivered when the deadline of a drain passed.
     DrainDeadline = 6,

@@ -28,6 +28,7 @@ fn defaults_are_as_documented() {
     assert_eq!(config.oversize(), Oversize::AdmitAlone);
     assert_eq!((config.watermarks(), config.hysteresis()), (Watermarks::default(), 0.0));
     assert_eq!(config.strategy(), Strategy::Block { max_wait: Duration::from_secs(5) });
+    assert_eq!(config.max_age(), None);
     assert_eq!((config.batch_items(), config.batch_weight()), (100, None));
     assert_eq!(config.flush_interval(), (100 * MS, Duration::from_secs(30)));
     assert_eq!(config.target_latency(), 500 * MS);
@@ -43,6 +44,7 @@ fn every_field_arrives() {
         .high_watermark(0.75)
         .hysteresis(0.125)
         .strategy(Strategy::sample())
+        .max_age(5 * MS)
         .batch_items(6)
         .batch_weight(60)
         .flush_interval(2 * MS, 3 * MS)
@@ -51,7 +53,7 @@ fn every_field_arrives() {
         .unwrap();
     assert_eq!((config.capacity(), config.max_weight(), config.oversize()), (7, Some(70), Oversize::Refuse));
     assert_eq!((config.watermarks(), config.hysteresis()), (Watermarks::new(0.25, 0.75).unwrap(), 0.125));
-    assert_eq!(config.strategy(), Strategy::Sample { one_in: 10 });
+    assert_eq!((config.strategy(), config.max_age()), (Strategy::Sample { one_in: 10 }, Some(5 * MS)));
     assert_eq!((config.batch_items(), config.batch_weight()), (6, Some(60)));
     assert_eq!((config.flush_interval(), config.target_latency()), ((2 * MS, 3 * MS), 4 * MS));
 }
@@ -66,6 +68,7 @@ fn a_batch_of_default_size_fits_a_small_buffer() {
 #[test]
 fn d7_zeros_are_refused() {
     refused([
+        (builder().max_age(NOTHING), "max_age is 0s, but must be above 0"),
         (builder().capacity(0), "capacity is 0, but must be at least 1"),
         (builder().max_weight(0), "max_weight is 0, but must be at least 1"),
         (builder().batch_items(0), "batch_items is 0, but must be at least 1"),

@@ -55,6 +55,7 @@ fn every_key_is_what_its_builder_sets() {
         ("hysteresis", "0.05"),
         ("strategy", "sample"),
         ("one_in", "7"),
+        ("max_age", "90s"),
         ("batch_items", "50"),
         ("batch_weight", "1024"),
         ("flush_interval_min", "20ms"),
@@ -69,6 +70,7 @@ fn every_key_is_what_its_builder_sets() {
         .high_watermark(0.75)
         .hysteresis(0.05)
         .strategy(Strategy::Sample { one_in: 7 })
+        .max_age(90_000 * MS)
         .batch_items(50)
         .batch_weight(1024)
         .flush_interval(20 * MS, 90_000 * MS)

@@ -16,6 +16,7 @@
 
 mod clock;
 mod clock_sampler;
+mod coarse_clock;
 mod exclusive;
 mod in_flight;
 mod lock;
@@ -32,6 +33,7 @@ mod tokio_sleep;
 
 pub use clock::now;
 pub use clock_sampler::ClockSampler;
+pub use coarse_clock::CoarseClock;
 pub use exclusive::Exclusive;
 pub use in_flight::InFlight;
 pub use lock::{lock, lock_contended, try_lock};

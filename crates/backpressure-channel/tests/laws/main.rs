@@ -10,6 +10,8 @@ mod cancellation;
 mod conservation;
 mod demand;
 mod ends;
+#[cfg(feature = "tokio")]
+mod expiry;
 mod full;
 mod hooks;
 mod kept;

@@ -289,13 +289,13 @@ impl Model {
 
     /// Takes other rules; whether items are weighed or ranked stays. Answers whether it does.
     pub(crate) fn reconfigure(&mut self, rules: Rules) -> bool {
-        if rules.max_weight.is_some() != self.rules.max_weight.is_some() {
+        if rules.max_weight.is_some() != self.rules.max_weight.is_some() || rules.expiring.0 != self.rules.expiring.0 {
             return false;
         }
         if self.rules.strategy != rules.strategy {
             self.pressed_offers = 0;
         }
-        self.rules = Rules { ranked: self.rules.ranked, ..rules };
+        self.rules = Rules { ranked: self.rules.ranked, expiring: self.rules.expiring, ..rules };
         for place in 0..self.line.len() {
             let (key, weight, standing) = self.line[place];
             if standing == Standing::Waiting && !self.lets_wait(weight) {

@@ -17,6 +17,8 @@ pub(crate) struct Rules {
     pub(crate) max_weight: Option<usize>,
     pub(crate) oversize: Oversize,
     pub(crate) ranked: bool,
+    /// Whether items could grow too old, and whether they could have deadlines. None does, or has.
+    pub(crate) expiring: (bool, bool),
 }
 
 /// What an item counts.
@@ -105,8 +107,16 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
         STRATEGIES.into_iter().chain([Policy::block_forever(), Policy::Block { max_wait: Duration::ZERO }]);
     let strategies = prop::sample::select(strategies.collect::<Vec<_>>());
     let oversize = prop::sample::select(vec![Oversize::AdmitAlone, Oversize::Refuse]);
-    (strategies, 1_usize..6, prop::option::of(1_usize..12), oversize, any::<bool>()).prop_map(
-        |(strategy, capacity, max_weight, oversize, ranked)| Rules { strategy, capacity, max_weight, oversize, ranked },
+    let expiring = any::<(bool, bool)>();
+    (strategies, 1_usize..6, prop::option::of(1_usize..12), oversize, any::<bool>(), expiring).prop_map(
+        |(strategy, capacity, max_weight, oversize, ranked, expiring)| Rules {
+            strategy,
+            capacity,
+            max_weight,
+            oversize,
+            ranked,
+            expiring,
+        },
     )
 }
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use backpressure_channel::{Builder, ChannelHandle, Demand, Receiver, Sender};
 use backpressure_core::{BackpressureConfig, DropReason, Gauge, Oversize, Priority};
@@ -16,7 +17,8 @@ use crate::tasks::{Task, refused};
 
 fn configured(rules: Rules) -> BackpressureConfig {
     let limits = config(rules.capacity, rules.strategy).oversize(rules.oversize);
-    built(rules.max_weight.map_or(limits.clone(), |max| limits.max_weight(max)))
+    let limits = rules.max_weight.map_or(limits.clone(), |max| limits.max_weight(max));
+    built(if rules.expiring.0 { limits.max_age(Duration::MAX) } else { limits })
 }
 
 pub(crate) struct World {
@@ -39,6 +41,7 @@ impl World {
         let builder = Builder::new(configured(rules))
             .weigh_by(|item: &Item| item.load.weight)
             .on_drop(|item, reason| ignore(item.meets(Fate::Lost(reason))));
+        let builder = if rules.expiring.1 { builder.expires_by(|_| None) } else { builder };
         let builder = if rules.ranked { builder.rank_by(|item| Priority::new(item.load.rank)) } else { builder };
         let (tx, rx) = builder.build();
         Self {

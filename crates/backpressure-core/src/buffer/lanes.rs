@@ -1,6 +1,7 @@
 //! A lane per priority, with a bound on starvation.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::tag::Tag;
 use crate::strategy::Priority;
@@ -26,6 +27,7 @@ struct Entry<T> {
     item: T,
     weight: usize,
     arrival: u64,
+    deadline: Option<Instant>,
 }
 
 impl<T> Lanes<T> {
@@ -36,13 +38,23 @@ impl<T> Lanes<T> {
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
         let lane = &mut self.lanes[usize::from(tag.priority.as_u8())];
         lane.weight = lane.weight.saturating_add(tag.weight);
-        lane.queue.push_back(Entry { item, weight: tag.weight, arrival });
+        lane.queue.push_back(Entry { item, weight: tag.weight, arrival, deadline: tag.deadline });
     }
 
     pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {
         let next = self.next()?;
         self.turn = if self.turn + 1 >= FAIRNESS { 0 } else { self.turn + 1 };
         self.lanes[next].pop(VecDeque::pop_front)
+    }
+
+    /// Takes the next item without a turn for it.
+    pub(super) fn discard_next(&mut self) -> Option<(T, usize)> {
+        let next = self.next()?;
+        self.lanes[next].pop(VecDeque::pop_front)
+    }
+
+    pub(super) fn peek_deadline(&self) -> Option<Instant> {
+        self.lanes[self.next()?].queue.front()?.deadline
     }
 
     pub(super) fn peek_weight(&self) -> Option<usize> {

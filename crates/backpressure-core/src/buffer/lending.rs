@@ -15,10 +15,11 @@ impl<T> BoundedBuffer<T> {
     ///
     /// All there is goes at once into an empty lease. Otherwise each item is moved, so they are few.
     ///
-    /// Lends nothing where a lent item could still be evicted, weighs something or could be overtaken.
+    /// Lends nothing where a lent item could still be evicted, weighs something, has a deadline or could be overtaken. Where
+    /// items grow too old, it is for the caller to see that none does meanwhile.
     #[doc(hidden)]
     pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
-        let Store::Fifo(queue) = &mut self.store else { return 0 };
+        let (Store::Fifo(queue) | Store::Aging(queue)) = &mut self.store else { return 0 };
         if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
             return 0;
         }

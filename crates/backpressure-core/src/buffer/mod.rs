@@ -1,11 +1,13 @@
 //! The bounded buffer: a bound, a strategy, and a truthful answer to every offer.
 
+mod expiry;
 mod lanes;
 mod lending;
 mod reading;
 mod reconfigure;
 mod store;
 mod tag;
+mod taking;
 
 use std::collections::VecDeque;
 
@@ -15,6 +17,7 @@ use crate::config::BackpressureConfig;
 use crate::offer::{DropReason, Evicted, Offer};
 use crate::state::State;
 use crate::strategy::{Oversize, Strategy};
+use expiry::Expiry;
 use store::Store;
 
 /// A buffer that never holds more than its bound and answers every offer truthfully.
@@ -28,6 +31,11 @@ use store::Store;
 /// First in, first out. With [priorities](Self::prioritized), a higher priority first, and first in, first out inside a
 /// priority. So that nothing starves, every 16th delivery is the oldest queued item whatever its priority: an item with
 /// `n` older ones ahead of it leaves within `16 × (n + 1)` deliveries.
+///
+/// # Expiry
+///
+/// With a [`max_age`](crate::BackpressureConfigBuilder::max_age), or [deadlines](Self::dated), nothing is given out that had
+/// expired when the buffer was last [told the time](Self::expire).
 ///
 /// ```
 /// use backpressure_core::{BackpressureConfig, BoundedBuffer, Offer, Strategy, Tag};
@@ -60,6 +68,8 @@ pub struct BoundedBuffer<T> {
     sampled: u32,
     accepted: u64,
     closed: bool,
+    /// Only where items expire.
+    expiry: Option<Box<Expiry<T>>>,
 }
 
 /// Items entering a plain queue: when it goes, by a panic if need be, they have been counted.
@@ -98,8 +108,13 @@ impl<T> BoundedBuffer<T> {
             sampled: 0,
             accepted: 0,
             closed: false,
+            expiry: config.max_age().map(|max_age| Expiry::new(Some(max_age))),
         };
-        if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
+        match (config.max_weight(), config.max_age()) {
+            (None, None) => buffer,
+            (None, Some(_)) => Self { store: Store::aging(), ..buffer },
+            (Some(_), _) => Self { store: Store::weighed(), ..buffer },
+        }
     }
 
     /// Keeps a lane per [`Priority`](crate::Priority) and delivers the most important items first. What is queued already ranks
@@ -111,8 +126,8 @@ impl<T> BoundedBuffer<T> {
         }
         let mut lanes = Store::lanes();
         for arrival in self.oldest()..self.accepted {
-            let Some((item, weight)) = self.store.pop_oldest() else { break };
-            lanes.push(item, Tag { weight, ..Tag::default() }, arrival);
+            let Some((item, tag)) = self.store.pop_oldest_tagged() else { break };
+            lanes.push(item, tag, arrival);
         }
         Self { store: lanes, ..self }
     }
@@ -296,42 +311,6 @@ impl<T> BoundedBuffer<T> {
         } else {
             Offer::Full(item)
         }
-    }
-
-    /// Takes the next item in delivery order.
-    #[inline]
-    pub fn pop(&mut self) -> Option<T> {
-        if let Store::Fifo(queue) = &mut self.store {
-            let item = queue.pop_front()?;
-            self.queued -= 1;
-            return Some(item);
-        }
-        self.pop_tagged()
-    }
-
-    #[inline(never)]
-    fn pop_tagged(&mut self) -> Option<T> {
-        let (item, weight) = self.store.pop_next()?;
-        self.queued -= 1;
-        self.weight = self.weight.saturating_sub(weight);
-        Some(item)
-    }
-
-    /// Appends the next items to `out`: at most `max_items`, and no more than `max_weight` together unless the first alone
-    /// weighs more. Returns how many.
-    pub fn pop_many(&mut self, out: &mut Vec<T>, max_items: usize, max_weight: usize) -> usize {
-        let (taken, weight) = self.store.take(out, max_items.min(self.queued), max_weight);
-        self.queued -= taken;
-        self.weight = self.weight.saturating_sub(weight);
-        taken
-    }
-
-    /// The same, each item with its weight: 0 where nothing is weighed.
-    pub fn pop_many_weighed(&mut self, out: &mut Vec<(T, usize)>, max_items: usize, max_weight: usize) -> usize {
-        let (taken, weight) = self.store.take_each(max_items, max_weight, |item, weight| out.push((item, weight)));
-        self.queued -= taken;
-        self.weight = self.weight.saturating_sub(weight);
-        taken
     }
 
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.

@@ -14,10 +14,11 @@ impl<T> BoundedBuffer<T> {
     ///
     /// # Errors
     ///
-    /// Refuses `max_weight` set where it was unset when the buffer was made, or unset where it was set: whether items are
-    /// weighed is decided then. Nothing has changed if it is refused.
+    /// Refuses `max_weight` or `max_age` set where it was unset when the buffer was made, or unset where it was set: whether
+    /// items are weighed, and whether they age, is decided then. Nothing has changed if it is refused.
     pub fn reconfigure(&mut self, config: &BackpressureConfig) -> Result<(), ConfigError> {
-        config.check_weighed(self.weight_marks.is_some())?;
+        let aging = self.expiry.as_ref().is_some_and(|expiry| expiry.max_age().is_some());
+        config.check_fixed(self.weight_marks.is_some(), aging)?;
         let marks = |bound| BoundMarks::new(config.watermarks(), config.hysteresis(), bound);
         if self.strategy != config.strategy() {
             self.sampled = 0;
@@ -28,24 +29,31 @@ impl<T> BoundedBuffer<T> {
         self.oversize = config.oversize();
         self.marks = marks(config.capacity());
         self.weight_marks = config.max_weight().map(marks);
+        if let Some(expiry) = &mut self.expiry {
+            expiry.set_max_age(config.max_age());
+        }
         Ok(())
     }
 }
 
 impl BackpressureConfig {
-    /// Refuses to bound the weight of a part whose items are not weighed, and the other way round.
+    /// Refuses to bound the weight of a part whose items are not weighed, or the age of items that do not age, and the other
+    /// way round.
     ///
     /// # Errors
     ///
-    /// Under the name `max_weight`.
+    /// Under the name `max_weight` or `max_age`.
     #[doc(hidden)]
-    pub fn check_weighed(&self, weighed: bool) -> Result<(), ConfigError> {
-        match (self.max_weight(), weighed) {
-            (Some(weight), false) => {
-                Err(ConfigError::new("max_weight", weight, "unset, as it was when the part was built"))
-            }
-            (None, true) => Err(ConfigError::new("max_weight", "unset", "set, as it was when the part was built")),
-            _ => Ok(()),
-        }
+    pub fn check_fixed(&self, weighed: bool, aging: bool) -> Result<(), ConfigError> {
+        check("max_weight", self.max_weight().map(|weight| weight.to_string()), weighed)?;
+        check("max_age", self.max_age().map(|age| format!("{age:?}")), aging)
+    }
+}
+
+fn check(field: &'static str, value: Option<String>, was_set: bool) -> Result<(), ConfigError> {
+    match (value, was_set) {
+        (Some(value), false) => Err(ConfigError::new(field, value, "unset, as it was when the part was built")),
+        (None, true) => Err(ConfigError::new(field, "unset", "set, as it was when the part was built")),
+        _ => Ok(()),
     }
 }

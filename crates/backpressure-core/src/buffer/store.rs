@@ -1,6 +1,7 @@
 //! The storage of queued items: one queue, or lanes if items are weighed or ranked.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::lanes::Lanes;
 use super::tag::Tag;
@@ -9,7 +10,11 @@ use crate::strategy::Priority;
 #[derive(Debug)]
 pub(super) enum Store<T> {
     Fifo(VecDeque<T>),
+    /// The same where items grow too old.
+    Aging(VecDeque<T>),
     Weighed(VecDeque<(T, usize)>),
+    /// With the weight, and with the deadline.
+    Dated(VecDeque<(T, usize, Option<Instant>)>),
     Lanes(Box<Lanes<T>>),
 }
 
@@ -22,6 +27,21 @@ impl<T> Store<T> {
         Self::Weighed(VecDeque::new())
     }
 
+    pub(super) const fn aging() -> Self {
+        Self::Aging(VecDeque::new())
+    }
+
+    /// The same items, where each may have a deadline.
+    pub(super) fn dated(self) -> Self {
+        match self {
+            Self::Fifo(queue) | Self::Aging(queue) => {
+                Self::Dated(queue.into_iter().map(|item| (item, 0, None)).collect())
+            }
+            Self::Weighed(queue) => Self::Dated(queue.into_iter().map(|(item, weight)| (item, weight, None)).collect()),
+            Self::Dated(_) | Self::Lanes(_) => self,
+        }
+    }
+
     pub(super) fn lanes() -> Self {
         Self::Lanes(Box::new(Lanes::new()))
     }
@@ -29,8 +49,9 @@ impl<T> Store<T> {
     #[inline]
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
         match self {
-            Self::Fifo(queue) => queue.push_back(item),
+            Self::Fifo(queue) | Self::Aging(queue) => queue.push_back(item),
             Self::Weighed(queue) => queue.push_back((item, tag.weight)),
+            Self::Dated(queue) => queue.push_back((item, tag.weight, tag.deadline)),
             Self::Lanes(lanes) => lanes.push(item, tag, arrival),
         }
     }
@@ -39,8 +60,9 @@ impl<T> Store<T> {
     #[inline]
     pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {
         match self {
-            Self::Fifo(queue) => queue.pop_front().map(|item| (item, 0)),
+            Self::Fifo(queue) | Self::Aging(queue) => queue.pop_front().map(|item| (item, 0)),
             Self::Weighed(queue) => queue.pop_front(),
+            Self::Dated(queue) => queue.pop_front().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_next(),
         }
     }
@@ -54,11 +76,35 @@ impl<T> Store<T> {
         }
     }
 
+    /// The next item in delivery order, which is not delivered.
+    pub(super) fn discard_next(&mut self) -> Option<(T, usize)> {
+        match self {
+            Self::Lanes(lanes) => lanes.discard_next(),
+            _ => self.pop_next(),
+        }
+    }
+
+    /// The deadline of the next item in delivery order, if it has one.
+    pub(super) fn peek_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Dated(queue) => queue.front()?.2,
+            Self::Lanes(lanes) => lanes.peek_deadline(),
+            Self::Fifo(_) | Self::Aging(_) | Self::Weighed(_) => None,
+        }
+    }
+
+    /// The item that came first, with all that is known of it.
+    pub(super) fn pop_oldest_tagged(&mut self) -> Option<(T, Tag)> {
+        let deadline = self.peek_deadline();
+        self.pop_oldest().map(|(item, weight)| (item, Tag { weight, deadline, ..Tag::default() }))
+    }
+
     /// The item that would be delivered last.
     pub(super) fn pop_last(&mut self) -> Option<(T, usize)> {
         match self {
-            Self::Fifo(queue) => queue.pop_back().map(|item| (item, 0)),
+            Self::Fifo(queue) | Self::Aging(queue) => queue.pop_back().map(|item| (item, 0)),
             Self::Weighed(queue) => queue.pop_back(),
+            Self::Dated(queue) => queue.pop_back().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_last(),
         }
     }
@@ -74,12 +120,14 @@ impl<T> Store<T> {
     /// Appends up to `max_items` items to `out`, up to `max_weight` together or one. Returns their number and weight.
     pub(super) fn take(&mut self, out: &mut Vec<T>, max_items: usize, max_weight: usize) -> (usize, usize) {
         match self {
-            Self::Fifo(queue) => {
+            Self::Fifo(queue) | Self::Aging(queue) => {
                 let taken = max_items.min(queue.len());
                 out.extend(queue.drain(..taken));
                 (taken, 0)
             }
-            Self::Weighed(_) | Self::Lanes(_) => self.take_each(max_items, max_weight, |item, _| out.push(item)),
+            Self::Weighed(_) | Self::Dated(_) | Self::Lanes(_) => {
+                self.take_each(max_items, max_weight, |item, _| out.push(item))
+            }
         }
     }
 
@@ -115,15 +163,16 @@ impl<T> Store<T> {
         }
     }
 
-    fn peek_weight(&self) -> Option<usize> {
+    pub(super) fn peek_weight(&self) -> Option<usize> {
         match self {
-            Self::Fifo(queue) => queue.front().map(|_| 0),
+            Self::Fifo(queue) | Self::Aging(queue) => queue.front().map(|_| 0),
             Self::Weighed(queue) => queue.front().map(|&(_, weight)| weight),
+            Self::Dated(queue) => queue.front().map(|&(_, weight, _)| weight),
             Self::Lanes(lanes) => lanes.peek_weight(),
         }
     }
 }
 
-fn within(weight: usize, next: usize, max_weight: usize, taken: usize) -> bool {
+pub(super) fn within(weight: usize, next: usize, max_weight: usize, taken: usize) -> bool {
     taken == 0 || weight.saturating_add(next) <= max_weight
 }

@@ -1,5 +1,7 @@
 //! The weight and priority of an item.
 
+use std::time::Instant;
+
 use crate::strategy::Priority;
 
 /// What a buffer needs to know of an item beside the item itself.
@@ -9,10 +11,12 @@ pub struct Tag {
     pub weight: usize,
     /// How important the item is. Ignored by a buffer without priorities. Default [`Priority::NORMAL`].
     pub priority: Priority,
+    /// When the item expires. Ignored by a buffer that is not [dated](crate::BoundedBuffer::dated). Default: never.
+    pub deadline: Option<Instant>,
 }
 
 impl Default for Tag {
     fn default() -> Self {
-        Self { weight: 1, priority: Priority::NORMAL }
+        Self { weight: 1, priority: Priority::NORMAL, deadline: None }
     }
 }

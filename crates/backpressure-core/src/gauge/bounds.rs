@@ -14,17 +14,21 @@ pub(crate) struct Bounds {
     pub(crate) capacity: usize,
     pub(crate) max_weight: Option<usize>,
     pub(crate) strategy: Strategy,
+    pub(crate) max_age: Option<Duration>,
 }
 
-/// The same in cells. Whether the weight is bounded never changes.
+/// The same in cells. Whether the weight and the age are bounded never changes.
 #[derive(Debug)]
 pub(crate) struct BoundCells {
     sequence: Sequence,
     weighs: bool,
+    ages: bool,
     capacity: AtomicUsize,
     max_weight: AtomicUsize,
     /// The kind of the strategy beside its small number, and the seconds of its longest wait.
     strategy: [AtomicU64; 2],
+    /// Its seconds and nanoseconds.
+    max_age: [AtomicU64; 2],
 }
 
 impl BoundCells {
@@ -32,9 +36,11 @@ impl BoundCells {
         Self {
             sequence: Sequence::new(),
             weighs: config.max_weight().is_some(),
+            ages: config.max_age().is_some(),
             capacity: AtomicUsize::new(config.capacity()),
             max_weight: AtomicUsize::new(config.max_weight().unwrap_or(usize::MAX)),
             strategy: encode(config.strategy()).map(AtomicU64::new),
+            max_age: split(config.max_age()).map(AtomicU64::new),
         }
     }
 
@@ -46,6 +52,9 @@ impl BoundCells {
             for (cell, word) in self.strategy.iter().zip(encode(config.strategy())) {
                 cell.store(word, Ordering::Relaxed);
             }
+            for (cell, word) in self.max_age.iter().zip(split(config.max_age())) {
+                cell.store(word, Ordering::Relaxed);
+            }
             with()
         })
     }
@@ -54,11 +63,13 @@ impl BoundCells {
     pub(super) fn read<R>(&self, with: impl Fn(Bounds) -> R) -> R {
         self.sequence.read(|| {
             let [kind, seconds] = [0, 1].map(|i| self.strategy[i].load(Ordering::Relaxed));
+            let [age, nanos] = [0, 1].map(|i| self.max_age[i].load(Ordering::Relaxed));
             let max_weight = self.max_weight.load(Ordering::Relaxed);
             with(Bounds {
                 capacity: self.capacity(),
                 max_weight: self.weighs.then_some(max_weight),
                 strategy: decode(kind, seconds),
+                max_age: self.ages.then(|| longest(age, nanos as u32)),
             })
         })
     }
@@ -72,6 +83,10 @@ impl BoundCells {
     pub(super) fn capacity(&self) -> usize {
         self.capacity.load(Ordering::Relaxed)
     }
+}
+
+fn split(age: Option<Duration>) -> [u64; 2] {
+    age.map_or([0; 2], |age| [age.as_secs(), age.subsec_nanos().into()])
 }
 
 const fn encode(strategy: Strategy) -> [u64; 2] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::snapshot::Snapshot;
 use crate::ledger::sum;
+use crate::offer::DropReason;
 
 /// How well a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -35,7 +36,7 @@ impl fmt::Display for Health {
 /// | depth: utilization | below 50 % | 50 to 80 % | above 80 %, or above 50 % and growing |
 /// | consumer: p99 of the flushes | stable | rising: at least × 1.25 | spiking: at least × 2 |
 /// | producers: p99 of their wait | below 10 ms | 10 to 100 ms | above 100 ms |
-/// | losses: dropped, evicted or failed items | none | some, and the strategy may lose items | any, although it may not |
+/// | losses: dropped, evicted or failed items | none | some that expired, or that the strategy may lose | any others |
 ///
 /// *Growing*, *rising* and *some* compare with an earlier snapshot of the same part; without one nothing grows or rises, and
 /// losses count from the beginning.
@@ -63,7 +64,8 @@ impl Snapshot {
     /// Classifies this snapshot, in comparison with an earlier one of the same part if there is one.
     pub fn vitals(&self, earlier: Option<&Self>) -> Vitals {
         let grown = earlier.is_some_and(|earlier| self.counts.queued > earlier.counts.queued);
-        let lost = self.lost() - earlier.map_or(0, Self::lost).min(self.lost());
+        let since = |lost: fn(&Self) -> u64| lost(self) - earlier.map_or(0, lost).min(lost(self));
+        let (lost, expired) = (since(Self::lost), since(|snapshot| snapshot.counts.lost(DropReason::Expired)));
         Vitals {
             depth: match self.utilization {
                 u if u < 0.5 => Health::Healthy,
@@ -78,7 +80,7 @@ impl Snapshot {
             },
             losses: match lost {
                 0 => Health::Healthy,
-                _ if self.strategy.is_lossy() => Health::Warning,
+                _ if lost == expired || self.strategy.is_lossy() => Health::Warning,
                 _ => Health::Critical,
             },
         }
@@ -108,7 +110,6 @@ fn trend(before: Option<Duration>, now: Option<Duration>) -> Health {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offer::DropReason;
     use crate::strategy::Strategy;
 
     fn snapshot(utilization: f64, queued: u64) -> Snapshot {
@@ -174,5 +175,8 @@ mod tests {
         assert_eq!(lossy.vitals(Some(&lossy)).losses, Health::Healthy, "none since the earlier snapshot");
         let lossless = Snapshot { strategy: Strategy::block(), ..lossy };
         assert_eq!(lossless.vitals(None).losses, Health::Critical);
+        let mut expiring = Snapshot { strategy: Strategy::block(), ..Snapshot::default() };
+        expiring.counts.lost[DropReason::Expired as usize] = 3;
+        assert_eq!(expiring.vitals(None).losses, Health::Warning, "only what was to expire does");
     }
 }

@@ -105,6 +105,7 @@ impl Snapshot {
             DropReason::Overflow | DropReason::Evicted | DropReason::Sampled => self.strategy.may_lose_for(reason),
             DropReason::Closed => true,
             DropReason::TimedOut => self.admits_calls,
+            DropReason::Expired => self.admits_calls || self.tracked || self.max_age.is_some(),
             _ => self.admits_calls || self.tracked,
         };
         by_kind || self.counts.lost(reason) > 0

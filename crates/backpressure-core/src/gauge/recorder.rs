@@ -69,6 +69,14 @@ impl Moved {
         Self { taken: items as u64, discarded: None }
     }
 
+    /// The same, while this many others that were queued expired.
+    pub const fn beside_expired(self, items: usize) -> Self {
+        match items {
+            0 => self,
+            _ => Self { discarded: Some((DropReason::Expired, items as u64)), ..self },
+        }
+    }
+
     /// This many queued items were lost for `reason`.
     pub const fn discarded(reason: DropReason, items: usize) -> Self {
         Self { taken: 0, discarded: Some((reason, items as u64)) }

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub max_weight: Option<usize>,
     /// What a full buffer does; of several parts, one that may lose items if there is one.
     pub strategy: Strategy,
+    /// The age at which queued items expire, if they do.
+    pub max_age: Option<Duration>,
     /// The fates of all items.
     pub counts: Counts,
     /// Answers that are streams and still open: they have given their slots back. 0 where no calls are admitted.
@@ -144,6 +146,7 @@ impl Snapshot {
             weight: shared.fill.weight(),
             max_weight: bounds.max_weight,
             strategy: bounds.strategy,
+            max_age: bounds.max_age,
             counts: shared.calls().map_or(reading.counts, |calls| calls.counts()),
             streams: shared.calls().map_or(0, |calls| calls.streams()),
             transitions: shared.times.transitions(),
@@ -173,6 +176,7 @@ impl Snapshot {
             weight: self.weight.saturating_add(other.weight),
             max_weight: self.max_weight.zip(other.max_weight).map(|(a, b)| a.saturating_add(b)),
             strategy: if self.strategy.is_lossy() { self.strategy } else { other.strategy },
+            max_age: self.max_age.max(other.max_age),
             counts: self.counts.plus(&other.counts),
             streams: self.streams.saturating_add(other.streams),
             transitions: self.transitions + other.transitions,

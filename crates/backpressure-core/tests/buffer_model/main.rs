@@ -4,7 +4,7 @@ mod model;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Gauge, Moved, Offer, Oversize, Recorder, Reporter, State, Tag,
@@ -31,6 +31,7 @@ struct Pair {
     gauge: Gauge,
     prioritized: bool,
     tracked: bool,
+    now: Instant,
     offered: u64,
     last_taken: u64,
     held: (usize, usize),
@@ -39,18 +40,20 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(setup: &Setup) -> Self {
+    fn new(setup: &Setup, now: Instant) -> Self {
         let config = setup.config();
         let buffer = BoundedBuffer::new(&config);
+        let buffer = if setup.dated { buffer.dated() } else { buffer };
         let recorder = Recorder::new(&config, Instant::now, setup.tracked);
         Self {
             buffer: if setup.prioritized { buffer.prioritized() } else { buffer },
-            model: Model::new(&config, setup.prioritized),
+            model: Model::new(&config, setup.prioritized, setup.dated),
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
             recorder,
             prioritized: setup.prioritized,
             tracked: setup.tracked,
+            now,
             config,
             offered: 0,
             last_taken: 0,
@@ -101,17 +104,25 @@ impl Pair {
             }
             Step::Reconfigure(ref setup) => self.reconfigure(setup),
             Step::Settle(count, delivered) => self.settle(count, delivered),
+            Step::Expire(later) => {
+                let by = Duration::from_millis(later.unsigned_abs().into());
+                self.now = if later < 0 { self.now - by } else { self.now + by };
+                self.buffer.expire(self.now);
+                self.model.expire(self.now);
+            }
             Step::Close => {
                 self.buffer.close();
                 self.model.closed = true;
             }
         }
+        self.bury();
         self.check();
     }
 
     fn reconfigure(&mut self, setup: &Setup) {
         let config = setup.config();
-        let refused = config.max_weight().is_some() != self.config.max_weight().is_some();
+        let fixed = |config: &BackpressureConfig| (config.max_weight().is_some(), config.max_age().is_some());
+        let refused = fixed(&config) != fixed(&self.config);
         assert_eq!(self.buffer.reconfigure(&config).is_err(), refused, "r1");
         if !refused {
             self.model.reconfigure(&config);
@@ -122,9 +133,17 @@ impl Pair {
         }
     }
 
+    /// Books what has expired.
+    fn bury(&mut self) {
+        let expired = self.buffer.take_expired();
+        assert_eq!(expired, std::mem::take(&mut self.model.expired));
+        self.publish(Moved::NOTHING.beside_expired(expired.len()));
+        expired.into_iter().for_each(|item| self.fate(item, Fate::Lost(DropReason::Expired)));
+    }
+
     fn arrival(&mut self, tag: Tag) -> Item {
         self.offered += 1;
-        Item { id: self.offered, tag }
+        Item { id: self.offered, tag, seen: None }
     }
 
     /// Compares the answers, and books them as a shell does.
@@ -253,11 +272,13 @@ impl Pair {
 
 proptest! {
     #[test]
-    fn c1_c2_c5_d3_d4_o2_r1_r2_r4_the_buffer_is_its_model(
+    fn c1_c2_c5_d3_d4_e1_e2_o2_r1_r2_r4_the_buffer_is_its_model(
         setup in steps::setup(),
-        steps in prop::collection::vec(steps::step(), 1..120),
+        (start, steps) in Just(Instant::now()).prop_flat_map(|start| {
+            (Just(start), prop::collection::vec(steps::step(start), 1..120))
+        }),
     ) {
-        let mut pair = Pair::new(&setup);
+        let mut pair = Pair::new(&setup, start);
         steps.iter().for_each(|step| pair.step(step));
         pair.finish();
     }

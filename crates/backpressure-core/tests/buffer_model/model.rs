@@ -1,11 +1,15 @@
 //! A bounded buffer as a list of everything in it, in the order it came.
 
+use std::time::{Duration, Instant};
+
 use backpressure_core::{BackpressureConfig, DropReason, Oversize, Priority, State, Strategy, Tag, Watermarks};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item {
     pub(crate) id: u64,
     pub(crate) tag: Tag,
+    /// When somebody last looked at the clock before it came, or first did at all.
+    pub(crate) seen: Option<Instant>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -27,6 +31,11 @@ pub(crate) struct Model {
     deliveries: u64,
     offers_under_pressure: u64,
     prioritized: bool,
+    dated: bool,
+    max_age: Option<Duration>,
+    now: Option<Instant>,
+    /// What has expired since somebody asked.
+    pub(crate) expired: Vec<u64>,
     capacity: usize,
     max_weight: Option<usize>,
     oversize: Oversize,
@@ -35,7 +44,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(config: &BackpressureConfig, prioritized: bool) -> Self {
+    pub(crate) fn new(config: &BackpressureConfig, prioritized: bool, dated: bool) -> Self {
         Self {
             items: Vec::new(),
             reserved: Vec::new(),
@@ -44,6 +53,10 @@ impl Model {
             deliveries: 0,
             offers_under_pressure: 0,
             prioritized,
+            dated,
+            max_age: config.max_age(),
+            now: None,
+            expired: Vec::new(),
             capacity: config.capacity(),
             max_weight: config.max_weight(),
             oversize: config.oversize(),
@@ -62,6 +75,7 @@ impl Model {
         self.oversize = config.oversize();
         self.strategy = config.strategy();
         self.watermarks = config.watermarks();
+        self.max_age = config.max_age();
     }
 
     pub(crate) fn held(&self) -> usize {
@@ -161,7 +175,31 @@ impl Model {
         self.reserved.pop()
     }
 
+    /// It is `now`, or later if it was before.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let now = self.now.map_or(now, |before| before.max(now));
+        self.now = Some(now);
+        self.items.iter_mut().for_each(|(_, item)| item.seen = item.seen.or(Some(now)));
+        let max_age = self.max_age.unwrap_or(Duration::MAX);
+        let is_old = |item: &Item| item.seen.is_some_and(|seen| now.duration_since(seen) >= max_age);
+        let (old, rest) = self.items.iter().partition(|(_, item)| is_old(item));
+        self.items = rest;
+        self.expired.extend(Vec::into_iter(old).map(|(_, item): (u64, Item)| item.id));
+        self.skip();
+    }
+
+    /// What is next and past its deadline has expired.
+    fn skip(&mut self) {
+        while let (true, Some(now), Some(next)) = (self.dated, self.now, self.next()) {
+            if self.items[next].1.tag.deadline.is_none_or(|deadline| deadline > now) {
+                break;
+            }
+            self.expired.push(self.items.remove(next).1.id);
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<u64> {
+        self.skip();
         let next = self.next()?;
         self.deliveries += 1;
         Some(self.items.remove(next).1.id)
@@ -169,9 +207,11 @@ impl Model {
 
     pub(crate) fn pop_many(&mut self, max_items: usize, max_weight: usize) -> Vec<u64> {
         let (mut out, mut weight) = (Vec::new(), 0);
-        while let Some(next) = self.next() {
+        while out.len() < max_items {
+            self.skip();
+            let Some(next) = self.next() else { break };
             weight += self.counted(self.items[next].1.tag.weight);
-            if out.len() == max_items || (!out.is_empty() && weight > max_weight as u128) {
+            if !out.is_empty() && weight > max_weight as u128 {
                 break;
             }
             out.extend(self.pop());
@@ -198,6 +238,7 @@ impl Model {
     }
 
     fn enter(&mut self, item: Item) {
+        let item = Item { seen: self.now, ..item };
         self.items.push((self.arrivals, item));
         self.arrivals += 1;
     }
