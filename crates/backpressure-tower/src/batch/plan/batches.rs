@@ -17,9 +17,9 @@ pub(crate) struct Batches<Req> {
 }
 
 pub(crate) struct Batch<Req> {
-    /// [`GONE`] where the caller is gone.
+    /// In the order of their requests; [`GONE`] where the caller is gone.
     calls: Vec<usize>,
-    /// By position: which request is meant, and so which answer, where equal ones are united.
+    /// By position, where equal requests are united: which request is meant, and so which answer.
     places: Option<Vec<usize>>,
     /// Callers that are still there.
     live: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Batch<Req> {
 const GONE: usize = usize::MAX;
 
 impl<Req> Batch<Req> {
-    /// A batch of these calls, for this many requests: one for each call or, with `places`, as these say.
+    /// A batch of these calls, for this many requests: one for each call or, with `places`, as these say of each.
     pub(crate) fn new(
         calls: Vec<usize>,
         places: Option<Vec<usize>>,
@@ -43,8 +43,13 @@ impl<Req> Batch<Req> {
         reason: FlushReason,
         started: Option<Instant>,
     ) -> Self {
-        let live = calls.len();
-        Self { calls, places, live, requests, reason, started, copies: Vec::new() }
+        let sorted = places.map(|places| {
+            let mut sorted: Vec<_> = places.into_iter().zip(calls.iter().copied()).collect();
+            sorted.sort_by_key(|&(place, _)| place);
+            sorted.into_iter().unzip()
+        });
+        let (places, calls) = sorted.map_or((None, calls), |(places, calls)| (Some(places), calls));
+        Self { live: calls.len(), calls, places, requests, reason, started, copies: Vec::new() }
     }
 
     /// How many calls it had when it left.
@@ -63,13 +68,7 @@ impl<Req> Batch<Req> {
         self.calls.iter().copied().filter(|&call| call != GONE)
     }
 
-    /// The calls by request, where each has one; `None` where the caller is gone.
-    pub(crate) fn calls_in_order(&self) -> Option<impl Iterator<Item = Option<usize>> + '_> {
-        let order = self.calls.iter().map(|&call| (call != GONE).then_some(call));
-        self.places.is_none().then_some(order)
-    }
-
-    /// The calls whose callers are still there, and the request of each.
+    /// The calls whose callers are still there, and the request of each, in the order of requests.
     pub(crate) fn calls_and_places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let place = |position| self.places.as_ref().map_or(position, |places| places[position]);
         let all = self.calls.iter().enumerate();
@@ -78,19 +77,21 @@ impl<Req> Batch<Req> {
 
     /// The part whose requests are `from..to`, without those that nobody waits for any more. `copies` gives the requests.
     fn part(&self, from: usize, to: usize, copies: &mut impl Iterator<Item = Req>) -> Option<Self> {
-        let inside = |&(_, place): &(usize, usize)| (from..to).contains(&place);
-        let (calls, places): (Vec<_>, Vec<_>) = self.calls_and_places().filter(inside).unzip();
-        let mut numbers: Vec<Option<usize>> = vec![None; to - from];
-        places.iter().for_each(|place| numbers[place - from] = Some(0));
-        for (wanted, number) in numbers.iter_mut().flatten().zip(0..) {
-            *wanted = number;
+        let (mut calls, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let mut members = self.calls_and_places().skip_while(|&(_, place)| place < from).peekable();
+        for (place, request) in (from..to).zip(copies) {
+            let before = calls.len();
+            while let Some((call, _)) = members.next_if(|&(_, of)| of == place) {
+                calls.push(call);
+                places.push(kept.len());
+            }
+            if calls.len() > before {
+                kept.push(request);
+            }
         }
-        let wanted = numbers.iter().zip(copies.by_ref().take(to - from)).filter(|(number, _)| number.is_some());
-        let copies: Vec<Req> = wanted.map(|(_, request)| request).collect();
-        let renumbered = || places.iter().map(|place| numbers[place - from].unwrap_or_default()).collect();
-        let places = self.places.as_ref().map(|_| renumbered());
-        let part = Self::new(calls, places, copies.len(), self.reason, self.started);
-        (part.live > 0).then_some(Self { copies, ..part })
+        let places = self.places.is_some().then_some(places);
+        let part = Self::new(calls, places, kept.len(), self.reason, self.started);
+        (part.live > 0).then_some(Self { copies: kept, ..part })
     }
 
     /// Parts of `size` requests each, of a batch of which copies were kept.
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn parts_have_the_requests_of_their_members_and_no_others() {
         let mut whole = batch(&[0, 1, 2, 3, 4], &[0, 1, 2, 1, 3]);
-        whole.calls[2] = GONE;
+        whole.calls.iter_mut().filter(|call| **call == 2).for_each(|call| *call = GONE);
         let parts: Vec<_> = whole.parts(2).map(|part| told(&part)).collect();
         assert_eq!(parts, [(vec![0, 1, 3], vec![0, 1, 1], "ab".into()), (vec![4], vec![0], "d".into())]);
     }

@@ -1,18 +1,18 @@
 //! The lane of a request, by its key.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Knows the lanes by the keys of requests. This runs the user's code, so never under a lock.
+use slab::Slab;
+
+/// Gives a lane to each key. This runs the user's code, so never under a lock.
 pub(crate) trait Sort<Req>: Send {
-    /// The lane of this request's key, if it has one. If not, the next [`open`](Self::open) is for it.
-    fn find(&mut self, request: &Req) -> Option<usize>;
+    /// The lane of this request's key: a free one, if the key has none yet.
+    fn lane(&mut self, request: &Req) -> usize;
 
-    /// The key last looked for has this lane now.
-    fn open(&mut self, lane: usize);
-
-    /// The lane is gone.
+    /// Nobody is left in this lane: it is free, and its key forgotten.
     fn close(&mut self, lane: usize);
 }
 
@@ -24,13 +24,12 @@ pub(crate) struct Keyed<K, F> {
     key: Arc<F>,
     lanes: HashMap<K, usize>,
     /// By lane.
-    keys: Vec<Option<K>>,
-    wanted: Option<K>,
+    keys: Slab<K>,
 }
 
 impl<K, F> Keyed<K, F> {
     pub(crate) fn new(key: Arc<F>) -> Self {
-        Self { key, lanes: HashMap::new(), keys: Vec::new(), wanted: None }
+        Self { key, lanes: HashMap::new(), keys: Slab::new() }
     }
 }
 
@@ -39,26 +38,18 @@ where
     K: Hash + Eq + Clone + Send,
     F: Fn(&Req) -> K + Send + Sync,
 {
-    fn find(&mut self, request: &Req) -> Option<usize> {
-        let key = (self.key)(request);
-        let lane = self.lanes.get(&key).copied();
-        if lane.is_none() {
-            self.wanted = Some(key);
+    fn lane(&mut self, request: &Req) -> usize {
+        match self.lanes.entry((self.key)(request)) {
+            Entry::Occupied(lane) => *lane.get(),
+            Entry::Vacant(vacant) => {
+                let lane = self.keys.insert(vacant.key().clone());
+                *vacant.insert(lane)
+            }
         }
-        lane
-    }
-
-    fn open(&mut self, lane: usize) {
-        let Some(key) = self.wanted.take() else { return };
-        if lane >= self.keys.len() {
-            self.keys.resize(lane + 1, None);
-        }
-        self.keys[lane] = Some(key.clone());
-        self.lanes.insert(key, lane);
     }
 
     fn close(&mut self, lane: usize) {
-        if let Some(key) = self.keys.get_mut(lane).and_then(Option::take) {
+        if let Some(key) = self.keys.try_remove(lane) {
             self.lanes.remove(&key);
         }
     }
@@ -71,12 +62,12 @@ mod tests {
     #[test]
     fn t6_a_lane_that_is_gone_leaves_no_key_behind() {
         let mut keys = Keyed::new(Arc::new(|word: &&str| word.len()));
-        for round in 0..100 {
-            assert_eq!(keys.find(&"four"), None);
-            Sort::<&str>::open(&mut keys, round % 3);
-            assert_eq!(keys.find(&"five"), Some(round % 3));
-            Sort::<&str>::close(&mut keys, round % 3);
+        for _ in 0..100 {
+            let lane = keys.lane(&"four");
+            assert_eq!((keys.lane(&"five"), keys.lane(&"three")), (lane, lane + 1));
+            (lane..lane + 2).rev().for_each(|lane| Sort::<&str>::close(&mut keys, lane));
+            assert!(keys.keys.is_empty() && lane == 0);
         }
-        assert!(keys.lanes.is_empty() && keys.keys.iter().all(Option::is_none));
+        assert!(keys.lanes.is_empty());
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
-use slab::Slab;
+use backpressure_rt::guarded;
 
 use super::call::QueuedCall;
+use super::keys::Sort;
 use super::schedule::Schedule;
 
 /// Calls that wait for a batch, in lanes: the calls of a lane travel together, first come, first served.
@@ -22,7 +23,10 @@ pub(crate) struct Lanes<Req> {
     max_weight: Option<usize>,
     /// By call.
     waiting: Vec<Option<Waiting<Req>>>,
-    lanes: Slab<Lane>,
+    /// By number; one without calls is free.
+    lanes: Vec<Lane>,
+    /// Knows the lane of each call, if there are several.
+    sort: Option<Box<dyn Sort<Req>>>,
     /// How many calls have come.
     arrived: u64,
     schedule: Schedule,
@@ -62,23 +66,23 @@ struct Lane {
     weight: u128,
 }
 
-/// A batch that has left its lane.
-pub(crate) struct LaneBatch<Req> {
-    /// At least one; each has the request of the same position.
+/// Calls that are to go together.
+pub(crate) struct Taken<Req> {
     pub(crate) calls: Vec<usize>,
+    /// By the position of its call.
     pub(crate) requests: Vec<Req>,
+    /// Why they go now.
     pub(crate) reason: FlushReason,
-    /// The lane, if nobody is left in it: its number is free.
-    pub(crate) emptied: Option<usize>,
 }
 
 impl<Req> Lanes<Req> {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, sort: Option<Box<dyn Sort<Req>>>) -> Self {
         Self {
             max_items: limits.max_items,
             max_weight: limits.max_weight,
             waiting: Vec::new(),
-            lanes: Slab::new(),
+            lanes: Vec::new(),
+            sort,
             arrived: 0,
             schedule: Schedule::new(limits.linger, limits.quiet, limits.max_lanes),
             deadlines: BTreeSet::new(),
@@ -92,21 +96,17 @@ impl<Req> Lanes<Req> {
         self.schedule.set_linger(linger);
     }
 
-    /// A call arrives in this lane, or in a new one, which is answered. `since` is when it came, `now` is now.
-    pub(crate) fn push(
-        &mut self,
-        lane: Option<usize>,
-        number: usize,
-        call: QueuedCall<Req>,
-        since: Instant,
-        now: Instant,
-    ) -> usize {
+    /// A call arrives in its lane. `since` is when it came, `now` is now. False if its key panics: it is not here then.
+    pub(crate) fn push(&mut self, number: usize, call: QueuedCall<Req>, since: Instant, now: Instant) -> bool {
         let now = self.pass(now);
-        let lane = lane.unwrap_or_else(|| {
-            let lane = self.lanes.insert(Lane::default());
+        let sorted = self.sort.as_mut().map_or(Ok(0), |sort| guarded(|| sort.lane(&call.request)));
+        let Ok(lane) = sorted else { return false };
+        if lane >= self.lanes.len() {
+            self.lanes.resize_with(lane + 1, Lane::default);
+        }
+        if self.lanes[lane].calls.is_empty() {
             self.schedule.open(lane, since);
-            lane
-        });
+        }
         if number >= self.waiting.len() {
             self.waiting.resize_with(number + 1, || None);
         }
@@ -119,20 +119,23 @@ impl<Req> Lanes<Req> {
         entry.calls.insert(self.arrived, number);
         self.waiting[number] = Some(Waiting { call, since, lane, arrival: self.arrived });
         self.schedule.arrived(lane, now, self.fullness(&self.lanes[lane]));
-        lane
+        true
     }
 
-    /// A call leaves, if it is here. Answers its request, and the lane, if nobody is left in that: its number is free.
-    pub(crate) fn remove(&mut self, number: usize) -> Option<(Req, Option<usize>)> {
+    /// A call leaves, if it is here, with its request.
+    pub(crate) fn remove(&mut self, number: usize) -> Option<Req> {
         let waiting = self.waiting.get_mut(number)?.take()?;
         self.unlink(number, &waiting);
-        let emptied = self.lanes[waiting.lane].calls.is_empty().then(|| self.close(waiting.lane));
-        Some((waiting.call.request, emptied))
+        if self.lanes[waiting.lane].calls.is_empty() {
+            self.close(waiting.lane);
+        }
+        Some(waiting.call.request)
     }
 
-    /// A call whose deadline has passed by now.
-    pub(crate) fn expired(&self, now: Instant) -> Option<usize> {
-        self.deadlines.first().filter(|(deadline, _)| *deadline <= now).map(|&(_, call)| call)
+    /// A call whose deadline has passed by now leaves.
+    pub(crate) fn remove_expired(&mut self, now: Instant) -> Option<usize> {
+        let &(_, number) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
+        self.remove(number).map(|_| number)
     }
 
     /// Looks at the clock: lanes may fall due.
@@ -158,7 +161,7 @@ impl<Req> Lanes<Req> {
     }
 
     /// Takes the batch of the lane whose turn it is.
-    pub(crate) fn take(&mut self) -> Option<LaneBatch<Req>> {
+    pub(crate) fn take(&mut self) -> Option<Taken<Req>> {
         let (lane, due) = self.schedule.take()?;
         let reason = self.fullness(&self.lanes[lane]).unwrap_or(due);
         let count = self.lanes[lane].calls.len().min(self.max_items);
@@ -176,26 +179,22 @@ impl<Req> Lanes<Req> {
             calls.push(number);
             requests.push(waiting.call.request);
         }
-        let first = self.lanes[lane].first().and_then(|number| self.waiting[number].as_ref());
-        let emptied = match first {
-            Some(first) => {
-                self.schedule.put_back(lane, first.since, self.fullness(&self.lanes[lane]));
-                None
-            }
-            None => Some(self.close(lane)),
-        };
-        Some(LaneBatch { calls, requests, reason, emptied })
+        match self.lanes[lane].first().and_then(|number| self.waiting[number].as_ref()) {
+            Some(first) => self.schedule.put_back(lane, first.since, self.fullness(&self.lanes[lane])),
+            None => self.close(lane),
+        }
+        Some(Taken { calls, requests, reason })
     }
 
-    /// When to [advance](Self::advance) or to look for [expired](Self::expired) calls next.
+    /// When to [advance](Self::advance) or to look for [expired](Self::remove_expired) calls next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let expiry = self.deadlines.first().map(|&(deadline, _)| deadline);
         [self.schedule.poll_timeout(), expiry].into_iter().flatten().min()
     }
 
-    /// How many more calls, and how much more weight, the only lane takes until it is full; 1 without any lane.
+    /// How many more calls, and how much more weight, the only lane takes until it is full; 1 while nobody is in it.
     pub(crate) fn room(&self) -> (usize, usize) {
-        let Some((_, lane)) = self.lanes.iter().next() else { return (1, 1) };
+        let Some(lane) = self.lanes.first().filter(|lane| !lane.calls.is_empty()) else { return (1, 1) };
         let weight = usize::try_from(lane.weight).unwrap_or(usize::MAX);
         let left = |max: usize, have: usize| max.saturating_sub(have).max(1);
         (left(self.max_items, lane.calls.len()), left(self.max_weight.unwrap_or(usize::MAX), weight))
@@ -211,10 +210,12 @@ impl<Req> Lanes<Req> {
         lane.calls.remove(&waiting.arrival);
     }
 
-    fn close(&mut self, lane: usize) -> usize {
+    /// Nobody is left in this lane.
+    fn close(&mut self, lane: usize) {
         self.schedule.close(lane);
-        self.lanes.remove(lane);
-        lane
+        if let Some(sort) = &mut self.sort {
+            sort.close(lane);
+        }
     }
 
     fn fullness(&self, lane: &Lane) -> Option<FlushReason> {

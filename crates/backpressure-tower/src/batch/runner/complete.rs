@@ -10,7 +10,6 @@ use tower_service::Service;
 use super::engine::Engine;
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::Answer;
 use crate::batch::plan::{Batch, Fallback};
 
 impl<S, Req, Resp> Engine<S, Req, Resp>
@@ -46,7 +45,7 @@ where
         let latency = now.saturating_duration_since(started);
         self.tuning.returned(now, Some(latency), self.in_flight.len());
         if self.tuning.learn(batch.requests, latency) {
-            self.intake.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
+            self.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
             self.exchange.reporter.paced(self.tuning.linger, self.tuning.max_items);
         }
         self.exchange.reporter.flushed(Flushed { at: now, latency, items: batch.len(), reason: batch.reason });
@@ -67,36 +66,24 @@ where
 
     /// Notes everyone's answer.
     fn answer(&mut self, batch: &Batch<Req>, response: S::Response) -> Result<(), BatchError<S::Error>> {
-        let mut answers = response.into_answers();
-        let expected = batch.requests;
-        let wrong = |got| BatchError::WrongLength { expected, got };
+        let (answers, expected) = (response.into_answers(), batch.requests);
+        let wrong = |got| Err(BatchError::WrongLength { expected, got });
         if answers.len() != expected {
-            return Err(wrong(answers.len()));
+            return wrong(answers.len());
         }
-        let typed = |answer: Result<Resp, S::Error>| answer.map_err(|error| BatchError::Request(Arc::new(error)));
-        if let Some(numbers) = batch.calls_in_order() {
-            for (number, got) in numbers.zip(0..) {
-                let answer = typed(answers.next().ok_or_else(|| wrong(got))?);
-                if let Some(number) = number {
-                    self.outbox.push(number, answer);
-                }
+        let copy = self.hooks.dedup.as_ref().map(|dedup| dedup.copy);
+        let mut calls = batch.calls_and_places().peekable();
+        for (place, answer) in answers.take(expected).enumerate() {
+            let answer = answer.map_err(|error| BatchError::Request(Arc::new(error)));
+            while let Some((call, _)) = calls.next_if(|&(_, of)| of == place) {
+                let Some(copy) = copy.filter(|_| calls.peek().is_some_and(|&(_, of)| of == place)) else {
+                    self.outbox.push(call, answer);
+                    break;
+                };
+                self.outbox.push(call, answer.as_ref().map(copy).map_err(Clone::clone));
             }
-            return Ok(());
         }
-        let Some(dedup) = &self.hooks.dedup else { return Ok(()) };
-        let mut uses = vec![0usize; expected];
-        batch.calls_and_places().for_each(|(_, place)| uses[place] += 1);
-        let mut answers: Vec<Option<Answer<Resp, S::Error>>> = answers.map(typed).map(Some).collect();
-        answers.resize_with(expected, || None);
-        for (number, place) in batch.calls_and_places() {
-            uses[place] -= 1;
-            let answer = match &answers[place] {
-                Some(Ok(response)) if uses[place] > 0 => Some(Ok((dedup.copy)(response))),
-                Some(Err(error)) => Some(Err(error.clone())),
-                _ => answers[place].take(),
-            };
-            self.outbox.push(number, answer.ok_or_else(|| wrong(place))?);
-        }
-        Ok(())
+        // There are fewer than it said.
+        calls.next().map_or(Ok(()), |(_, place)| wrong(place))
     }
 }

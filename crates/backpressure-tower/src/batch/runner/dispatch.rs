@@ -9,15 +9,11 @@ use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::{guarded, now};
 use tower_service::Service;
 
-use super::engine::{Engine, Joining, Step};
-use super::intake::Gather;
+use super::engine::{Engine, Gather, Joining, Step};
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Outlook, RunAs};
-use crate::batch::plan::{Batch, LaneBatch, fullness};
-
-/// Calls that go together, their requests, and why now.
-type Taken<Req> = (Vec<usize>, Vec<Req>, FlushReason);
+use crate::batch::plan::{Batch, Taken, fullness};
 
 impl<S, Req, Resp> Engine<S, Req, Resp>
 where
@@ -86,15 +82,15 @@ where
 
     /// Whether the batch that may go is as large as can be; `None` if none may.
     fn next_is_full(&mut self, now: Instant) -> Option<bool> {
-        if self.intake.gather == Gather::Inbox {
+        if self.gather == Gather::Inbox {
             let (calls, weight) = self.updates.queued;
             return (calls > 0).then(|| self.fullness(calls, weight).is_some());
         }
-        self.intake.lanes.advance(now);
+        self.lanes.advance(now);
         if self.is_eager() {
-            self.intake.lanes.flush_oldest();
+            self.lanes.flush_oldest();
         }
-        self.intake.lanes.next_is_full()
+        self.lanes.next_is_full()
     }
 
     pub(super) fn fullness(&self, calls: usize, weight: u128) -> Option<FlushReason> {
@@ -120,8 +116,8 @@ where
         if self.joining == Joining::Done {
             self.joining = Joining::Wanted;
         }
-        let taken = if self.intake.gather == Gather::Inbox { self.take_from_inbox() } else { self.take_from_lanes() };
-        let (calls, requests, reason) = taken.filter(|(calls, ..)| !calls.is_empty())?;
+        let taken = if self.gather == Gather::Inbox { self.take_from_inbox() } else { self.take_from_lanes() };
+        let Taken { calls, requests, reason } = taken.filter(|taken| !taken.calls.is_empty())?;
         let is_lone = calls.len() == 1 && !mem::take(&mut self.updates.others_came);
         self.joining = if is_lone { Joining::Unlikely } else { Joining::Wanted };
         let (requests, places) = match &self.hooks.dedup {
@@ -148,18 +144,18 @@ where
         effects.apply(&self.exchange.reporter);
         self.updates.queued.0 = self.updates.queued.0.saturating_sub(calls.len());
         self.outbox.learn(self.updates.slabs.drain(..));
-        Some((calls, requests, reason))
+        Some(Taken { calls, requests, reason })
     }
 
     fn take_from_lanes(&mut self) -> Option<Taken<Req>> {
-        let LaneBatch { mut calls, mut requests, reason, .. } = self.intake.take()?;
+        let mut taken = self.lanes.take()?;
         let mut gone = Vec::new();
-        let effects = self.exchange.lock_uncollected().dispatch_held(&calls, &mut gone);
+        let effects = self.exchange.lock_uncollected().dispatch_held(&taken.calls, &mut gone);
         effects.apply(&self.exchange.reporter);
         for position in gone.into_iter().rev() {
-            calls.remove(position);
-            requests.remove(position);
+            taken.calls.remove(position);
+            taken.requests.remove(position);
         }
-        Some((calls, requests, reason))
+        Some(taken)
     }
 }

@@ -7,10 +7,9 @@ use backpressure_rt::{ClockSampler, InFlight, Timer, now};
 use tower_service::Service;
 
 use super::inner::Inner;
-use super::intake::Intake;
 use super::outbox::Outbox;
 use crate::batch::exchange::{Exchange, RunAs, Updates};
-use crate::batch::plan::{Batches, Hooks, Limits, Linger, Settings, Tuning};
+use crate::batch::plan::{Batches, Hooks, Lanes, Limits, Linger, Settings, Tuning};
 
 /// So many calls in a row that are sent alone, and answered at once, are not timed.
 const MOST_UNTIMED: usize = 16;
@@ -24,7 +23,8 @@ where
     pub(super) exchange: Arc<Exchange<Req, Resp, S::Error>>,
     pub(super) inner: Inner<S>,
     pub(super) in_flight: InFlight<S::Future>,
-    pub(super) intake: Intake<Req>,
+    pub(super) gather: Gather,
+    pub(super) lanes: Lanes<Req>,
     pub(super) batches: Batches<Req>,
     pub(super) outbox: Outbox<Req, Resp, S::Error>,
     pub(super) tuning: Tuning,
@@ -41,6 +41,17 @@ where
     pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
     /// Room for the calls of a batch.
     pub(super) spare: Vec<usize>,
+}
+
+/// Where calls gather for their batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gather {
+    /// In the inbox, from which batches are taken. This is the usual case.
+    Inbox,
+    /// In lanes. Only an arrival that fills a lane is of interest at once.
+    Lanes,
+    /// In lanes, and every arrival is of interest at once, while batches can leave.
+    LanesAtOnce,
 }
 
 /// Whether others are given the time to join the batch that goes next.
@@ -84,13 +95,20 @@ where
             quiet: settings.batch.quiet().filter(|_| settings.linger != Linger::Never),
             max_lanes: settings.max_keys,
         };
+        let by_request = hooks.sorting.is_some() || hooks.inspector.deadline.is_some();
+        let gather = match (by_request || limits.quiet.is_some(), settings.linger) {
+            (true, _) => Gather::LanesAtOnce,
+            (false, Linger::Never) => Gather::Inbox,
+            (false, Linger::WhileBusy | Linger::Always) => Gather::Lanes,
+        };
         exchange.reporter.paced(limits.linger, limits.max_items);
         exchange.reporter.works(Activity::IDLE);
         Self {
             exchange,
             inner: Inner::new(service),
             in_flight: InFlight::new(),
-            intake: Intake::new(limits, settings.linger, &hooks),
+            gather,
+            lanes: Lanes::new(limits, hooks.sorting.as_ref().map(|make| make())),
             batches: Batches::new(),
             outbox: Outbox::new(),
             tuning,

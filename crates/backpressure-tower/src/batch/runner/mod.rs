@@ -7,7 +7,6 @@ mod complete;
 mod dispatch;
 mod engine;
 mod inner;
-mod intake;
 mod outbox;
 mod run;
 pub(super) mod worker;

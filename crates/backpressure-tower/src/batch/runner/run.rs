@@ -9,8 +9,7 @@ use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::now;
 use tower_service::Service;
 
-use super::engine::{Engine, Joining, Step};
-use super::intake::Gather;
+use super::engine::{Engine, Gather, Joining, Step};
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone, slab_of};
@@ -85,7 +84,7 @@ where
     }
 
     fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool {
-        let is_done = self.intake.gather == Gather::Inbox && self.run_inbox(cx);
+        let is_done = self.gather == Gather::Inbox && self.run_inbox(cx);
         effects.append(&mut self.outbox.effects);
         is_done
     }
@@ -140,7 +139,7 @@ where
             self.deliver(None, run_as);
             return Step::Again;
         }
-        while let Some(number) = self.intake.remove_expired(now) {
+        while let Some(number) = self.lanes.remove_expired(now) {
             self.outbox.push(number, Err(BatchError::DeadlineExceeded));
         }
         self.deliver(Some(DropReason::Expired), run_as);
@@ -162,7 +161,7 @@ where
         if run_as == RunAs::Worker {
             state.collect_shards_as_worker(&self.exchange);
         }
-        state.update(&mut self.updates, self.intake.gather != Gather::Inbox);
+        state.update(&mut self.updates, self.gather != Gather::Inbox);
         drop(state);
         if mem::take(&mut self.updates.is_changed) {
             self.exchange.reporter.notify();
@@ -172,7 +171,7 @@ where
         }
         // Before the arrivals, which may have numbers that are free since.
         while let Some(number) = self.updates.gone.pop() {
-            if self.intake.remove(number) {
+            if self.lanes.remove(number).is_some() {
                 continue;
             }
             if let Some((batch, _)) = self.batches.cancel(number) {
@@ -188,12 +187,12 @@ where
         self.outbox.learn(self.updates.slabs.drain(..));
         let since = self.updates.since.unwrap_or(now);
         for (number, call) in self.updates.arrivals.drain(..) {
-            if !self.intake.push(number, call, since, now) {
+            if !self.lanes.push(number, call, since, now) {
                 self.outbox.push(number, Err(BatchError::Panicked));
             }
         }
         if self.updates.outlook == Outlook::Ending {
-            self.intake.lanes.end();
+            self.lanes.end();
         }
         self.deliver(Some(DropReason::Failed), run_as);
         true
@@ -201,10 +200,10 @@ where
 
     /// Waits for something to happen. False if it has happened already.
     fn park(&mut self, is_idle: bool, cx: &mut Context<'_>) -> bool {
-        let threshold = match (is_idle, self.intake.gather) {
+        let threshold = match (is_idle, self.gather) {
             (true, Gather::LanesAtOnce) => Threshold::ANY,
             (true, Gather::Inbox | Gather::Lanes) => {
-                let (calls, weight) = self.intake.lanes.room();
+                let (calls, weight) = self.lanes.room();
                 Threshold { calls, weight }
             }
             (false, _) if self.hooks.inspector.deadline.is_some() => Threshold::ANY,
@@ -218,7 +217,7 @@ where
         if !parked {
             return false;
         }
-        match self.intake.lanes.poll_timeout() {
+        match self.lanes.poll_timeout() {
             None => self.timer.disarm(),
             Some(deadline) if self.timer.poll(deadline, cx).is_ready() => return false,
             Some(_) => {}

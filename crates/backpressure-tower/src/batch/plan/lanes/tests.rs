@@ -1,8 +1,10 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::batch::plan::Keyed;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -16,8 +18,13 @@ fn queued(request: char) -> QueuedCall<char> {
 
 /// Everybody in one lane, at one time.
 fn arrive(lanes: &mut Lanes<char>, requests: &str, now: Instant) {
-    let lane = lanes.lanes.iter().next().map(|(lane, _)| lane);
-    requests.chars().fold(lane, |lane, request| Some(lanes.push(lane, request as usize, queued(request), now, now)));
+    for request in requests.chars() {
+        assert!(lanes.push(request as usize, queued(request), now, now));
+    }
+}
+
+fn is_empty<Req>(lanes: &Lanes<Req>) -> bool {
+    lanes.lanes.iter().all(|lane| lane.calls.is_empty() && lane.weight == 0)
 }
 
 fn take(lanes: &mut Lanes<char>) -> Option<(String, FlushReason)> {
@@ -27,7 +34,7 @@ fn take(lanes: &mut Lanes<char>) -> Option<(String, FlushReason)> {
 #[test]
 fn b1_a_full_lane_is_due_and_gives_what_a_batch_may_hold() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(limits(3));
+    let mut lanes = Lanes::new(limits(3), None);
     arrive(&mut lanes, "ab", now);
     assert_eq!(lanes.next_is_full(), None);
     assert_eq!(lanes.room(), (1, usize::MAX - 2));
@@ -37,13 +44,13 @@ fn b1_a_full_lane_is_due_and_gives_what_a_batch_may_hold() {
     assert_eq!(take(&mut lanes), None);
     lanes.end();
     assert_eq!(take(&mut lanes), Some(("g".into(), FlushReason::End)));
-    assert!(lanes.lanes.is_empty());
+    assert!(is_empty(&lanes));
 }
 
 #[test]
 fn b3_whoever_comes_before_a_due_batch_leaves_may_join() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(Limits { linger: 10 * MS, ..limits(3) });
+    let mut lanes = Lanes::new(Limits { linger: 10 * MS, ..limits(3) }, None);
     arrive(&mut lanes, "a", now);
     lanes.advance(now + 10 * MS);
     assert_eq!(lanes.next_is_full(), Some(false));
@@ -54,7 +61,7 @@ fn b3_whoever_comes_before_a_due_batch_leaves_may_join() {
 #[test]
 fn b5_what_is_left_in_a_lane_has_a_deadline_of_its_own() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(Limits { linger: 10 * MS, quiet: Some(4 * MS), ..limits(2) });
+    let mut lanes = Lanes::new(Limits { linger: 10 * MS, quiet: Some(4 * MS), ..limits(2) }, None);
     arrive(&mut lanes, "abc", now);
     assert_eq!(take(&mut lanes), Some(("ab".into(), FlushReason::Full)));
     assert_eq!(lanes.poll_timeout(), Some(now + 4 * MS), "nothing has arrived since");
@@ -66,7 +73,7 @@ fn b5_what_is_left_in_a_lane_has_a_deadline_of_its_own() {
 #[test]
 fn k1_a_clock_that_goes_back_changes_nothing() {
     let now = Instant::now() + 100 * MS;
-    let mut lanes = Lanes::new(Limits { linger: 10 * MS, quiet: Some(5 * MS), ..limits(9) });
+    let mut lanes = Lanes::new(Limits { linger: 10 * MS, quiet: Some(5 * MS), ..limits(9) }, None);
     arrive(&mut lanes, "a", now);
     arrive(&mut lanes, "b", now - 50 * MS);
     lanes.advance(now - 50 * MS);
@@ -77,10 +84,11 @@ fn k1_a_clock_that_goes_back_changes_nothing() {
 #[test]
 fn o3_lanes_that_are_due_take_turns() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(Limits { linger: Duration::ZERO, ..limits(1) });
-    let busy = lanes.push(None, 0, queued('a'), now, now);
-    (1..4).for_each(|call| assert_eq!(lanes.push(Some(busy), call, queued('a'), now, now), busy));
-    lanes.push(None, 4, queued('b'), now, now);
+    let sort = Keyed::new(Arc::new(|request: &char| *request));
+    let mut lanes = Lanes::new(Limits { linger: Duration::ZERO, ..limits(1) }, Some(Box::new(sort)));
+    for (call, request) in "aaaab".chars().enumerate() {
+        assert!(lanes.push(call, queued(request), now, now));
+    }
     let order: String = std::iter::from_fn(|| take(&mut lanes)).map(|(batch, _)| batch).collect();
     assert_eq!(order, "abaaa");
 }
@@ -88,46 +96,45 @@ fn o3_lanes_that_are_due_take_turns() {
 #[test]
 fn x1_a_call_can_leave_whether_its_lane_is_due_or_not() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(Limits { max_weight: Some(10), ..limits(9) });
+    let mut lanes = Lanes::new(Limits { max_weight: Some(10), ..limits(9) }, None);
     arrive(&mut lanes, "abc", now);
-    assert_eq!(lanes.remove('b' as usize), Some(('b', None)));
+    assert_eq!(lanes.remove('b' as usize), Some('b'));
     assert_eq!(lanes.remove('b' as usize), None);
     assert_eq!(lanes.remove(999), None);
     lanes.flush_oldest();
-    assert_eq!(lanes.remove('a' as usize), Some(('a', None)));
-    assert!(matches!(lanes.remove('c' as usize), Some(('c', Some(_)))));
+    assert_eq!(lanes.remove('a' as usize), Some('a'));
+    assert_eq!(lanes.remove('c' as usize), Some('c'));
     assert_eq!(lanes.next_is_full(), None);
-    assert!(lanes.lanes.is_empty());
+    assert!(is_empty(&lanes));
 }
 
 #[test]
 fn deadlines_leave_with_their_calls() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(limits(2));
+    let mut lanes = Lanes::new(limits(2), None);
     let by = |deadline| QueuedCall { deadline: Some(deadline), ..queued('x') };
-    let lane = lanes.push(None, 0, by(now + 3 * MS), now, now);
-    lanes.push(Some(lane), 1, by(now + 2 * MS), now, now);
-    lanes.push(Some(lane), 2, by(now + MS), now, now);
+    for call in 0..3 {
+        assert!(lanes.push(call, by(now + MS * (3 - call as u32)), now, now));
+    }
     assert_eq!(lanes.poll_timeout(), Some(now + MS));
-    assert_eq!((lanes.expired(now), lanes.expired(now + MS)), (None, Some(2)));
-    lanes.remove(2);
-    assert_eq!(lanes.expired(now + MS), None);
-    assert!(lanes.take().is_some());
-    assert_eq!((lanes.expired(now + 9 * MS), lanes.poll_timeout()), (None, None));
+    assert_eq!((lanes.remove_expired(now), lanes.remove_expired(now + MS)), (None, Some(2)));
+    assert_eq!(lanes.remove_expired(now + MS), None);
+    lanes.flush_oldest();
+    assert_eq!(lanes.take().map(|batch| batch.calls), Some(vec![0, 1]));
+    assert_eq!((lanes.remove_expired(now + 9 * MS), lanes.poll_timeout()), (None, None));
 }
 
 #[test]
 fn d6_weights_of_any_size_are_summed_up_and_taken_away() {
     let now = Instant::now();
-    let mut lanes = Lanes::new(Limits { max_weight: Some(usize::MAX), ..limits(9) });
+    let mut lanes = Lanes::new(Limits { max_weight: Some(usize::MAX), ..limits(9) }, None);
     let heavy = || QueuedCall { weight: usize::MAX, ..queued('x') };
-    let lane = lanes.push(None, 0, heavy(), now, now);
-    (1..4).for_each(|call| assert_eq!(lanes.push(Some(lane), call, heavy(), now, now), lane));
+    (0..4).for_each(|call| assert!(lanes.push(call, heavy(), now, now)));
     lanes.remove(0);
     for call in 1..4 {
         assert_eq!(lanes.take().map(|batch| batch.calls), Some(vec![call]));
     }
-    assert!(lanes.lanes.is_empty());
+    assert!(is_empty(&lanes));
 }
 
 #[derive(Debug, Clone)]
@@ -166,8 +173,8 @@ proptest! {
         let limits = Limits {
             max_items, max_weight, linger: MS * linger as u32, quiet: quiet.map(Duration::from_millis), max_lanes: 3,
         };
-        let mut lanes: Lanes<(u8, usize)> = Lanes::new(limits);
-        let mut open: Vec<(u8, usize)> = Vec::new();
+        let sort = Keyed::new(Arc::new(|request: &(u8, usize)| request.0));
+        let mut lanes: Lanes<(u8, usize)> = Lanes::new(limits, Some(Box::new(sort)));
         let mut waiting: Vec<(u8, usize, usize, Instant, Option<Instant>)> = Vec::new();
         let (mut now, mut calls) = (start + 1000 * MS, 0);
         let mut latest = start;
@@ -178,12 +185,8 @@ proptest! {
             match step {
                 Step::Arrive { lane, weight, lives } => {
                     let deadline = lives.map(|ms| now + MS * ms as u32);
-                    let known = open.iter().find(|(key, _)| *key == lane).map(|(_, lane)| *lane);
                     let call = QueuedCall { request: (lane, calls), weight, deadline };
-                    let found = lanes.push(known, calls, call, now, now);
-                    if known.is_none() {
-                        open.push((lane, found));
-                    }
+                    prop_assert!(lanes.push(calls, call, now, now));
                     // A clock that goes back only delays: nobody came before those who came earlier.
                     waiting.push((lane, calls, weight, latest, deadline));
                     calls += 1;
@@ -191,9 +194,8 @@ proptest! {
                 Step::Leave(call) => {
                     let place = waiting.iter().position(|waiting| waiting.1 == call);
                     let left = lanes.remove(call);
-                    prop_assert_eq!(left.map(|left| left.0.1), place.map(|_| call));
+                    prop_assert_eq!(left.map(|left| left.1), place.map(|_| call));
                     place.map(|place| waiting.remove(place));
-                    left.and_then(|left| left.1).into_iter().for_each(|gone| open.retain(|(_, lane)| *lane != gone));
                 }
                 Step::Pass(ms) => now += MS * ms as u32,
                 Step::Back(ms) => now -= MS * ms as u32,
@@ -218,13 +220,12 @@ proptest! {
                     let weight: usize = expected.iter().map(|waiting| waiting.2).sum();
                     prop_assert!(batch.calls.len() == 1 || max_weight.is_none_or(|max| weight <= max));
                     waiting.retain(|waiting| !batch.calls.contains(&waiting.1));
-                    batch.emptied.into_iter().for_each(|gone| open.retain(|(_, lane)| *lane != gone));
-                    prop_assert_eq!(batch.emptied.is_some(), !waiting.iter().any(|waiting| waiting.0 == key));
                 }
             }
-            prop_assert_eq!(lanes.lanes.len(), open.len());
+            let keys: HashSet<u8> = waiting.iter().map(|waiting| waiting.0).collect();
+            prop_assert_eq!(lanes.lanes.iter().filter(|lane| !lane.calls.is_empty()).count(), keys.len());
             let first = waiting.iter().filter_map(|waiting| Some((waiting.4?, waiting.1))).min();
-            prop_assert_eq!(lanes.expired(start + 1_000_000 * MS), first.map(|first| first.1));
+            prop_assert_eq!(lanes.deadlines.first().copied(), first);
         }
     }
 }
