@@ -1,7 +1,7 @@
-//! What a scrape of 10 000 parts costs: to look at them all, and to write the text.
+//! What a scrape of 10 000 parts costs: the handler of `/metrics`, from the request to the last byte of the answer's body.
 //!
 //! Linux only: the processor time comes from `/proc`. `--histograms` gives every part latencies, which are 20 lines more of each;
-//! `--once` scrapes a single time, for callgrind.
+//! `--stalled` makes every part wait for the last one; `--once` scrapes a single time, for callgrind.
 //!
 //! `cargo run --release -p backpressure-metrics --example scrape-cost`
 
@@ -11,9 +11,13 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, FlushReason, Flushed, Moved, Recorder, Tag};
-use backpressure_metrics::prometheus::{Format, render};
-use backpressure_metrics::{Observation, Registry};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use backpressure_core::{BackpressureConfig, BoundedBuffer, FlushReason, Flushed, Moved, Recorder, Tag, Work};
+use backpressure_metrics::{Observation, Registry, scrape};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
 
 const PARTS: usize = 10_000;
 const SCRAPES: usize = 21;
@@ -36,20 +40,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         registry.link(&pair[0], &pair[1])?;
     }
     println!("to add and link them {:?}", used()? - begin);
+    if is_asked("--stalled") {
+        stall(&recorders);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let app: Router = Router::new().route("/metrics", scrape(&registry));
     let mut costs = Vec::new();
     let mut length = 0;
     for _ in 0..scrapes {
         let begin = used()?;
-        let seen = black_box(observed(&registry));
+        black_box(observed(&registry));
         let between = used()?;
-        let text = black_box(written(&seen));
-        costs.push((between - begin, used()? - between));
-        length = text.len();
+        length = runtime.block_on(scraped(app.clone()))?;
+        costs.push((used()? - between, between - begin));
     }
-    costs.sort_by_key(|(observed, written)| *observed + *written);
-    let (observed, written) = costs[costs.len() / 2];
-    println!("a scrape, the median of {scrapes}: {:?}", observed + written);
-    println!("  to look at {PARTS} parts {observed:?}\n  to write {length} bytes {written:?}");
+    costs.sort();
+    let (scraped, observed) = costs[costs.len() / 2];
+    println!("a scrape of {PARTS} parts, {length} bytes, the median of {scrapes}: {scraped:?}");
+    println!("  of which to look at the parts {observed:?}");
     Ok(())
 }
 
@@ -58,9 +66,26 @@ fn observed(registry: &Registry) -> Observation {
     registry.observe(Instant::now())
 }
 
-#[inline(never)]
-fn written(seen: &Observation) -> String {
-    render(seen, Format::Text)
+/// The length of the answer.
+async fn scraped(app: Router) -> Result<usize, Box<dyn std::error::Error>> {
+    let request = Request::builder().uri("/metrics").body(Body::empty())?;
+    let mut body = app.oneshot(request).await?.into_body();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        length += black_box(frame?).data_ref().map_or(0, |data| data.len());
+    }
+    Ok(length)
+}
+
+/// Every part works, and somebody waits for room in each but the first: all wait for the last.
+fn stall(recorders: &[Recorder]) {
+    for (n, recorder) in recorders.iter().enumerate() {
+        recorder.reporter().works(Work::Busy);
+        if n > 0 {
+            recorder.reporter().producer_waits();
+        }
+    }
+    std::thread::sleep(Duration::from_millis(20));
 }
 
 /// A part that has seen something: half of its buffer is full.

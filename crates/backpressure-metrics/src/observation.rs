@@ -37,8 +37,8 @@ pub struct PartObservation {
 }
 
 impl PartObservation {
-    pub(crate) const fn new(name: Arc<str>, reading: Reading, shares: Option<WorkShares>) -> Self {
-        Self { name, reading, shares }
+    pub(crate) const fn new(name: Arc<str>, reading: Reading) -> Self {
+        Self { name, reading, shares: None }
     }
 
     /// Whether it has ended: nothing more will come to it.

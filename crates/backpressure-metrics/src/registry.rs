@@ -140,26 +140,31 @@ impl Registry {
     /// `now` is for the shares of the recent past; a `now` that repeats or goes backwards is harmless. Any number of
     /// readers may observe, each at its own pace.
     pub fn observe(&self, now: Instant) -> Observation {
-        let sources: Vec<(usize, Source)> = {
+        let sources: Vec<(Arc<str>, Source)> = {
             let parts = self.lock();
-            parts.slots.iter().map(|slot| slot.source.clone()).enumerate().collect()
+            parts.slots.iter().map(|slot| (Arc::clone(&slot.name), slot.source.clone())).collect()
         };
-        let read: Vec<_> = sources.iter().map(|(slot, source)| (*slot, source.read())).collect();
-        let mut parts = self.lock();
-        let mut places = vec![None; parts.slots.len()];
-        let mut seen = Vec::with_capacity(read.len());
-        for (index, read) in read {
-            let slot = &mut parts.slots[index];
-            slot.fold(&read);
-            let Some(reading) = read.reading else { continue };
-            let shares = slot.shares(now, &reading).filter(|_| !reading.ended);
-            places[index] = Some(seen.len());
-            seen.push(PartObservation::new(Arc::clone(&slot.name), reading, shares));
+        let mut seen = Vec::with_capacity(sources.len());
+        let mut places = Vec::with_capacity(sources.len());
+        let mut settled = Vec::new();
+        for (slot, (name, source)) in sources.iter().enumerate() {
+            let reading = source.read(|earlier, reading| settled.push((slot, earlier, reading)));
+            places.push(reading.is_some().then_some(seen.len()));
+            seen.extend(reading.map(|reading| PartObservation::new(Arc::clone(name), reading)));
         }
+        let mut parts = self.lock();
+        settled.iter().for_each(|(slot, earlier, reading)| parts.slots[*slot].fold(earlier, reading));
+        for (slot, place) in parts.slots.iter_mut().zip(&places) {
+            let part = place.and_then(|place| seen.get_mut(place)).filter(|part| !part.ended());
+            if let Some(part) = part {
+                part.shares = slot.shares(now, &part.reading);
+            }
+        }
+        // Those that came meanwhile have no place yet.
+        let place = |slot: usize| *places.get(slot)?;
         let links: Vec<_> =
-            parts.links.all().iter().filter_map(|&(from, to)| Some((places[from]?, places[to]?))).collect();
+            parts.links.all().iter().filter_map(|&(from, to)| Some((place(from)?, place(to)?))).collect();
         drop(parts);
-        drop(sources);
         let stages: Vec<_> = seen.iter().map(|part| Stage { name: &part.name, shares: part.shares }).collect();
         let bottleneck = bottleneck(&stages, &links);
         Observation { parts: seen, links, bottleneck }

@@ -23,14 +23,6 @@ pub(crate) struct Source {
     base: Option<Arc<Reading>>,
 }
 
-/// How a name stands.
-pub(crate) struct Read {
-    /// `None` if nobody has it.
-    pub(crate) reading: Option<Reading>,
-    /// The earlier instruments that have nothing on hand any more, and what they had counted.
-    settled: Vec<(Arc<dyn Instrument>, Reading)>,
-}
-
 impl Slot {
     pub(crate) fn new(name: Arc<str>, instrument: Arc<dyn Instrument>) -> Self {
         let source = Source { current: Some(instrument), earlier: Vec::new(), base: None };
@@ -54,16 +46,13 @@ impl Slot {
         self.recent.get_or_insert_with(|| RecentWork::new(now, work)).observe(now, work)
     }
 
-    /// Forgets the earlier instruments that are settled, but not what they had counted. Others may have done so meanwhile.
-    pub(crate) fn fold(&mut self, read: &Read) {
+    /// Forgets an earlier instrument that is settled, but not what it had counted. Others may have done so meanwhile.
+    pub(crate) fn fold(&mut self, earlier: &Arc<dyn Instrument>, reading: &Reading) {
         let source = &mut self.source;
-        for (instrument, reading) in &read.settled {
-            let found = source.earlier.iter().position(|earlier| Arc::ptr_eq(earlier, instrument));
-            if let Some(found) = found {
-                source.earlier.swap_remove(found);
-                let base = source.base.as_deref().cloned().unwrap_or_default();
-                source.base = Some(Arc::new(reading.clone().continuing(&base)));
-            }
+        if let Some(found) = source.earlier.iter().position(|known| Arc::ptr_eq(known, earlier)) {
+            source.earlier.swap_remove(found);
+            let base = source.base.as_deref().cloned().unwrap_or_default();
+            source.base = Some(Arc::new(reading.clone().continuing(&base)));
         }
     }
 }
@@ -75,21 +64,21 @@ impl Source {
         self.earlier.iter().filter(reads).cloned().collect()
     }
 
-    /// Reads the instruments, which is others' code: not under a lock.
-    pub(crate) fn read(&self) -> Read {
+    /// Reads the instruments, which is others' code: not under a lock. `None` if nobody has the name. Earlier instruments that have
+    /// nothing on hand any more are `settled`, with what they had counted.
+    pub(crate) fn read(&self, mut settled: impl FnMut(Arc<dyn Instrument>, Reading)) -> Option<Reading> {
         let mut reading = self.current.as_ref().map(|current| current.read());
-        let mut settled = Vec::new();
         for instrument in &self.earlier {
             let earlier = instrument.read();
             reading = reading.map(|reading| reading.continuing(&earlier));
             if is_settled(&earlier) {
-                settled.push((Arc::clone(instrument), earlier));
+                settled(Arc::clone(instrument), earlier);
             }
         }
-        if let Some(base) = &self.base {
-            reading = reading.map(|reading| reading.continuing(base));
+        match &self.base {
+            Some(base) => reading.map(|reading| reading.continuing(base)),
+            None => reading,
         }
-        Read { reading, settled }
     }
 }
 

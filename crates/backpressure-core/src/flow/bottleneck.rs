@@ -13,6 +13,9 @@ const BUSY: f64 = 0.9;
 /// A stage that others are blocked by is the cause from this share on: the rest of the time is theirs, by turns.
 const BUSY_WHILE_OTHERS_WAIT: f64 = 0.5;
 
+/// Of more stages that are blocked the sentence names all but the last of so many, and counts the rest.
+const MOST_NAMED: usize = 6;
+
 /// One stage of a pipeline, as [`bottleneck`] sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage<'a> {
@@ -72,29 +75,26 @@ pub fn bottleneck(stages: &[Stage<'_>], links: &[(usize, usize)]) -> Option<Bott
 struct Flow<'a> {
     stages: &'a [Stage<'a>],
     /// Of each stage, those that it feeds, and those that feed it.
-    behind: Vec<Vec<usize>>,
-    before: Vec<Vec<usize>>,
+    behind: Neighbours,
+    before: Neighbours,
 }
 
 impl<'a> Flow<'a> {
     fn new(stages: &'a [Stage<'a>], links: &[(usize, usize)]) -> Self {
-        let none = || vec![Vec::new(); stages.len()];
-        let (mut behind, mut before) = (none(), none());
-        for &(from, to) in links.iter().filter(|(from, to)| *from.max(to) < stages.len()) {
-            behind[from].push(to);
-            before[to].push(from);
-        }
+        let links = links.iter().copied().filter(|&(from, to)| from.max(to) < stages.len());
+        let behind = Neighbours::new(stages.len(), links.clone());
+        let before = Neighbours::new(stages.len(), links.map(|(from, to)| (to, from)));
         Self { stages, behind, before }
     }
 
     /// Every stage after all that feed it; those of a circle, which there should not be, last.
     fn order(&self) -> Vec<usize> {
-        let mut feeders: Vec<_> = self.before.iter().map(Vec::len).collect();
+        let mut feeders: Vec<_> = (0..self.stages.len()).map(|stage| self.before.of(stage).len()).collect();
         let mut order: Vec<_> = (0..feeders.len()).filter(|&stage| feeders[stage] == 0).collect();
         let mut next = 0;
         while let Some(&stage) = order.get(next) {
             next += 1;
-            for &to in &self.behind[stage] {
+            for &to in self.behind.of(stage) {
                 feeders[to] -= 1;
                 if feeders[to] == 0 {
                     order.push(to);
@@ -109,24 +109,30 @@ impl<'a> Flow<'a> {
         self.stages[stage].shares.is_some_and(|shares| shares.blocked >= BLOCKED)
     }
 
+    fn any_blocked(&self, stages: &[usize]) -> bool {
+        stages.iter().any(|&stage| self.is_blocked(stage))
+    }
+
     fn is(&self, stage: usize, cause: Cause) -> bool {
         let Some(shares) = self.stages[stage].shares else { return false };
         match cause {
             Cause::Busy if self.is_blocked(stage) => false,
             Cause::Busy if shares.busy >= BUSY => true,
-            Cause::Busy => shares.busy >= BUSY_WHILE_OTHERS_WAIT && !self.blocked_by(stage).is_empty(),
-            Cause::Outside => self.is_blocked(stage) && !self.behind[stage].iter().any(|&next| self.is_blocked(next)),
+            Cause::Busy => shares.busy >= BUSY_WHILE_OTHERS_WAIT && self.any_blocked(self.before.of(stage)),
+            Cause::Outside => self.is_blocked(stage) && !self.any_blocked(self.behind.of(stage)),
         }
     }
 
     /// The blocked stages in front of this one, the nearest first. Beyond one that is not blocked nobody is blocked by this.
     fn blocked_by(&self, stage: usize) -> Vec<usize> {
         let mut blocked = Vec::new();
+        let mut is_seen = vec![false; self.stages.len()];
+        is_seen[stage] = true;
         let mut next = 0;
         let mut at = stage;
         loop {
-            for &from in &self.before[at] {
-                if from != stage && self.is_blocked(from) && !blocked.contains(&from) {
+            for &from in self.before.of(at) {
+                if self.is_blocked(from) && !std::mem::replace(&mut is_seen[from], true) {
                     blocked.push(from);
                 }
             }
@@ -145,12 +151,46 @@ impl<'a> Flow<'a> {
                 format!("`{}` is blocked {} by what is behind it", name(stage), Percent(shares.blocked))
             }
         };
-        let names: Vec<_> = blocks.iter().map(|&stage| format!("`{}`", name(stage))).collect();
+        let named = if blocks.len() > MOST_NAMED { MOST_NAMED - 1 } else { blocks.len() };
+        let mut names: Vec<_> = blocks[..named].iter().map(|&stage| format!("`{}`", name(stage))).collect();
+        if named < blocks.len() {
+            names.push(format!("{} more", blocks.len() - named));
+        }
         match &names[..] {
             [] => first,
             [only] => format!("{first}; {only} is blocked by it"),
             [all @ .., last] => format!("{first}; {} and {last} are blocked by it", all.join(", ")),
         }
+    }
+}
+
+/// Who is beside whom, in two lists, however many stages there are.
+struct Neighbours {
+    /// Those of the first stage, then those of the second, and so on.
+    all: Vec<usize>,
+    /// Where those of each stage end.
+    ends: Vec<usize>,
+}
+
+impl Neighbours {
+    /// Of pairs of a stage and one beside it.
+    fn new(stages: usize, pairs: impl Iterator<Item = (usize, usize)> + Clone) -> Self {
+        let mut begins = vec![0; stages + 1];
+        pairs.clone().for_each(|(stage, _)| begins[stage + 1] += 1);
+        (0..stages).for_each(|stage| begins[stage + 1] += begins[stage]);
+        // As the places are taken, where those of a stage begin becomes where they end.
+        let mut all = vec![0; begins[stages]];
+        for (stage, beside) in pairs {
+            all[begins[stage]] = beside;
+            begins[stage] += 1;
+        }
+        begins.truncate(stages);
+        Self { all, ends: begins }
+    }
+
+    fn of(&self, stage: usize) -> &[usize] {
+        let begin = stage.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[begin..self.ends[stage]]
     }
 }
 

@@ -15,11 +15,18 @@
 //! # assert_eq!((body.as_str(), content_type), ("", "text/plain; version=0.0.4; charset=utf-8"));
 //! ```
 
+mod block;
+mod blocks;
+mod escape;
 mod format;
 mod name;
 mod number;
+mod pieces;
 mod render;
+mod tails;
 
 pub use format::Format;
 pub(crate) use name::exposed_name;
+#[cfg(feature = "http")]
+pub(crate) use render::pieces;
 pub use render::render;

@@ -52,6 +52,25 @@ fn a_table_of_pipelines() {
     assert_eq!(sentence(&stages, &[(7, 8)]).unwrap(), "`d` is busy 100 %", "links to nowhere are none");
 }
 
+#[test]
+fn of_many_that_are_blocked_five_are_named_and_the_rest_are_counted() {
+    let names: Vec<_> = (0..10_000).map(|n| format!("part {n}")).collect();
+    let sentence = |blocked: usize| {
+        let shares = |busy| Some(WorkShares { idle: 0.0, busy, blocked: 1.0 - busy });
+        let mut stages: Vec<_> = names[..blocked].iter().map(|name| Stage { name, shares: shares(0.0) }).collect();
+        stages.push(Stage { name: "db", shares: shares(1.0) });
+        let links: Vec<_> = (0..blocked).map(|n| (n, n + 1)).collect();
+        let found = bottleneck(&stages, &links).unwrap();
+        assert_eq!(found.blocks, (0..blocked).rev().collect::<Vec<_>>());
+        found.sentence
+    };
+    let all = "`db` is busy 100 %; `part 5`, `part 4`, `part 3`, `part 2`, `part 1` and `part 0` are blocked by it";
+    assert_eq!(sentence(6), all);
+    let some = "`db` is busy 100 %; `part 6`, `part 5`, `part 4`, `part 3`, `part 2` and 2 more are blocked by it";
+    assert_eq!(sentence(7), some);
+    assert!(sentence(10_000).ends_with("`part 9995` and 9995 more are blocked by it"));
+}
+
 proptest! {
     /// A line of stages: the model walks along it.
     #[test]
