@@ -86,7 +86,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
                 return Poll::Pending;
             }
             this.exchange.end(None, DropReason::DrainDeadline);
-            // Whoever has just got an answer, or given up, is about to be counted.
+            // Whoever has just given up is about to be counted.
             if !this.is_drained(cx) {
                 return Poll::Pending;
             }
@@ -120,32 +120,33 @@ mod tests {
     use std::future::ready;
     use std::task::Waker;
 
-    use tower_service::Service;
-
     use super::*;
-    use crate::batch::exchange::Effects;
+    use crate::batch::exchange::Called;
     use crate::batch::layer::BatchLayer;
+    use crate::batch::plan::QueuedCall;
     use crate::batch::service::Batch;
 
     #[test]
-    fn t7_an_answer_that_is_being_handed_out_at_the_deadline_is_in_the_report() {
+    fn t7_a_call_that_is_being_given_up_at_the_deadline_is_in_the_report() {
         let layer = BatchLayer::builder().build().unwrap();
         let inner = tower::service_fn(|batch: Vec<u8>| ready(Ok::<_, Infallible>(batch)));
-        let (mut handle, _worker) = Batch::pair(inner, &layer);
+        let (handle, _worker) = Batch::pair(inner, &layer);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(handle.poll_ready(cx).is_ready());
-        let mut call = handle.call(1);
-        let (mut calls, mut slabs) = (Vec::new(), Vec::new());
-        let _ = handle.exchange.lock().dispatch_queued(1, None, &mut calls, &mut slabs);
-        assert!(slabs[0].1.lock().put(calls[0], &mut Ok(1)));
+        assert!(handle.exchange.try_acquire());
+        let mut call = handle.exchange.call(
+            QueuedCall { request: 1, weight: 1, deadline: None },
+            Waker::noop().clone(),
+            &mut None,
+        );
+        let Called::Waits(waiting) = &mut call else { panic!("it is queued") };
+        assert!(waiting.call.leave().is_none());
 
         let mut drain = handle.drain(Duration::ZERO);
-        assert!(Pin::new(&mut drain).poll(cx).is_pending(), "answered, and not counted yet");
-        let mut effects = Effects::default();
-        handle.exchange.lock().complete(&calls, 0, None, &mut effects);
-        assert_eq!(effects.others.len(), 2, "the caller's and the drain's");
+        assert!(Pin::new(&mut drain).poll(cx).is_pending(), "gone, and not counted yet");
+        let (effects, leftover) = handle.exchange.lock().cancel(waiting.call.number);
+        assert_eq!(effects.others.len(), 1, "the drain's");
+        drop(leftover);
         let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };
-        assert_eq!((report.answered, report.abandoned), (1, 0));
-        assert!(matches!(Pin::new(&mut call).poll(cx), Poll::Ready(Ok(1))));
+        assert_eq!((report.answered, report.abandoned), (0, 0));
     }
 }

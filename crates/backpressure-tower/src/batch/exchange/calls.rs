@@ -130,7 +130,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         stage: fn() -> Stage<Req>,
         max_items: usize,
         max_weight: Option<usize>,
-        mut taken: impl FnMut(&Arc<AnswerSlab<O, Resp, E>>, usize, QueuedCall<Req>),
+        mut taken: impl FnMut(usize, QueuedCall<Req>),
     ) {
         let (mut items, mut room) = (0, max_weight.map_or(u128::MAX, |max| max as u128));
         while let Some(&Run { key, end }) = self.runs.front() {
@@ -143,7 +143,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
                         let weight = queued.weight as u128;
                         (items, room) = (items + 1, room.saturating_sub(weight));
                         (self.queued, self.weight) = (self.queued - 1, self.weight - weight);
-                        taken(&slab.answers, key * SLOTS + slab.taken, queued);
+                        taken(key * SLOTS + slab.taken, queued);
                     }
                     stage @ Stage::Queued(_) => {
                         call.stage = stage;
@@ -176,24 +176,51 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         (stage, waker)
     }
 
+    /// Puts answers into their slots, and settles the calls. Hands out their wakers. Tells how many of the answers, that somebody
+    /// waited for, are responses, and how many errors; the others stay, to be dropped outside the lock.
+    pub(super) fn answer(
+        &mut self,
+        answers: &mut [(usize, Answer<Resp, E>)],
+        wakers: &mut Vec<Waker>,
+    ) -> (usize, usize) {
+        let (mut delivered, mut failed) = (0, 0);
+        for answers in answers.chunk_by_mut(|(one, _), (next, _)| slab_of(*one) == slab_of(*next)) {
+            let key = slab_of(answers[0].0);
+            // Nobody waits for anything once everything is over.
+            let Some(slab) = self.slabs.get_mut(key) else { continue };
+            // Before any waker is taken: a token that still stands then is of a waker that is still to be woken.
+            slab.answers.advance();
+            let mut slots = slab.answers.lock();
+            for (number, answer) in answers {
+                let count = if answer.is_ok() { &mut delivered } else { &mut failed };
+                if slots.put(*number, answer) {
+                    *count += 1;
+                    let call = &mut slab.calls[*number % SLOTS];
+                    call.stage = Stage::Settled;
+                    wakers.extend(call.waker.take());
+                    slab.unsettled -= 1;
+                }
+            }
+            drop(slots);
+            if slab.is_over() {
+                self.give_up(key);
+            }
+        }
+        (delivered, failed)
+    }
+
     /// Nobody needs to know of these calls any more. Hands out their wakers.
     pub(super) fn settle(&mut self, numbers: &[usize], wakers: &mut Vec<Waker>) {
-        let mut numbers = numbers.iter().copied().peekable();
-        while let Some(first) = numbers.next() {
-            let key = slab_of(first);
-            let slab = &mut self.slabs[key];
-            // Before any waker is taken: a token that still stands then is of a waker that is still to be woken.
-            slab.answers.completions.advance();
-            let mut next = Some(first);
-            while let Some(number) = next {
-                let entry = &mut slab.calls[number % SLOTS];
-                entry.stage = Stage::Settled;
-                wakers.extend(entry.waker.take());
-                slab.unsettled -= 1;
-                next = numbers.next_if(|number| slab_of(*number) == key);
-            }
-            if slab.unsettled == 0 && !slab.open {
-                self.give_up(key);
+        for &number in numbers {
+            let slab = &mut self.slabs[slab_of(number)];
+            // Before the waker is taken, as in `answer`.
+            slab.answers.advance();
+            let call = &mut slab.calls[number % SLOTS];
+            call.stage = Stage::Settled;
+            wakers.extend(call.waker.take());
+            slab.unsettled -= 1;
+            if slab.is_over() {
+                self.give_up(slab_of(number));
             }
         }
     }
@@ -244,5 +271,10 @@ impl<O, Req, Resp, E> CallSlab<O, Req, Resp, E> {
         self.calls.push(Call { stage, waker });
         self.unsettled += 1;
         self.open = self.calls.len() < SLOTS;
+    }
+
+    /// Whether every call it will ever have is settled.
+    const fn is_over(&self) -> bool {
+        self.unsettled == 0 && !self.open
     }
 }

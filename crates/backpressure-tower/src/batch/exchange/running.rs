@@ -1,7 +1,6 @@
 //! The state, for the runner: what has happened, which calls it takes, and what became of them.
 
 use std::mem;
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -9,15 +8,13 @@ use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
 use super::effects::Effects;
-use super::slab::{Numbered, slab_of};
+use super::slab::Answer;
 use super::state::{State, Threshold, WhenAlone};
 use crate::batch::plan::QueuedCall;
 
 /// What the runner learns.
-pub(crate) struct Updates<O, Req, Resp, E> {
+pub(crate) struct Updates<Req> {
     pub(crate) arrivals: Vec<(usize, QueuedCall<Req>)>,
-    /// Where the arrivals are to be answered.
-    pub(crate) slabs: Vec<Numbered<O, Resp, E>>,
     /// When the first of the arrivals came, if that matters.
     pub(crate) since: Option<Instant>,
     /// Numbers that are free again: what the runner knows by them is to be forgotten before the arrivals are looked at.
@@ -25,8 +22,6 @@ pub(crate) struct Updates<O, Req, Resp, E> {
     /// Calls that were left in the inbox, and their weight.
     pub(crate) queued: (usize, u128),
     pub(crate) outlook: Outlook,
-    /// Whether nobody waits for anything.
-    pub(crate) is_idle: bool,
     /// Whether the state has changed without anybody being told.
     pub(crate) is_changed: bool,
     /// Whether others came while a call was alone in flight. It stays until a batch has been dispatched.
@@ -43,16 +38,14 @@ pub(crate) enum Outlook {
     Over,
 }
 
-impl<O, Req, Resp, E> Default for Updates<O, Req, Resp, E> {
+impl<Req> Default for Updates<Req> {
     fn default() -> Self {
         Self {
             arrivals: Vec::new(),
-            slabs: Vec::new(),
             since: None,
             gone: Vec::new(),
             queued: (0, 0),
             outlook: Outlook::MoreCalls,
-            is_idle: true,
             is_changed: false,
             others_came: false,
         }
@@ -61,27 +54,17 @@ impl<O, Req, Resp, E> Default for Updates<O, Req, Resp, E> {
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// What has happened since the last time. With `take`, calls are taken out of the inbox.
-    pub(crate) fn update(&mut self, updates: &mut Updates<O, Req, Resp, E>, take: bool) {
+    pub(crate) fn update(&mut self, updates: &mut Updates<Req>, take: bool) {
         if take {
-            let (arrivals, slabs) = (&mut updates.arrivals, &mut updates.slabs);
-            self.calls.take(
-                || Stage::Held,
-                usize::MAX,
-                None,
-                |slab, number, call| {
-                    note(slabs, slab, slab_of(number));
-                    arrivals.push((number, call));
-                },
-            );
+            self.calls.take(|| Stage::Held, usize::MAX, None, |number, call| updates.arrivals.push((number, call)));
         }
         updates.queued = (self.calls.queued(), self.calls.weight());
         updates.since = self.since.take();
         self.calls.settle(&self.gone, &mut Vec::new());
         updates.gone.append(&mut self.gone);
-        updates.is_idle = self.pending == 0;
         updates.outlook = match self.is_ending() {
             false => Outlook::MoreCalls,
-            true if self.is_over() || updates.is_idle => Outlook::Over,
+            true if self.is_over() || self.pending == 0 => Outlook::Over,
             true => Outlook::Ending,
         };
         updates.others_came |= mem::take(&mut self.others_came);
@@ -94,7 +77,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         max_items: usize,
         max_weight: Option<usize>,
         calls: &mut Vec<usize>,
-        slabs: &mut Vec<Numbered<O, Resp, E>>,
     ) -> (Effects, Vec<Req>) {
         let count = self.calls.queued().min(max_items);
         calls.reserve_exact(count);
@@ -103,8 +85,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             || Stage::Sent,
             max_items,
             max_weight,
-            |slab, number, call| {
-                note(slabs, slab, slab_of(number));
+            |number, call| {
                 calls.push(number);
                 requests.push(call.request);
             },
@@ -127,22 +108,32 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.vacate(sent, Moved::taken(sent))
     }
 
-    /// Answers have come in and are in their slots: for calls that were sent or, with a reason, for calls that were not. So
-    /// many are errors.
+    /// Answers have come in: for calls that were sent or, with a reason, for calls that were not. Those that nobody waits for
+    /// stay, to be dropped outside the lock.
     pub(crate) fn complete(
         &mut self,
-        calls: &[usize],
+        answers: &mut [(usize, Answer<Resp, E>)],
+        unsent: Option<DropReason>,
+        effects: &mut Effects,
+    ) {
+        let (delivered, failed) = self.calls.answer(answers, &mut effects.others);
+        self.completed(delivered, failed, unsent, effects);
+    }
+
+    /// Calls got a response or an error, and are settled.
+    pub(super) fn completed(
+        &mut self,
+        delivered: usize,
         failed: usize,
         unsent: Option<DropReason>,
         effects: &mut Effects,
     ) {
-        self.calls.settle(calls, &mut effects.others);
-        let delivered = calls.len() - failed;
-        self.pending -= calls.len();
+        let calls = delivered + failed;
+        self.pending -= calls;
         self.totals.answered += delivered as u64;
         self.totals.failed += failed as u64;
         if let Some(reason) = unsent {
-            effects.append(&mut self.vacate(calls.len(), Moved::discarded(reason, calls.len())));
+            effects.append(&mut self.vacate(calls, Moved::discarded(reason, calls)));
         } else {
             self.reporter.delivered(delivered);
             if failed > 0 {
@@ -177,12 +168,5 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             mem::swap(&mut self.worker, waker);
         }
         !has_news
-    }
-}
-
-/// Notes the slab of a call, if it is another one than the last.
-fn note<S>(slabs: &mut Vec<(usize, Arc<S>)>, slab: &Arc<S>, key: usize) {
-    if slabs.last().is_none_or(|(last, _)| *last != key) {
-        slabs.push((key, Arc::clone(slab)));
     }
 }

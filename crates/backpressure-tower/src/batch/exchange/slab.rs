@@ -32,7 +32,8 @@ pub(crate) const fn slab_of(call: usize) -> usize {
 /// the `owner`.
 pub(crate) struct AnswerSlab<O, Resp, E> {
     pub(crate) owner: Arc<O>,
-    pub(crate) completions: Completions,
+    /// How often answers came in.
+    completions: AtomicU64,
     /// One for each call. In a box, so that none is ever on the stack, however large an answer may be.
     slots: Mutex<Box<[Slot<Resp, E>]>>,
 }
@@ -47,7 +48,14 @@ enum Slot<Resp, E> {
 impl<O, Resp, E> AnswerSlab<O, Resp, E> {
     pub(crate) fn new(owner: Arc<O>) -> Self {
         let slots = (0..SLOTS).map(|_| Slot::Waiting).collect();
-        Self { owner, completions: Completions::new(), slots: Mutex::new(slots) }
+        Self { owner, completions: AtomicU64::new(0), slots: Mutex::new(slots) }
+    }
+
+    /// Answers come in. Only under the lock of the exchange, and before any waker is taken out to be woken.
+    pub(crate) fn advance(&self) {
+        let before = self.completions.load(Ordering::Relaxed);
+        // Release: pairs with the load in `stands`; who sees the new count comes to the slots next.
+        self.completions.store(before + 1, Ordering::Release);
     }
 
     /// For whoever has answers for some of its calls.
@@ -71,12 +79,13 @@ impl<O, Resp, E> CallRef<O, Resp, E> {
 
     /// That this waker has been stored. Only under the lock that it was stored under.
     pub(crate) fn token(&self, waker: WakerId) -> WakerToken {
-        WakerToken { completions: self.slab.completions.count(), waker }
+        WakerToken { completions: self.slab.completions.load(Ordering::Relaxed), waker }
     }
 
     /// Whether this waker is the one that was stored, and will be woken.
     pub(crate) fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
-        self.slab.completions.stands(token, waker)
+        // Acquire: pairs with the store in `advance`.
+        token.waker == WakerId::of(waker) && self.slab.completions.load(Ordering::Acquire) == token.completions
     }
 }
 
@@ -93,7 +102,7 @@ impl<Resp, E> Slot<Resp, E> {
 pub(crate) struct Slots<'a, Resp, E>(MutexGuard<'a, Box<[Slot<Resp, E>]>>);
 
 impl<Resp, E> Slots<'_, Resp, E> {
-    /// Answers a call, unless that has been done, or its caller is gone. If so, the answer stays in its place, to be dropped
+    /// Answers a call, unless that has been done, or its caller is gone. If so, the answer stays where it is, to be dropped
     /// outside the lock.
     pub(crate) fn put(&mut self, call: usize, answer: &mut Answer<Resp, E>) -> bool {
         let slot = &mut self.0[call % SLOTS];
@@ -103,12 +112,6 @@ impl<Resp, E> Slots<'_, Resp, E> {
         }
         waits
     }
-}
-
-/// Counts the times that answers came in for a slab. Written under the lock of the exchange, before any waker is taken out to
-/// be woken.
-pub(crate) struct Completions {
-    count: AtomicU64,
 }
 
 /// That a waker was stored when so many answers had come in.
@@ -130,27 +133,6 @@ impl WakerToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WakerId(usize, usize);
 
-impl Completions {
-    fn new() -> Self {
-        Self { count: AtomicU64::new(0) }
-    }
-
-    /// Answers come in. Only under the lock of the exchange, so load and store are one step.
-    pub(crate) fn advance(&self) {
-        // Release: pairs with the load in `stands`; who sees the new count sees the answer that was put before.
-        self.count.store(self.count() + 1, Ordering::Release);
-    }
-
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn stands(&self, token: WakerToken, waker: &Waker) -> bool {
-        // Acquire: pairs with the store in `advance`.
-        token.waker == WakerId::of(waker) && self.count.load(Ordering::Acquire) == token.completions
-    }
-}
-
 impl WakerId {
     pub(crate) fn of(waker: &Waker) -> Self {
         Self(waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
@@ -171,12 +153,12 @@ mod tests {
 
     #[test]
     fn w1_a_token_stands_for_the_waker_that_was_stored_and_until_answers_come_in() {
-        let (completions, stored, other) =
-            (Completions::new(), Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
-        let token = WakerToken { completions: completions.count(), waker: WakerId::of(&stored) };
-        assert!(completions.stands(token, &stored) && completions.stands(token, &stored.clone()));
-        assert!(!completions.stands(token, &other));
-        completions.advance();
-        assert!(!completions.stands(token, &stored));
+        let call = CallRef::<(), (), ()> { slab: Arc::new(AnswerSlab::new(Arc::new(()))), number: 0 };
+        let (stored, other) = (Waker::from(Arc::new(Task)), Waker::from(Arc::new(Task)));
+        let token = call.token(WakerId::of(&stored));
+        assert!(call.stands(token, &stored) && call.stands(token, &stored.clone()));
+        assert!(!call.stands(token, &other));
+        call.slab.advance();
+        assert!(!call.stands(token, &stored));
     }
 }

@@ -15,7 +15,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use backpressure_core::Moved;
+use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
 use super::effects::Effects;
@@ -126,14 +126,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 if let Some(dispatched) = self.dispatch_alone(number) {
                     (effects, self.at_once) = (dispatched, self.at_once + 1);
                 }
-                let failed = usize::from(got.is_err());
-                self.complete(&[number], failed, None, &mut effects);
-                answer = Some(got);
+                answer = Some(self.settle_alone(number, got, None, &mut effects));
             }
             Alone::Unsent(got, reason) => {
                 self.at_once += 1;
-                self.complete(&[number], 1, Some(reason), &mut effects);
-                answer = Some(got);
+                answer = Some(self.settle_alone(number, got, Some(reason), &mut effects));
             }
             Alone::InFlight => {
                 if let Some(dispatched) = self.dispatch_alone(number) {
@@ -157,6 +154,20 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.in_flight = in_flight;
         let refused = self.put_back(runner);
         RunEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused, _waker: None }
+    }
+
+    /// A call that is alone is answered. Its caller has the answer in hand, so that needs no slot.
+    fn settle_alone(
+        &mut self,
+        number: usize,
+        answer: Answer<Resp, E>,
+        unsent: Option<DropReason>,
+        effects: &mut Effects,
+    ) -> Answer<Resp, E> {
+        self.calls.settle(&[number], &mut effects.others);
+        let failed = usize::from(answer.is_err());
+        self.completed(1 - failed, failed, unsent, effects);
+        answer
     }
 
     /// A call that is alone was sent, unless that is known.

@@ -33,7 +33,7 @@ where
         match answered {
             Ok(()) => self.spare = batch.into_spare(),
             Err(error) => {
-                self.outbox.answers.clear();
+                self.answers.clear();
                 self.fail(batch, error);
             }
         }
@@ -60,7 +60,7 @@ where
             };
             batch.parts(size).for_each(|part| self.batches.put_back(part));
         } else {
-            batch.calls().for_each(|number| self.outbox.push(number, Err(error.clone())));
+            batch.calls().for_each(|number| self.answers.push((number, Err(error.clone()))));
         }
     }
 
@@ -77,10 +77,10 @@ where
             let answer = answer.map_err(|error| BatchError::Request(Arc::new(error)));
             while let Some((call, _)) = calls.next_if(|&(_, of)| of == place) {
                 let Some(copy) = copy.filter(|_| calls.peek().is_some_and(|&(_, of)| of == place)) else {
-                    self.outbox.push(call, answer);
+                    self.answers.push((call, answer));
                     break;
                 };
-                self.outbox.push(call, answer.as_ref().map(copy).map_err(Clone::clone));
+                self.answers.push((call, answer.as_ref().map(copy).map_err(Clone::clone)));
             }
         }
         // There are fewer than it said.

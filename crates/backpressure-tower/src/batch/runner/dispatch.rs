@@ -125,7 +125,7 @@ where
             Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
                 Ok(united) => united,
                 Err(_) => {
-                    calls.into_iter().for_each(|number| self.outbox.push(number, Err(BatchError::Panicked)));
+                    calls.into_iter().for_each(|number| self.answers.push((number, Err(BatchError::Panicked))));
                     return None;
                 }
             },
@@ -138,12 +138,10 @@ where
         let reason = self.fullness(self.updates.queued.0, self.updates.queued.1).unwrap_or(usual);
         let (max_items, mut calls) = (self.tuning.max_items, mem::take(&mut self.spare));
         let mut state = self.exchange.lock_uncollected();
-        let slabs = &mut self.updates.slabs;
-        let (effects, requests) = state.dispatch_queued(max_items, self.max_weight, &mut calls, slabs);
+        let (effects, requests) = state.dispatch_queued(max_items, self.max_weight, &mut calls);
         drop(state);
         effects.apply(&self.exchange.reporter);
         self.updates.queued.0 = self.updates.queued.0.saturating_sub(calls.len());
-        self.outbox.learn(self.updates.slabs.drain(..));
         Some(Taken { calls, requests, reason })
     }
 

@@ -7,14 +7,11 @@ use backpressure_rt::{ClockSampler, InFlight, Timer, now};
 use tower_service::Service;
 
 use super::inner::Inner;
-use super::outbox::Outbox;
-use crate::batch::exchange::{Exchange, RunAs, Updates};
+use crate::batch::exchange::{Answer, Effects, Exchange, RunAs, Updates};
 use crate::batch::plan::{Batches, Hooks, Lanes, Limits, Linger, Settings, Tuning};
 
 /// So many calls in a row that are sent alone, and answered at once, are not timed.
 const MOST_UNTIMED: usize = 16;
-
-pub(super) type UpdatesOf<Req, Resp, E> = Updates<Exchange<Req, Resp, E>, Req, Resp, E>;
 
 pub(super) struct Engine<S, Req, Resp>
 where
@@ -26,7 +23,10 @@ where
     pub(super) gather: Gather,
     pub(super) lanes: Lanes<Req>,
     pub(super) batches: Batches<Req>,
-    pub(super) outbox: Outbox<Req, Resp, S::Error>,
+    /// Answers that are still to be handed out, by call.
+    pub(super) answers: Vec<(usize, Answer<Resp, S::Error>)>,
+    /// What is left to do for those who have been answered.
+    pub(super) effects: Effects,
     pub(super) tuning: Tuning,
     pub(super) max_weight: Option<usize>,
     pub(super) linger: Linger,
@@ -38,7 +38,7 @@ where
     pub(super) timer: Timer,
     /// Which of the calls that are sent alone are timed.
     pub(super) lone: ClockSampler,
-    pub(super) updates: UpdatesOf<Req, Resp, S::Error>,
+    pub(super) updates: Updates<Req>,
     /// Room for the calls of a batch.
     pub(super) spare: Vec<usize>,
 }
@@ -110,7 +110,8 @@ where
             gather,
             lanes: Lanes::new(limits, hooks.sorting.as_ref().map(|make| make())),
             batches: Batches::new(),
-            outbox: Outbox::new(),
+            answers: Vec::new(),
+            effects: Effects::default(),
             tuning,
             max_weight: limits.max_weight,
             linger: settings.linger,
@@ -127,11 +128,15 @@ where
 
     /// Hands out the answers: to calls that were sent or, with a reason, to calls that were not.
     pub(super) fn deliver(&mut self, unsent: Option<DropReason>, run_as: RunAs) {
-        self.outbox.deliver(&self.exchange, unsent);
+        if self.answers.is_empty() {
+            return;
+        }
+        self.exchange.lock_uncollected().complete(&mut self.answers, unsent, &mut self.effects);
         // A caller wakes the others after it has put the engine back.
         if run_as == RunAs::Worker {
-            self.outbox.effects.flush(&self.exchange.reporter);
+            self.effects.flush(&self.exchange.reporter);
         }
+        self.answers.clear();
     }
 
     /// Says what it does if that is news: it is busy with the batches in flight, and blocked while the inner service wants none.

@@ -7,6 +7,5 @@ mod complete;
 mod dispatch;
 mod engine;
 mod inner;
-mod outbox;
 mod run;
 pub(super) mod worker;

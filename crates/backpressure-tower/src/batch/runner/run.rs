@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::engine::{Engine, Gather, Joining, Step};
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone, slab_of};
+use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone};
 use crate::batch::plan::{Batch, Linger, QueuedCall};
 
 /// Steps in one poll. After them other tasks have their turn.
@@ -69,11 +69,7 @@ where
         let mut calls = mem::take(&mut self.spare);
         calls.push(call.number);
         self.send(Batch::new(calls, None, 1, reason, now), vec![queued.request]);
-        let outcome = self.outcome_alone(cx);
-        if let Alone::InFlight = outcome {
-            self.outbox.learn([(slab_of(call.number), Arc::clone(&call.slab))].into_iter());
-        }
-        outcome
+        self.outcome_alone(cx)
     }
 
     fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
@@ -85,7 +81,7 @@ where
 
     fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool {
         let is_done = self.gather == Gather::Inbox && self.run_inbox(cx);
-        effects.append(&mut self.outbox.effects);
+        effects.append(&mut self.effects);
         is_done
     }
 }
@@ -108,7 +104,7 @@ where
 
     /// What became of the only call there is.
     fn outcome_alone(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
-        if let Some((_, answer)) = self.outbox.answers.pop() {
+        if let Some((_, answer)) = self.answers.pop() {
             return Alone::Answered(answer);
         }
         self.in_flight.register(cx);
@@ -140,7 +136,7 @@ where
             return Step::Again;
         }
         while let Some(number) = self.lanes.remove_expired(now) {
-            self.outbox.push(number, Err(BatchError::DeadlineExceeded));
+            self.answers.push((number, Err(BatchError::DeadlineExceeded)));
         }
         self.deliver(Some(DropReason::Expired), run_as);
         self.dispatch(now, run_as, cx)
@@ -181,14 +177,10 @@ where
                 }
             }
         }
-        if self.updates.is_idle {
-            self.outbox.slabs.clear();
-        }
-        self.outbox.learn(self.updates.slabs.drain(..));
         let since = self.updates.since.unwrap_or(now);
         for (number, call) in self.updates.arrivals.drain(..) {
             if !self.lanes.push(number, call, since, now) {
-                self.outbox.push(number, Err(BatchError::Panicked));
+                self.answers.push((number, Err(BatchError::Panicked)));
             }
         }
         if self.updates.outlook == Outlook::Ending {

@@ -12,8 +12,8 @@ use tower::util::{ServiceFn, service_fn};
 use tower_service::Service;
 
 use crate::batch::exchange::shards::Shards;
-use crate::batch::exchange::slab::SLOTS;
-use crate::batch::exchange::{AnswerSlab, Outlook, Threshold, Updates, WhenAlone};
+use crate::batch::exchange::slab::{AnswerSlab, SLOTS};
+use crate::batch::exchange::{Outlook, Threshold, Updates, WhenAlone};
 use crate::batch::plan::QueuedCall;
 use crate::batch::{Batch, BatchError, BatchFuture, BatchLayer, BatchWorker};
 
