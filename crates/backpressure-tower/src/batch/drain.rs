@@ -62,7 +62,10 @@ pub struct BatchDrain<Req, Resp, E> {
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
         let began = now();
-        let (key, before) = exchange.update(|state| (state.close(), (state.join_drain(), state.totals())));
+        let (key, before) = exchange.update(|state, effects| {
+            state.close(effects);
+            (state.join_drain(), state.totals())
+        });
         Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
 
@@ -121,7 +124,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::batch::exchange::Called;
+    use crate::batch::exchange::{Called, Effects};
     use crate::batch::layer::BatchLayer;
     use crate::batch::plan::QueuedCall;
     use crate::batch::service::Batch;
@@ -143,7 +146,8 @@ mod tests {
 
         let mut drain = handle.drain(Duration::ZERO);
         assert!(Pin::new(&mut drain).poll(cx).is_pending(), "gone, and not counted yet");
-        let (effects, leftover) = handle.exchange.lock().cancel(waiting.call.number);
+        let mut effects = Effects::default();
+        let leftover = handle.exchange.lock().cancel(waiting.call.number, &mut effects);
         assert_eq!(effects.others.len(), 1, "the drain's");
         drop(leftover);
         let Poll::Ready(report) = Pin::new(&mut drain).poll(cx) else { panic!("nobody waits") };

@@ -26,12 +26,14 @@ impl<Req, Resp, E> BatchFuture<Req, Resp, E> {
 
 impl<Req, Resp, E> Waiting<Req, Resp, E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<Resp, E>> {
-        if self.poller == Poller::Caller {
-            if let Some(answer) = self.run_on(cx) {
-                return Poll::Ready(answer);
+        match self.poller {
+            Poller::Worker(Some(token)) if self.call.stands(token, cx.waker()) => return Poll::Pending,
+            Poller::Worker(_) => {}
+            Poller::Caller => {
+                if let Some(answer) = self.run_on(cx) {
+                    return Poll::Ready(answer);
+                }
             }
-        } else if self.call.stands(self.token, cx.waker()) {
-            return Poll::Pending;
         }
         loop {
             if let Some(answer) = self.call.take() {
@@ -40,8 +42,11 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
             let waker = cx.waker().clone();
             let (token, dropped) = self.call.slab.owner.lock().wait(&self.call, waker);
             drop(dropped);
-            if let Some(token) = token {
-                self.token = token;
+            if token.is_some() {
+                // Who polls a call that is in flight alone keeps doing so, and stores its waker with the call, too.
+                if self.poller != Poller::Caller {
+                    self.poller = Poller::Worker(token);
+                }
                 return Poll::Pending;
             }
         }
@@ -70,7 +75,7 @@ impl<Req, Resp, E> Drop for BatchFuture<Req, Resp, E> {
     fn drop(&mut self) {
         let Called::Waits(waiting) = &self.call else { return };
         if waiting.call.leave().is_none() {
-            let _leftover = waiting.call.slab.owner.update(|state| state.cancel(waiting.call.number));
+            let _leftover = waiting.call.slab.owner.update(|state, effects| state.cancel(waiting.call.number, effects));
         }
     }
 }

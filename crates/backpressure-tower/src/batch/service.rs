@@ -130,7 +130,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
     fn give_up(&mut self) {
         match self.set(Permit::None) {
             Permit::None => {}
-            Permit::Waiting(key) => drop(self.exchange.update(|state| state.leave(key))),
+            Permit::Waiting(key) => drop(self.exchange.update(|state, effects| state.leave(key, effects))),
             Permit::Reserved(waker) => {
                 drop(waker);
                 self.exchange.release();

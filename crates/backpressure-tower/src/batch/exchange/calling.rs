@@ -23,15 +23,6 @@ pub(crate) enum Reserved<E> {
     Refused(BatchError<E>),
 }
 
-/// A call that was made.
-pub(crate) struct Entered<O, Resp, E> {
-    pub(crate) call: CallRef<O, Resp, E>,
-    /// Of the waker.
-    pub(crate) token: WakerToken,
-    /// Whether something [follows](State::follow) from it.
-    pub(crate) has_effects: bool,
-}
-
 /// What was of a call that nobody waits for, to be dropped outside the lock.
 pub(crate) type Leftover<Req> = (Stage<Req>, Option<Waker>);
 
@@ -73,20 +64,25 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// A handle waits no more. A permit already given goes to the next.
-    pub(crate) fn leave(&mut self, key: usize) -> (Effects, Option<Waker>) {
+    pub(crate) fn leave(&mut self, key: usize, effects: &mut Effects) -> Option<Waker> {
         let (has_permit, waker) = self.waiters.leave(key);
         self.permits.release(usize::from(has_permit));
-        (self.serve(Moved::NOTHING), waker)
+        self.serve(effects);
+        waker
     }
 
     /// Makes a call with a reserved permit, for whoever has this waker. Only if there is no [refusal](Self::refusal).
-    pub(crate) fn enter(&mut self, call: QueuedCall<Req>, waker: Waker, owner: &Arc<O>) -> Entered<O, Resp, E> {
+    pub(crate) fn enter(
+        &mut self,
+        call: QueuedCall<Req>,
+        waker: Waker,
+        owner: &Arc<O>,
+    ) -> (CallRef<O, Resp, E>, WakerToken) {
         let id = WakerId::of(&waker);
         self.note_arrival();
         let call = self.insert(Stage::Queued(call), Some(waker), owner);
         let token = call.token(id);
-        let has_effects = self.is_changed | self.wants_worker() | self.expects_contention();
-        Entered { call, token, has_effects }
+        (call, token)
     }
 
     /// A call comes, at this stage.
@@ -98,13 +94,18 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.calls.insert(stage, waker, owner)
     }
 
-    /// What follows from a call: the worker may be woken, or the shard of this thread opened.
-    pub(crate) fn follow(&mut self, owner: &Arc<O>) -> Effects {
-        let worker = if self.wants_worker() { self.take_worker() } else { None };
-        if self.expects_contention() {
+    /// What follows from a call, if anything does: the worker may be woken, or the shard of this thread opened.
+    #[inline]
+    pub(crate) fn follow(&mut self, owner: &Arc<O>) -> Option<Effects> {
+        let (wants_worker, expects_contention) = (self.wants_worker(), self.expects_contention());
+        if !(self.is_changed | wants_worker | expects_contention) {
+            return None;
+        }
+        let worker = if wants_worker { self.take_worker() } else { None };
+        if expects_contention {
             self.open_shard(owner);
         }
-        Effects { changed: std::mem::take(&mut self.is_changed), worker, others: Vec::new() }
+        Some(Effects { changed: std::mem::take(&mut self.is_changed), worker, others: Vec::new() })
     }
 
     /// Whether the worker is to be woken, if it sleeps.
@@ -129,17 +130,14 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// The caller is gone, before the answer has come.
-    pub(crate) fn cancel(&mut self, number: usize) -> (Effects, Leftover<Req>) {
+    pub(crate) fn cancel(&mut self, number: usize, effects: &mut Effects) -> Leftover<Req> {
         let (stage, waker) = self.calls.cancel(number);
         self.pending -= 1;
         self.since = self.since.filter(|_| self.calls.queued() > 0);
-        let mut effects = match &stage {
-            Stage::Queued(_) | Stage::Held => self.vacate(1, Moved::discarded(DropReason::Cancelled, 1)),
-            Stage::Sent | Stage::Gone | Stage::Settled => {
-                self.reporter.lost(DropReason::Cancelled, 1);
-                Effects::default()
-            }
-        };
+        match &stage {
+            Stage::Queued(_) | Stage::Held => self.vacate(1, Moved::discarded(DropReason::Cancelled, 1), effects),
+            Stage::Sent | Stage::Gone | Stage::Settled => self.reporter.lost(DropReason::Cancelled, 1),
+        }
         // The runner knows the number of a call that it has taken: it is not free before that is told.
         if matches!(stage, Stage::Queued(_)) || self.is_over() {
             self.calls.settle(&[number], &mut Vec::new());
@@ -150,7 +148,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             effects.worker = self.worker.take();
         }
         self.wake_drains(&mut effects.others);
-        (effects, (stage, waker))
+        (stage, waker)
     }
 }
 

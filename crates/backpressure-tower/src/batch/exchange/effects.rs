@@ -16,13 +16,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Wakes and notifies, all of them even where one panics. Never under the lock.
-    #[inline]
-    pub(crate) fn apply(mut self, reporter: &Reporter) {
-        self.flush(reporter);
-    }
-
-    /// The same; nothing is left to do then.
+    /// Wakes and notifies, all of them even where one panics. Nothing is left to do then. Never under the lock.
     #[inline]
     pub(crate) fn flush(&mut self, reporter: &Reporter) {
         if self.changed || self.worker.is_some() || !self.others.is_empty() {
@@ -38,12 +32,5 @@ impl Effects {
         }
         relay.call(|| wake_all(self.worker.take().into_iter().chain(self.others.drain(..))));
         relay.resume();
-    }
-
-    /// Takes over what another one has to do.
-    pub(crate) fn append(&mut self, other: &mut Self) {
-        self.changed |= mem::take(&mut other.changed);
-        self.others.extend(other.worker.take());
-        self.others.append(&mut other.others);
     }
 }

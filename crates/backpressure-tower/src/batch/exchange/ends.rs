@@ -13,32 +13,39 @@ use crate::batch::error::BatchError;
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// The last handle goes: nothing follows.
-    pub(crate) fn abandon(&mut self) -> Effects {
+    pub(crate) fn abandon(&mut self, effects: &mut Effects) {
         if let Phase::Open = self.phase {
             self.phase = Phase::Abandoned;
         }
-        Effects { worker: self.worker.take(), ..Effects::default() }
+        effects.worker = self.worker.take();
     }
 
     /// Takes nothing more in, and wakes everyone who hoped for that. Nobody gets a permit: whoever comes is to be told.
-    pub(crate) fn close(&mut self) -> Effects {
+    pub(crate) fn close(&mut self, effects: &mut Effects) {
         if let Phase::Draining | Phase::Over(_) = self.phase {
-            return Effects::default();
+            return;
         }
         self.close_shards();
         self.phase = Phase::Draining;
         self.permits.start_waiting();
         self.permits.release(self.shards.collect_permits());
-        Effects { changed: self.recorder.drain(), worker: self.worker.take(), others: self.waiters.wakers() }
+        effects.changed |= self.recorder.drain();
+        effects.worker = self.worker.take();
+        effects.others.append(&mut self.waiters.wakers());
     }
 
     /// Answers every call that still waits: with this error of the inner service, or that the batcher has shut down. Hands out
     /// what is to be dropped outside the lock.
-    pub(crate) fn end(&mut self, error: Option<Arc<E>>, reason: DropReason) -> (Effects, Vec<(usize, Stage<Req>)>) {
+    pub(crate) fn end(
+        &mut self,
+        error: Option<Arc<E>>,
+        reason: DropReason,
+        effects: &mut Effects,
+    ) -> Vec<(usize, Stage<Req>)> {
         if self.is_over() {
-            return (Effects::default(), Vec::new());
+            return Vec::new();
         }
-        let mut effects = self.close();
+        self.close(effects);
         self.shards.forget();
         let answer = || error.as_ref().map_or(BatchError::Closed, |error| BatchError::Unavailable(Arc::clone(error)));
         let ended = self.calls.end(|| Err(answer()));
@@ -49,13 +56,13 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.calls.settle(&settled, &mut effects.others);
         self.calls.give_up_settled();
         self.pending -= ended.len();
-        effects.append(&mut self.vacate(queued, Moved::discarded(reason, queued)));
+        self.vacate(queued, Moved::discarded(reason, queued), effects);
         self.reporter.lost(reason, sent);
         *if error.is_some() { &mut self.totals.failed } else { &mut self.totals.abandoned } += ended.len() as u64;
         self.phase = Phase::Over(error);
-        effects.worker = effects.worker.or_else(|| self.worker.take());
+        effects.worker = effects.worker.take().or_else(|| self.worker.take());
         self.wake_drains(&mut effects.others);
-        (effects, ended)
+        ended
     }
 
     pub(crate) const fn totals(&self) -> Totals {

@@ -35,9 +35,8 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 
-use backpressure_core::{DropReason, Gauge, Moved, Reporter};
+use backpressure_core::{DropReason, Gauge, Reporter};
 
-use self::calling::Entered;
 use self::calls::Stage;
 use self::permits::Permits;
 use self::shards::{Pushed, Shards};
@@ -73,17 +72,23 @@ pub(super) enum Called<Req, Resp, E> {
 /// A call that waits for its answer.
 pub(super) struct Waiting<Req, Resp, E> {
     pub(super) call: CallOf<Req, Resp, E>,
-    /// Of the waker that was stored last. None until the first poll of a call that was sent alone.
-    pub(super) token: WakerToken,
     pub(super) poller: Poller,
 }
 
 /// Who polls the inner call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Poller {
-    Worker,
+    /// The worker. With the token of the waker that the caller stored last, if it is known.
+    Worker(Option<WakerToken>),
     /// The caller, unless the worker has taken over meanwhile.
     Caller,
+}
+
+impl Poller {
+    /// Who goes on with a call that its caller has sent alone.
+    const fn after(is_in_flight: bool) -> Self {
+        if is_in_flight { Self::Caller } else { Self::Worker(None) }
+    }
 }
 
 impl<Req, Resp, E> Exchange<Req, Resp, E> {
@@ -128,9 +133,10 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     }
 
     /// Does something under the lock, and afterwards what is left to do.
-    pub(super) fn update<R>(&self, change: impl FnOnce(&mut State<Self, Req, Resp, E>) -> (Effects, R)) -> R {
-        let (effects, result) = change(&mut self.lock());
-        effects.apply(&self.reporter);
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut State<Self, Req, Resp, E>, &mut Effects) -> R) -> R {
+        let mut effects = Effects::default();
+        let result = change(&mut self.lock(), &mut effects);
+        effects.flush(&self.reporter);
         result
     }
 
@@ -143,7 +149,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     pub(super) fn detach(&self) {
         // AcqRel: pairs with itself, so that the last one to go comes after all that the others did.
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.update(|state| (state.abandon(), ()));
+            self.update(State::abandon);
         }
     }
 
@@ -155,7 +161,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// Gives a permit back.
     pub(super) fn release(&self) {
         if self.permits.release(1) {
-            self.update(|state| (state.serve(Moved::NOTHING), ()));
+            self.update(State::serve);
         }
     }
 
@@ -174,7 +180,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
                 if is_last {
                     self.run_shard(shard, &call);
                 }
-                Called::Waits(Waiting { call, token, poller: Poller::Worker })
+                Called::waits(call, token)
             }
             Err((call, waker)) => self.enter(call, waker),
         }
@@ -193,13 +199,13 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             drop(state);
             return self.run_alone(runner, lone, call, waker);
         }
-        let Entered { call, token, has_effects } = state.enter(call, waker, self);
-        if has_effects {
-            let effects = state.follow(self);
-            drop(state);
-            effects.apply(&self.reporter);
+        let (call, token) = state.enter(call, waker, self);
+        let effects = state.follow(self);
+        drop(state);
+        if let Some(mut effects) = effects {
+            effects.flush(&self.reporter);
         }
-        Called::Waits(Waiting { call, token, poller: Poller::Worker })
+        Called::waits(call, token)
     }
 
     /// Makes no call, and gives the permit back.
@@ -223,12 +229,10 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     ) -> Called<Req, Resp, E> {
         let outcome = runner.as_caller(|run| run.run_alone(&call, queued, &mut Context::from_waker(&waker)));
         let mut waker = Some(waker);
-        let end = self.lock().end_alone(&call, runner, outcome, &mut waker);
-        end.effects.apply(&self.reporter);
-        let poller = if end.is_in_flight { Poller::Caller } else { Poller::Worker };
+        let end = self.update(|state, effects| state.end_alone(&call, runner, outcome, &mut waker, effects));
         match end.answer {
             Some(answer) => Called::answered(answer),
-            None => Called::Waits(Waiting { call, token: WakerToken::NONE, poller }),
+            None => Called::Waits(Waiting { call, poller: Poller::after(end.is_in_flight) }),
         }
     }
 
@@ -239,14 +243,14 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         let Some((mut runner, waker)) = taken else { return };
         let mut effects = Effects::default();
         let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut effects));
-        let mut end = self.lock_uncollected().end_shard_run(call, runner, waker, done, self);
-        end.effects.append(&mut effects);
-        end.effects.apply(&self.reporter);
+        let mut waker = Some(waker);
+        let _refused = self.lock_uncollected().end_shard_run(call, runner, &mut waker, done, self, &mut effects);
+        effects.flush(&self.reporter);
     }
 
     /// Answers every call that still waits.
     pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
-        let _ended = self.update(|state| state.end(error, reason));
+        let _ended = self.update(|state, effects| state.end(error, reason, effects));
     }
 }
 
@@ -254,20 +258,21 @@ impl<Req, Resp, E> Called<Req, Resp, E> {
     pub(super) const fn answered(answer: Answer<Resp, E>) -> Self {
         Self::Answered(Exclusive::new(Some(answer)))
     }
+
+    const fn waits(call: CallOf<Req, Resp, E>, token: WakerToken) -> Self {
+        Self::Waits(Waiting { call, poller: Poller::Worker(Some(token)) })
+    }
 }
 
 impl<Req, Resp, E> Waiting<Req, Resp, E> {
     /// Goes on with a call that was sent alone, unless the worker has taken over.
     pub(super) fn run_on(&mut self, cx: &mut Context<'_>) -> Option<Answer<Resp, E>> {
-        self.poller = Poller::Worker;
+        self.poller = Poller::Worker(None);
         let exchange = &self.call.slab.owner;
         let mut runner = exchange.lock().resume_alone(&self.call)?;
         let outcome = runner.as_caller(|run| run.run_on(cx));
-        let end = exchange.lock().end_alone(&self.call, runner, outcome, &mut None);
-        end.effects.apply(&exchange.reporter);
-        if end.is_in_flight {
-            self.poller = Poller::Caller;
-        }
+        let end = exchange.update(|state, effects| state.end_alone(&self.call, runner, outcome, &mut None, effects));
+        self.poller = Poller::after(end.is_in_flight);
         end.answer
     }
 }

@@ -26,8 +26,8 @@ pub(crate) trait Run<O, Req, Resp, E> {
     /// Goes on with the call that was sent alone, as its task.
     fn run_on(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, E>;
 
-    /// Sends the calls that are in the inbox, in one go, as one of those who made them. What is left to do is added to `effects`. False
-    /// if the worker has to take over.
+    /// Sends the calls that are in the inbox, in one go, as one of those who made them. `effects`, where nothing is yet, gets what is
+    /// left to do. False if the worker has to take over.
     fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool;
 }
 

@@ -22,8 +22,6 @@ pub(crate) struct Updates<Req> {
     /// Calls that were left in the inbox, and their weight.
     pub(crate) queued: (usize, u128),
     pub(crate) outlook: Outlook,
-    /// Whether the state has changed without anybody being told.
-    pub(crate) is_changed: bool,
     /// Whether others came while a call was alone in flight. It stays until a batch has been dispatched.
     pub(crate) others_came: bool,
 }
@@ -46,15 +44,15 @@ impl<Req> Default for Updates<Req> {
             gone: Vec::new(),
             queued: (0, 0),
             outlook: Outlook::MoreCalls,
-            is_changed: false,
             others_came: false,
         }
     }
 }
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
-    /// What has happened since the last time. With `take`, calls are taken out of the inbox.
-    pub(crate) fn update(&mut self, updates: &mut Updates<Req>, take: bool) {
+    /// What has happened since the last time. With `take`, calls are taken out of the inbox. Tells whether the state has changed
+    /// without anybody being told.
+    pub(crate) fn update(&mut self, updates: &mut Updates<Req>, take: bool) -> bool {
         if take {
             self.calls.take(|| Stage::Held, usize::MAX, None, |number, call| updates.arrivals.push((number, call)));
         }
@@ -68,7 +66,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             true => Outlook::Ending,
         };
         updates.others_came |= mem::take(&mut self.others_came);
-        updates.is_changed = mem::take(&mut self.is_changed);
+        mem::take(&mut self.is_changed)
     }
 
     /// Dispatches a batch straight from the inbox: the first calls in it, as many as these bounds allow, but one if there is one.
@@ -77,7 +75,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         max_items: usize,
         max_weight: Option<usize>,
         calls: &mut Vec<usize>,
-    ) -> (Effects, Vec<Req>) {
+        effects: &mut Effects,
+    ) -> Vec<Req> {
         let count = self.calls.queued().min(max_items);
         calls.reserve_exact(count);
         let mut requests = Vec::with_capacity(count);
@@ -90,11 +89,12 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 requests.push(call.request);
             },
         );
-        (self.vacate(calls.len(), Moved::taken(calls.len())), requests)
+        self.vacate(calls.len(), Moved::taken(calls.len()), effects);
+        requests
     }
 
     /// Dispatches a batch of calls that the runner holds. Those whose callers are gone stay: their positions are noted.
-    pub(crate) fn dispatch_held(&mut self, calls: &[usize], gone: &mut Vec<usize>) -> Effects {
+    pub(crate) fn dispatch_held(&mut self, calls: &[usize], gone: &mut Vec<usize>, effects: &mut Effects) {
         let mut sent = 0;
         for (position, &number) in calls.iter().enumerate() {
             let stage = &mut self.calls.call(number).stage;
@@ -105,7 +105,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 gone.push(position);
             }
         }
-        self.vacate(sent, Moved::taken(sent))
+        self.vacate(sent, Moved::taken(sent), effects);
     }
 
     /// Answers have come in: for calls that were sent or, with a reason, for calls that were not. Those that nobody waits for
@@ -133,7 +133,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.totals.answered += delivered as u64;
         self.totals.failed += failed as u64;
         if let Some(reason) = unsent {
-            effects.append(&mut self.vacate(calls, Moved::discarded(reason, calls)));
+            self.vacate(calls, Moved::discarded(reason, calls), effects);
         } else {
             self.reporter.delivered(delivered);
             if failed > 0 {

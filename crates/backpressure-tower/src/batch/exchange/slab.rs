@@ -124,11 +124,6 @@ pub(crate) struct WakerToken {
     waker: WakerId,
 }
 
-impl WakerToken {
-    /// Stands for no waker.
-    pub(crate) const NONE: Self = Self { completions: u64::MAX, waker: WakerId(0, 0) };
-}
-
 /// Which waker it is, as long as that lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WakerId(usize, usize);

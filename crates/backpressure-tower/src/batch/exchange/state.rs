@@ -161,25 +161,23 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// So many calls are in the queue no more, and give their permits back.
-    pub(super) fn vacate(&mut self, calls: usize, moved: Moved) -> Effects {
+    pub(super) fn vacate(&mut self, calls: usize, moved: Moved, effects: &mut Effects) {
         self.queue.pop_many(&mut Vec::new(), calls, usize::MAX);
         if self.permits.release(calls) {
-            return self.serve(moved);
+            self.serve(effects);
         }
-        Effects { changed: self.publish(moved), ..Effects::default() }
+        effects.changed |= self.publish(moved);
     }
 
-    /// Serves those who wait for a permit while there are any, and publishes what is queued.
-    pub(super) fn serve(&mut self, moved: Moved) -> Effects {
-        let mut others = Vec::new();
+    /// Serves those who wait for a permit while there are any.
+    pub(super) fn serve(&mut self, effects: &mut Effects) {
         while !self.waiters.is_empty() && self.permits.try_acquire_waiting() {
-            others.extend(self.waiters.serve());
+            effects.others.extend(self.waiters.serve());
         }
         // Once nothing is taken in, permits are refused by this: whoever comes is to be told.
         if self.waiters.is_empty() && !matches!(self.phase, Phase::Draining | Phase::Over(_)) {
             self.permits.stop_waiting();
         }
-        Effects { changed: self.publish(moved), worker: None, others }
     }
 
     /// Hands out the wakers of drains, if nobody waits for an answer.

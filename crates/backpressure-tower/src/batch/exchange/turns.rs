@@ -43,12 +43,10 @@ pub(crate) enum Turn<O, Req, Resp, E> {
 
 /// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
 pub(super) struct RunEnd<O, Req, Resp, E> {
-    pub(super) effects: Effects,
     pub(super) answer: Option<Answer<Resp, E>>,
     pub(super) is_in_flight: bool,
-    _outcome: Option<Alone<Req, Resp, E>>,
-    _runner: Option<Runner<O, Req, Resp, E>>,
-    _waker: Option<Waker>,
+    _unused: Option<Alone<Req, Resp, E>>,
+    _refused: Option<Runner<O, Req, Resp, E>>,
 }
 
 /// For the worker.
@@ -115,26 +113,23 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         runner: Runner<O, Req, Resp, E>,
         outcome: Alone<Req, Resp, E>,
         waker: &mut Option<Waker>,
+        effects: &mut Effects,
     ) -> RunEnd<O, Req, Resp, E> {
-        let (mut effects, mut answer, mut rest) = (Effects::default(), None, None);
-        let (mut in_flight, mut is_stuck) = (None, false);
+        let (mut answer, mut rest, mut in_flight, mut is_stuck) = (None, None, None, false);
         let number = call.number;
         match outcome {
             // Everything is over: whoever ended it has answered the call.
             _ if self.calls.find(call).is_none() => rest = Some(outcome),
             Alone::Answered(got) => {
-                if let Some(dispatched) = self.dispatch_alone(number) {
-                    (effects, self.at_once) = (dispatched, self.at_once + 1);
-                }
-                answer = Some(self.settle_alone(number, got, None, &mut effects));
+                self.at_once += u32::from(self.dispatch_alone(number, effects));
+                answer = Some(self.settle_alone(number, got, None, effects));
             }
             Alone::Unsent(got, reason) => {
                 self.at_once += 1;
-                answer = Some(self.settle_alone(number, got, Some(reason), &mut effects));
+                answer = Some(self.settle_alone(number, got, Some(reason), effects));
             }
             Alone::InFlight => {
-                if let Some(dispatched) = self.dispatch_alone(number) {
-                    effects = dispatched;
+                if self.dispatch_alone(number, effects) {
                     self.calls.call(number).waker = waker.take();
                 }
                 in_flight = Some(number);
@@ -152,8 +147,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             effects.worker = self.worker.take();
         }
         self.in_flight = in_flight;
-        let refused = self.put_back(runner);
-        RunEnd { effects, answer, is_in_flight: in_flight.is_some(), _outcome: rest, _runner: refused, _waker: None }
+        RunEnd { answer, is_in_flight: in_flight.is_some(), _unused: rest, _refused: self.put_back(runner) }
     }
 
     /// A call that is alone is answered. Its caller has the answer in hand, so that needs no slot.
@@ -170,14 +164,15 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         answer
     }
 
-    /// A call that is alone was sent, unless that is known.
-    fn dispatch_alone(&mut self, number: usize) -> Option<Effects> {
+    /// A call that is alone was sent. Whether that is news.
+    fn dispatch_alone(&mut self, number: usize, effects: &mut Effects) -> bool {
         let call = self.calls.call(number);
-        if !matches!(call.stage, Stage::Held) {
-            return None;
+        let is_news = matches!(call.stage, Stage::Held);
+        if is_news {
+            call.stage = Stage::Sent;
+            self.vacate(1, Moved::taken(1), effects);
         }
-        call.stage = Stage::Sent;
-        Some(self.vacate(1, Moved::taken(1)))
+        is_news
     }
 }
 
@@ -206,21 +201,26 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.runner.take().map(|runner| (runner, waker))
     }
 
-    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on.
+    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on. Hands out what is to be
+    /// dropped outside the lock.
     pub(super) fn end_shard_run(
         &mut self,
         call: &CallRef<O, Resp, E>,
         runner: Runner<O, Req, Resp, E>,
-        waker: Waker,
+        waker: &mut Option<Waker>,
         done: bool,
         owner: &Arc<O>,
-    ) -> RunEnd<O, Req, Resp, E> {
-        let (_, waker) = self.wait(call, waker);
+        effects: &mut Effects,
+    ) -> Option<Runner<O, Req, Resp, E>> {
+        if let Some(own) = waker.take() {
+            *waker = self.wait(call, own).1;
+        }
         self.ran_shard = done;
-        let worker = if mem::take(&mut self.is_awaited) { self.worker.take() } else { None };
+        if mem::take(&mut self.is_awaited) {
+            effects.worker = self.worker.take();
+        }
         let refused = self.put_back(runner);
         self.open_shard(owner);
-        let effects = Effects { worker, ..Effects::default() };
-        RunEnd { effects, answer: None, is_in_flight: false, _outcome: None, _runner: refused, _waker: waker }
+        refused
     }
 }

@@ -35,21 +35,18 @@ pub(crate) struct Batch<Req> {
 const GONE: usize = usize::MAX;
 
 impl<Req> Batch<Req> {
-    /// A batch of these calls, for this many requests: one for each call or, with `places`, as these say of each.
-    pub(crate) fn new(
-        calls: Vec<usize>,
-        places: Option<Vec<usize>>,
-        requests: usize,
-        reason: FlushReason,
-        started: Option<Instant>,
-    ) -> Self {
-        let sorted = places.map(|places| {
-            let mut sorted: Vec<_> = places.into_iter().zip(calls.iter().copied()).collect();
-            sorted.sort_by_key(|&(place, _)| place);
-            sorted.into_iter().unzip()
-        });
-        let (places, calls) = sorted.map_or((None, calls), |(places, calls)| (Some(places), calls));
-        Self { live: calls.len(), calls, places, requests, reason, started, copies: Vec::new() }
+    /// A batch of these calls, each with one of this many requests.
+    pub(crate) fn new(calls: Vec<usize>, requests: usize, reason: FlushReason, started: Option<Instant>) -> Self {
+        Self { live: calls.len(), calls, places: None, requests, reason, started, copies: Vec::new() }
+    }
+
+    /// The same, where equal requests are united: `places` says which of those that are left each call means.
+    pub(crate) fn united(mut self, places: Vec<usize>) -> Self {
+        let mut sorted: Vec<_> = places.into_iter().zip(self.calls).collect();
+        sorted.sort_by_key(|&(place, _)| place);
+        let (places, calls) = sorted.into_iter().unzip();
+        (self.places, self.calls) = (Some(places), calls);
+        self
     }
 
     /// How many calls it had when it left.
@@ -90,8 +87,8 @@ impl<Req> Batch<Req> {
             }
         }
         let places = self.places.is_some().then_some(places);
-        let part = Self::new(calls, places, kept.len(), self.reason, self.started);
-        (part.live > 0).then_some(Self { copies: kept, ..part })
+        let part = Self::new(calls, kept.len(), self.reason, self.started);
+        (part.live > 0).then_some(Self { places, copies: kept, ..part })
     }
 
     /// Parts of `size` requests each, of a batch of which copies were kept.
@@ -167,11 +164,10 @@ mod tests {
     use super::*;
 
     fn batch(calls: &[usize], answers: &[usize]) -> Batch<char> {
-        let united = !answers.iter().copied().eq(0..answers.len());
-        let places = united.then(|| answers.to_vec());
         let requests = answers.iter().max().map_or(0, |last| last + 1);
         let copies = ('a'..).take(requests).collect();
-        Batch { copies, ..Batch::new(calls.to_vec(), places, requests, FlushReason::Full, None) }
+        let batch = Batch { copies, ..Batch::new(calls.to_vec(), requests, FlushReason::Full, None) };
+        if answers.iter().copied().eq(0..answers.len()) { batch } else { batch.united(answers.to_vec()) }
     }
 
     fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {

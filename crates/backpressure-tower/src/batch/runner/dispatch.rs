@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::engine::{Engine, Gather, Joining, Step};
 use crate::batch::answers::Answers;
 use crate::batch::error::BatchError;
-use crate::batch::exchange::{Outlook, RunAs};
+use crate::batch::exchange::{Effects, Outlook, RunAs};
 use crate::batch::plan::{Batch, Taken, fullness};
 
 impl<S, Req, Resp> Engine<S, Req, Resp>
@@ -130,7 +130,8 @@ where
                 }
             },
         };
-        Some((Batch::new(calls, places, requests.len(), reason, Some(now)), requests))
+        let batch = Batch::new(calls, requests.len(), reason, Some(now));
+        Some((if let Some(places) = places { batch.united(places) } else { batch }, requests))
     }
 
     fn take_from_inbox(&mut self) -> Option<Taken<Req>> {
@@ -138,18 +139,19 @@ where
         let reason = self.fullness(self.updates.queued.0, self.updates.queued.1).unwrap_or(usual);
         let (max_items, mut calls) = (self.tuning.max_items, mem::take(&mut self.spare));
         let mut state = self.exchange.lock_uncollected();
-        let (effects, requests) = state.dispatch_queued(max_items, self.max_weight, &mut calls);
+        let mut effects = Effects::default();
+        let requests = state.dispatch_queued(max_items, self.max_weight, &mut calls, &mut effects);
         drop(state);
-        effects.apply(&self.exchange.reporter);
+        effects.flush(&self.exchange.reporter);
         self.updates.queued.0 = self.updates.queued.0.saturating_sub(calls.len());
         Some(Taken { calls, requests, reason })
     }
 
     fn take_from_lanes(&mut self) -> Option<Taken<Req>> {
         let mut taken = self.lanes.take()?;
-        let mut gone = Vec::new();
-        let effects = self.exchange.lock_uncollected().dispatch_held(&taken.calls, &mut gone);
-        effects.apply(&self.exchange.reporter);
+        let (mut gone, mut effects) = (Vec::new(), Effects::default());
+        self.exchange.lock_uncollected().dispatch_held(&taken.calls, &mut gone, &mut effects);
+        effects.flush(&self.exchange.reporter);
         for position in gone.into_iter().rev() {
             taken.calls.remove(position);
             taken.requests.remove(position);

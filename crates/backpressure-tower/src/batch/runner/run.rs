@@ -68,7 +68,7 @@ where
         let reason = self.fullness(1, queued.weight as u128).unwrap_or(usual);
         let mut calls = mem::take(&mut self.spare);
         calls.push(call.number);
-        self.send(Batch::new(calls, None, 1, reason, now), vec![queued.request]);
+        self.send(Batch::new(calls, 1, reason, now), vec![queued.request]);
         self.outcome_alone(cx)
     }
 
@@ -81,7 +81,7 @@ where
 
     fn run_shard(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> bool {
         let is_done = self.gather == Gather::Inbox && self.run_inbox(cx);
-        effects.append(&mut self.effects);
+        mem::swap(effects, &mut self.effects);
         is_done
     }
 }
@@ -157,9 +157,9 @@ where
         if run_as == RunAs::Worker {
             state.collect_shards_as_worker(&self.exchange);
         }
-        state.update(&mut self.updates, self.gather != Gather::Inbox);
+        let is_changed = state.update(&mut self.updates, self.gather != Gather::Inbox);
         drop(state);
-        if mem::take(&mut self.updates.is_changed) {
+        if is_changed {
             self.exchange.reporter.notify();
         }
         if self.updates.outlook == Outlook::Over {

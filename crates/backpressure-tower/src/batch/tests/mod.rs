@@ -188,8 +188,7 @@ fn w2_a_change_that_is_found_in_a_shard_keeps_the_worker_awake_until_it_is_told(
     assert!(!state.park(Threshold::NEVER, WhenAlone::WakeWorker, Outlook::MoreCalls, &mut Some(Waker::noop().clone())));
     assert_eq!(gauge.state(), State::Elevated);
     let mut updates = Updates::default();
-    state.update(&mut updates, true);
-    assert!(updates.is_changed);
+    assert!(state.update(&mut updates, true));
 }
 
 #[test]
