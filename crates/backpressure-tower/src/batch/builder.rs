@@ -21,8 +21,6 @@ const MAX_KEYS: usize = 1024;
 pub struct BatchLayerBuilder<Req, Resp> {
     batch: BatchConfigBuilder,
     buffer: BackpressureConfigBuilder,
-    capacity: usize,
-    max_items: usize,
     concurrency: usize,
     when_idle: bool,
     max_keys: usize,
@@ -34,12 +32,9 @@ pub struct BatchLayerBuilder<Req, Resp> {
 impl<Req, Resp> BatchLayer<Req, Resp> {
     /// A builder that holds the defaults.
     pub fn builder() -> BatchLayerBuilder<Req, Resp> {
-        let defaults = BackpressureConfig::default();
         BatchLayerBuilder {
             batch: BatchConfig::builder().linger(Duration::ZERO),
             buffer: BackpressureConfig::builder(),
-            capacity: defaults.capacity(),
-            max_items: BatchConfig::default().max_items(),
             concurrency: 1,
             when_idle: false,
             max_keys: MAX_KEYS,
@@ -61,7 +56,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     ///
     /// Larger batches spread the cost of a call over more requests; a failed one takes more of them along.
     pub fn max_items(mut self, items: usize) -> Self {
-        self.max_items = items;
+        self.batch = self.batch.max_items(items);
         self
     }
 
@@ -122,7 +117,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// With all places taken, `poll_ready` is pending. What is with the inner service does not count: that is bounded by
     /// [`max_items`](Self::max_items) × [`concurrency`](Self::concurrency).
     pub fn capacity(mut self, calls: usize) -> Self {
-        self.capacity = calls;
+        self.buffer = self.buffer.capacity(calls);
         self
     }
 
@@ -214,31 +209,30 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     ///
     /// The first field whose value is out of its bound, with the value and the bound.
     pub fn build(self) -> Result<BatchLayer<Req, Resp>, ConfigError> {
-        let batch = self.batch.max_items(self.max_items).build()?;
+        let batch = self.batch.build()?;
         for (field, value) in [("concurrency", self.concurrency), ("max_keys", self.max_keys)] {
             if value == 0 {
                 return Err(ConfigError::new(field, 0, "at least 1"));
             }
         }
-        let buffer = self.buffer.capacity(self.capacity).build()?;
-        if self.max_items > self.capacity {
-            let bound = format_args!("at most the capacity ({})", self.capacity).to_string();
-            return Err(ConfigError::new("max_items", self.max_items, bound));
+        let buffer = self.buffer.build()?;
+        let (max_items, capacity) = (batch.max_items(), buffer.capacity());
+        if max_items > capacity {
+            return Err(ConfigError::new("max_items", max_items, format!("at most the capacity ({capacity})")));
         }
-        if let Some((min, _)) = self.sized.filter(|&(min, _)| min > self.max_items) {
-            let bound = format_args!("at most max_items ({})", self.max_items).to_string();
-            return Err(ConfigError::new("batch_size_min", min, bound));
+        if let Some((min, _)) = self.sized.filter(|&(min, _)| min > max_items) {
+            return Err(ConfigError::new("batch_size_min", min, format!("at most max_items ({max_items})")));
         }
         let pacer = self.paced.map(|(floor, ceiling, target)| FlushPacer::new(floor, ceiling, target)).transpose()?;
-        let sizer = self.sized.map(|(min, target)| BatchSizer::new(min, self.max_items, target)).transpose()?;
+        let sizer = self.sized.map(|(min, target)| BatchSizer::new(min, max_items, target)).transpose()?;
         let linger = match (pacer.is_none() && batch.linger().is_zero(), self.when_idle) {
             (true, _) => Linger::Never,
             (false, true) => Linger::WhileBusy,
             (false, false) => Linger::Always,
         };
-        let settings =
-            Settings { batch, buffer, concurrency: self.concurrency, linger, max_keys: self.max_keys, pacer, sizer };
-        Ok(BatchLayer { settings, hooks: Arc::new(self.hooks) })
+        let Self { concurrency, max_keys, hooks, .. } = self;
+        let settings = Settings { batch, buffer, concurrency, linger, max_keys, pacer, sizer, hooks };
+        Ok(BatchLayer { settings: Arc::new(settings) })
     }
 }
 
@@ -246,8 +240,7 @@ impl<Req, Resp> fmt::Debug for BatchLayerBuilder<Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchLayerBuilder")
             .field("batch", &self.batch)
-            .field("max_items", &self.max_items)
-            .field("capacity", &self.capacity)
+            .field("buffer", &self.buffer)
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
     }

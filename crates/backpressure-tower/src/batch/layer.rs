@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::plan::{Hooks, Settings};
+use super::plan::Settings;
 
 /// Turns a service that answers batches into one that answers single calls: many callers, one call of the inner service,
 /// each caller its own answer.
@@ -53,18 +53,19 @@ use super::plan::{Hooks, Settings};
 /// # }
 /// ```
 pub struct BatchLayer<Req, Resp> {
-    pub(super) settings: Settings,
-    pub(super) hooks: Arc<Hooks<Req, Resp>>,
+    pub(super) settings: Arc<Settings<Req, Resp>>,
 }
 
 impl<Req, Resp> Clone for BatchLayer<Req, Resp> {
     fn clone(&self) -> Self {
-        Self { settings: self.settings.clone(), hooks: Arc::clone(&self.hooks) }
+        Self { settings: Arc::clone(&self.settings) }
     }
 }
 
 impl<Req, Resp> fmt::Debug for BatchLayer<Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchLayer").field("settings", &self.settings).finish_non_exhaustive()
+        let Settings { batch, buffer, concurrency, .. } = &*self.settings;
+        let mut layer = f.debug_struct("BatchLayer");
+        layer.field("batch", batch).field("buffer", buffer).field("concurrency", concurrency).finish_non_exhaustive()
     }
 }

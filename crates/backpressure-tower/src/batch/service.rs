@@ -41,8 +41,6 @@ use super::runner::worker::BatchWorker;
 pub struct Batch<Req, Resp, E> {
     pub(super) exchange: Arc<Exchange<Req, Resp, E>>,
     permit: Permit,
-    /// Since when it waits for one, if it does.
-    since: Option<Instant>,
     /// Where its last call was left, if that was in a shard.
     last: Option<LastPush>,
 }
@@ -51,8 +49,8 @@ pub struct Batch<Req, Resp, E> {
 #[derive(Debug)]
 enum Permit {
     None,
-    /// Waits for one under this key.
-    Waiting(usize),
+    /// Waits for one under this key, and since when.
+    Waiting(usize, Instant),
     /// With the waker of the task, which is likely to wait for the answer, too.
     Reserved(Waker),
 }
@@ -67,9 +65,9 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
         S: Service<Vec<Req>, Error = E>,
         S::Response: Answers<Resp, E>,
     {
-        let exchange = Arc::new(Exchange::new(&layer.settings, Arc::clone(&layer.hooks)));
-        let worker = BatchWorker::new(Arc::clone(&exchange), inner, &layer.settings, Arc::clone(&layer.hooks));
-        (Self { exchange, permit: Permit::None, since: None, last: None }, worker)
+        let exchange = Arc::new(Exchange::new(Arc::clone(&layer.settings)));
+        let worker = BatchWorker::new(Arc::clone(&exchange), inner);
+        (Self { exchange, permit: Permit::None, last: None }, worker)
     }
 
     /// How many calls wait for their batch, how many are with the inner service, and what became of the others. A
@@ -103,34 +101,22 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
         BatchDrain::new(Arc::clone(&self.exchange), within)
     }
 
-    /// Changes what it has of a permit. Those who wait are counted, and how long they wait is timed.
+    /// Changes what it has of a permit. If it has waited for one, in vain or not, that is counted and timed.
     fn set(&mut self, permit: Permit) -> Permit {
         let before = std::mem::replace(&mut self.permit, permit);
-        match (&before, &self.permit) {
-            (Permit::Waiting(_), Permit::Waiting(_)) => {}
-            (Permit::Waiting(_), _) => self.end_wait(),
-            (_, Permit::Waiting(_)) => {
-                self.since = Some(now());
-                self.exchange.reporter.producer_waits();
-            }
-            _ => {}
+        if let Permit::Waiting(_, since) = before {
+            let now = now();
+            self.exchange.reporter.producer_waited();
+            self.exchange.reporter.producer_wait(now, now.saturating_duration_since(since));
         }
         before
-    }
-
-    /// It waits no more, in vain or not.
-    fn end_wait(&mut self) {
-        let now = now();
-        let waited = self.since.take().map(|since| now.saturating_duration_since(since));
-        self.exchange.reporter.producer_waited();
-        self.exchange.reporter.producer_wait(now, waited.unwrap_or_default());
     }
 
     /// Waits no more, or gives the permit back.
     fn give_up(&mut self) {
         match self.set(Permit::None) {
             Permit::None => {}
-            Permit::Waiting(key) => drop(self.exchange.update(|state, effects| state.leave(key, effects))),
+            Permit::Waiting(key, _) => drop(self.exchange.update(|state, effects| state.leave(key, effects))),
             Permit::Reserved(waker) => {
                 drop(waker);
                 self.exchange.release();
@@ -147,7 +133,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let key = match &self.permit {
             Permit::Reserved(_) => return Poll::Ready(Ok(())),
-            Permit::Waiting(key) => Some(*key),
+            Permit::Waiting(key, _) => Some(*key),
             Permit::None if self.exchange.try_acquire() => {
                 self.permit = Permit::Reserved(cx.waker().clone());
                 return Poll::Ready(Ok(()));
@@ -163,7 +149,10 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
                 Poll::Ready(Ok(()))
             }
             Reserved::Waiting(key) => {
-                self.set(Permit::Waiting(key));
+                if let Permit::None = self.permit {
+                    self.permit = Permit::Waiting(key, now());
+                    self.exchange.reporter.producer_waits();
+                }
                 Poll::Pending
             }
             Reserved::Refused(error) => {
@@ -180,7 +169,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
             return not_ready();
         }
         // If this panics, the permit stays with the handle.
-        let call = self.exchange.hooks.inspector.inspect(request);
+        let call = self.exchange.settings.hooks.inspector.inspect(request);
         let Permit::Reserved(waker) = std::mem::replace(&mut self.permit, Permit::None) else { return not_ready() };
         BatchFuture::new(self.exchange.call(call, waker, &mut self.last))
     }
@@ -190,7 +179,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
 impl<Req, Resp, E> Clone for Batch<Req, Resp, E> {
     fn clone(&self) -> Self {
         self.exchange.attach();
-        Self { exchange: Arc::clone(&self.exchange), permit: Permit::None, since: None, last: None }
+        Self { exchange: Arc::clone(&self.exchange), permit: Permit::None, last: None }
     }
 }
 

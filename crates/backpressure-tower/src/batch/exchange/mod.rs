@@ -43,7 +43,7 @@ use self::shards::{Pushed, Shards};
 use self::slab::{CallRef, WakerToken};
 use self::state::State;
 use crate::batch::error::BatchError;
-use crate::batch::plan::{Hooks, Linger, QueuedCall, Settings};
+use crate::batch::plan::{Linger, QueuedCall, Settings};
 
 /// What handles, calls and the worker share.
 pub(crate) struct Exchange<Req, Resp, E> {
@@ -54,7 +54,7 @@ pub(crate) struct Exchange<Req, Resp, E> {
     permits: Arc<Permits>,
     pub(super) reporter: Reporter,
     pub(super) gauge: Gauge,
-    pub(super) hooks: Arc<Hooks<Req, Resp>>,
+    pub(super) settings: Arc<Settings<Req, Resp>>,
 }
 
 /// A call, and whoever it belongs to.
@@ -92,7 +92,7 @@ impl Poller {
 }
 
 impl<Req, Resp, E> Exchange<Req, Resp, E> {
-    pub(super) fn new(settings: &Settings, hooks: Arc<Hooks<Req, Resp>>) -> Self {
+    pub(super) fn new(settings: Arc<Settings<Req, Resp>>) -> Self {
         let is_timed = settings.linger != Linger::Never;
         let permits = Arc::new(Permits::new(settings.buffer.capacity()));
         // Where it matters when a call came, all of them come to the lock.
@@ -105,7 +105,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
             reporter: state.reporter.clone(),
             gauge: state.recorder.gauge(),
             state: Mutex::new(state),
-            hooks,
+            settings,
         }
     }
 

@@ -32,9 +32,8 @@ pub(crate) enum Linger {
     Always,
 }
 
-/// The settings that are numbers.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
+/// What is the same for every batcher of a layer.
+pub(crate) struct Settings<Req, Resp> {
     pub(crate) batch: BatchConfig,
     pub(crate) buffer: BackpressureConfig,
     pub(crate) concurrency: usize,
@@ -42,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) max_keys: usize,
     pub(crate) pacer: Option<FlushPacer>,
     pub(crate) sizer: Option<BatchSizer>,
+    pub(crate) hooks: Hooks<Req, Resp>,
 }
 
 /// Makes the limit of each batcher.
@@ -50,7 +50,7 @@ pub(crate) type MakeLimit = Arc<dyn Fn() -> Box<dyn Limit> + Send + Sync>;
 /// Copies the requests of a batch.
 pub(crate) type CopyAll<Req> = fn(&[Req]) -> Vec<Req>;
 
-/// The settings that are functions.
+/// The user's functions.
 pub(crate) struct Hooks<Req, Resp> {
     pub(crate) inspector: Inspector<Req>,
     pub(crate) sorting: Option<MakeSort<Req>>,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::{Limit, Sampler};
 use backpressure_core::{BatchSizer, FlushPacer};
 
-use super::settings::{Hooks, Settings};
+use super::settings::Settings;
 
 pub(crate) struct Tuning {
     concurrency: Concurrency,
@@ -21,9 +21,9 @@ enum Concurrency {
 }
 
 impl Tuning {
-    pub(crate) fn new<Req, Resp>(settings: &Settings, hooks: &Hooks<Req, Resp>, now: Instant) -> Self {
+    pub(crate) fn new<Req, Resp>(settings: &Settings<Req, Resp>, now: Instant) -> Self {
         let (pacer, sizer) = (settings.pacer.clone(), settings.sizer.clone());
-        let concurrency = match &hooks.limit {
+        let concurrency = match &settings.hooks.limit {
             Some(make) => Concurrency::Adaptive(make(), Box::new(Sampler::new(now))),
             None => Concurrency::Fixed(settings.concurrency),
         };

@@ -53,7 +53,7 @@ where
 
     /// Sends a failed batch again in parts, or fails everyone in it.
     pub(super) fn fail(&mut self, batch: Batch<Req>, error: BatchError<S::Error>) {
-        if let (Some((fallback, _)), true) = (self.hooks.fallback, batch.copies.len() > 1) {
+        if let (Some((fallback, _)), true) = (self.exchange.settings.hooks.fallback, batch.copies.len() > 1) {
             let size = match fallback {
                 Fallback::OneByOne => 1,
                 Fallback::Bisect => batch.requests.div_ceil(2),
@@ -71,7 +71,7 @@ where
         if answers.len() != expected {
             return wrong(answers.len());
         }
-        let copy = self.hooks.dedup.as_ref().map(|dedup| dedup.copy);
+        let copy = self.exchange.settings.hooks.dedup.as_ref().map(|dedup| dedup.copy);
         let mut calls = batch.calls_and_places().peekable();
         for (place, answer) in answers.take(expected).enumerate() {
             let answer = answer.map_err(|error| BatchError::Request(Arc::new(error)));

@@ -106,7 +106,7 @@ where
             }
             None => self.new_batch(now)?,
         };
-        if let (Some((_, copy)), true) = (self.hooks.fallback, requests.len() > 1) {
+        if let (Some((_, copy)), true) = (self.exchange.settings.hooks.fallback, requests.len() > 1) {
             batch.copies = guarded(|| copy(&requests)).unwrap_or_default();
         }
         Some((batch, requests))
@@ -120,7 +120,7 @@ where
         let Taken { calls, requests, reason } = taken.filter(|taken| !taken.calls.is_empty())?;
         let is_lone = calls.len() == 1 && !mem::take(&mut self.updates.others_came);
         self.joining = if is_lone { Joining::Unlikely } else { Joining::Wanted };
-        let (requests, places) = match &self.hooks.dedup {
+        let (requests, places) = match &self.exchange.settings.hooks.dedup {
             None => (requests, None),
             Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
                 Ok(united) => united,

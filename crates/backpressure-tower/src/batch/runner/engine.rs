@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::inner::Inner;
 use crate::batch::exchange::{Answer, Effects, Exchange, RunAs, Updates};
-use crate::batch::plan::{Batches, Hooks, Lanes, Limits, Linger, Settings, Tuning};
+use crate::batch::plan::{Batches, Lanes, Limits, Linger, Tuning};
 
 /// So many calls in a row that are sent alone, and answered at once, are not timed.
 const MOST_UNTIMED: usize = 16;
@@ -34,7 +34,6 @@ where
     /// Whether a batch found the inner service not ready in the last step.
     pub(super) is_refused: bool,
     activity: Activity,
-    pub(super) hooks: Arc<Hooks<Req, Resp>>,
     pub(super) timer: Timer,
     /// Which of the calls that are sent alone are timed.
     pub(super) lone: ClockSampler,
@@ -81,22 +80,19 @@ impl<S, Req, Resp> Engine<S, Req, Resp>
 where
     S: Service<Vec<Req>>,
 {
-    pub(super) fn new(
-        exchange: Arc<Exchange<Req, Resp, S::Error>>,
-        service: S,
-        settings: &Settings,
-        hooks: Arc<Hooks<Req, Resp>>,
-    ) -> Self {
-        let tuning = Tuning::new(settings, &hooks, now());
+    pub(super) fn new(exchange: Arc<Exchange<Req, Resp, S::Error>>, service: S) -> Self {
+        let settings = &exchange.settings;
+        let (hooks, linger) = (&settings.hooks, settings.linger);
+        let tuning = Tuning::new(settings, now());
         let limits = Limits {
             max_items: tuning.max_items,
             max_weight: settings.batch.max_weight(),
             linger: tuning.linger,
-            quiet: settings.batch.quiet().filter(|_| settings.linger != Linger::Never),
+            quiet: settings.batch.quiet().filter(|_| linger != Linger::Never),
             max_lanes: settings.max_keys,
         };
         let by_request = hooks.sorting.is_some() || hooks.inspector.deadline.is_some();
-        let gather = match (by_request || limits.quiet.is_some(), settings.linger) {
+        let gather = match (by_request || limits.quiet.is_some(), linger) {
             (true, _) => Gather::LanesAtOnce,
             (false, Linger::Never) => Gather::Inbox,
             (false, Linger::WhileBusy | Linger::Always) => Gather::Lanes,
@@ -104,23 +100,22 @@ where
         exchange.reporter.paced(limits.linger, limits.max_items);
         exchange.reporter.works(Activity::IDLE);
         Self {
+            gather,
+            lanes: Lanes::new(limits, hooks.sorting.as_ref().map(|make| make())),
+            max_weight: limits.max_weight,
+            linger,
             exchange,
             inner: Inner::new(service),
             in_flight: InFlight::new(),
-            gather,
-            lanes: Lanes::new(limits, hooks.sorting.as_ref().map(|make| make())),
             batches: Batches::new(),
             answers: Vec::new(),
             effects: Effects::default(),
             tuning,
-            max_weight: limits.max_weight,
-            linger: settings.linger,
             joining: Joining::Wanted,
             is_refused: false,
             activity: Activity::IDLE,
             timer: Timer::default(),
             lone: ClockSampler::new(MOST_UNTIMED),
-            hooks,
             updates: Updates::default(),
             spare: Vec::new(),
         }

@@ -198,7 +198,7 @@ where
                 let (calls, weight) = self.lanes.room();
                 Threshold { calls, weight }
             }
-            (false, _) if self.hooks.inspector.deadline.is_some() => Threshold::ANY,
+            (false, _) if self.exchange.settings.hooks.inspector.deadline.is_some() => Threshold::ANY,
             (false, _) => Threshold::NEVER,
         };
         let is_lone = self.joining == Joining::Unlikely && self.in_flight.is_empty() && self.is_eager();

@@ -12,7 +12,6 @@ use tower_service::Service;
 use super::engine::Engine;
 use crate::batch::answers::Answers;
 use crate::batch::exchange::{Exchange, Run, Runner, Turn};
-use crate::batch::plan::{Hooks, Settings};
 
 /// The future that does the work of a [`Batch`](crate::Batch): made by [`Batch::pair`](crate::Batch::pair), to be spawned.
 ///
@@ -37,13 +36,8 @@ where
     S: Service<Vec<Req>>,
     S::Response: Answers<Resp, S::Error>,
 {
-    pub(crate) fn new(
-        exchange: Arc<Exchange<Req, Resp, S::Error>>,
-        service: S,
-        settings: &Settings,
-        hooks: Arc<Hooks<Req, Resp>>,
-    ) -> Self {
-        let engine = Box::new(Engine::new(Arc::clone(&exchange), service, settings, hooks));
+    pub(crate) fn new(exchange: Arc<Exchange<Req, Resp, S::Error>>, service: S) -> Self {
+        let engine = Box::new(Engine::new(Arc::clone(&exchange), service));
         Self { exchange, engine: Some(engine) }
     }
 
