@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_core::{Drained, DropReason};
+use backpressure_core::{Counts, Drained, DropReason};
 use backpressure_rt::{Timer, now};
 
-use super::exchange::{Exchange, Totals};
+use super::exchange::Exchange;
 
 /// What a [drain](crate::Batch::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl fmt::Display for BatchDrainReport {
 pub struct BatchDrain<Req, Resp, E> {
     exchange: Arc<Exchange<Req, Resp, E>>,
     key: usize,
-    before: Totals,
+    before: Counts,
     began: Instant,
     deadline: Option<Instant>,
     timer: Timer,
@@ -62,10 +62,8 @@ pub struct BatchDrain<Req, Resp, E> {
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
         let began = now();
-        let (key, before) = exchange.update(|state, effects| {
-            state.close(effects);
-            (state.join_drain(), state.totals())
-        });
+        let before = exchange.gauge.snapshot().counts;
+        let key = exchange.update(|state, effects| state.join_drain(effects));
         Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
 
@@ -94,11 +92,12 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
                 return Poll::Pending;
             }
         }
-        let totals = this.exchange.lock().totals();
+        let (counts, before) = (this.exchange.gauge.snapshot().counts, &this.before);
+        let failed = |counts: &Counts| counts.failed() + counts.lost(DropReason::Expired);
         Poll::Ready(BatchDrainReport {
-            answered: totals.answered - this.before.answered,
-            failed: totals.failed - this.before.failed,
-            abandoned: totals.abandoned,
+            answered: counts.delivered - before.delivered,
+            failed: failed(&counts) - failed(before),
+            abandoned: counts.lost(DropReason::Closed) + counts.lost(DropReason::DrainDeadline),
             elapsed: now().saturating_duration_since(this.began),
         })
     }

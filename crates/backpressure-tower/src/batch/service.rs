@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::answers::Answers;
 use super::drain::BatchDrain;
 use super::error::BatchError;
-use super::exchange::{Called, Exchange, LastPush, Reserved};
+use super::exchange::{Called, Exchange, LastPush};
 use super::future::BatchFuture;
 use super::layer::BatchLayer;
 use super::runner::worker::BatchWorker;
@@ -131,7 +131,7 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
     type Future = BatchFuture<Req, Resp, E>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let key = match &self.permit {
+        let mut key = match &self.permit {
             Permit::Reserved(_) => return Poll::Ready(Ok(())),
             Permit::Waiting(key, _) => Some(*key),
             Permit::None if self.exchange.try_acquire() => {
@@ -141,25 +141,18 @@ impl<Req, Resp, E> Service<Req> for Batch<Req, Resp, E> {
             Permit::None => None,
         };
         let waker = cx.waker().clone();
-        let (reserved, dropped) = self.exchange.lock().reserve(key, waker);
+        let (polled, dropped) = self.exchange.lock().reserve(&mut key, waker);
         drop(dropped);
-        match reserved {
-            Reserved::Ready => {
-                self.set(Permit::Reserved(cx.waker().clone()));
-                Poll::Ready(Ok(()))
+        match (&polled, key) {
+            (Poll::Ready(Ok(())), _) => drop(self.set(Permit::Reserved(cx.waker().clone()))),
+            (Poll::Ready(Err(_)), _) => self.give_up(),
+            (Poll::Pending, Some(key)) if matches!(self.permit, Permit::None) => {
+                self.permit = Permit::Waiting(key, now());
+                self.exchange.reporter.producer_waits();
             }
-            Reserved::Waiting(key) => {
-                if let Permit::None = self.permit {
-                    self.permit = Permit::Waiting(key, now());
-                    self.exchange.reporter.producer_waits();
-                }
-                Poll::Pending
-            }
-            Reserved::Refused(error) => {
-                self.give_up();
-                Poll::Ready(Err(error))
-            }
+            (Poll::Pending, _) => {}
         }
+        polled
     }
 
     fn call(&mut self, request: Req) -> Self::Future {

@@ -1,7 +1,7 @@
 //! The state, for handles and callers: permits, calls, and the wait for an answer; and what is done when many threads call at once.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use backpressure_core::{DropReason, Moved};
 
@@ -14,14 +14,6 @@ use crate::batch::plan::QueuedCall;
 
 /// For so many sleeps of the worker contention is expected after somebody had to wait for the lock.
 const MEMORY: u32 = 64;
-
-/// How an attempt to get a permit went.
-pub(crate) enum Reserved<E> {
-    Ready,
-    /// In line under this key.
-    Waiting(usize),
-    Refused(BatchError<E>),
-}
 
 /// What was of a call that nobody waits for, to be dropped outside the lock.
 pub(crate) type Leftover<Req> = (Stage<Req>, Option<Waker>);
@@ -37,30 +29,42 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         }
     }
 
-    /// Reserves a permit, at once or as one of those who wait. `key` is that of an earlier attempt. Hands out a
-    /// waker to be dropped outside the lock.
-    pub(crate) fn reserve(&mut self, key: Option<usize>, waker: Waker) -> (Reserved<E>, Option<Waker>) {
+    /// Reserves a permit, at once or as one of those who wait. `key` is that of an earlier attempt; whoever has to wait gets one.
+    /// Hands out a waker to be dropped outside the lock.
+    pub(crate) fn reserve(
+        &mut self,
+        key: &mut Option<usize>,
+        waker: Waker,
+    ) -> (Poll<Result<(), BatchError<E>>>, Option<Waker>) {
         if let Some(refusal) = self.refusal() {
-            return (Reserved::Refused(refusal), Some(waker));
+            return (Poll::Ready(Err(refusal)), Some(waker));
         }
-        match key {
-            Some(key) if self.waiters.has_permit(key) => (Reserved::Ready, self.waiters.leave(key).1.or(Some(waker))),
-            Some(key) => (Reserved::Waiting(key), self.waiters.refresh(key, waker)),
-            None => self.wait_for_permit(waker),
+        match *key {
+            Some(key) if self.waiters.has_permit(key) => {
+                (Poll::Ready(Ok(())), self.waiters.leave(key).1.or(Some(waker)))
+            }
+            Some(key) => (Poll::Pending, self.waiters.refresh(key, waker)),
+            None if self.acquire_late() => (Poll::Ready(Ok(())), Some(waker)),
+            None => {
+                *key = Some(self.waiters.join(waker));
+                (Poll::Pending, None)
+            }
         }
     }
 
-    fn wait_for_permit(&mut self, waker: Waker) -> (Reserved<E>, Option<Waker>) {
+    /// From now on somebody waits, but for a permit that has been given back meanwhile and that nobody else waits for.
+    fn acquire_late(&mut self) -> bool {
         // First the sign, then the last look: whoever releases a permit in between sees the sign.
         self.permits.start_waiting();
-        if self.waiters.is_empty() {
-            self.permits.release(self.shards.collect_permits());
-            if self.permits.try_acquire_waiting() {
-                self.permits.stop_waiting();
-                return (Reserved::Ready, Some(waker));
-            }
+        if !self.waiters.is_empty() {
+            return false;
         }
-        (Reserved::Waiting(self.waiters.join(waker)), None)
+        self.permits.release(self.shards.collect_permits());
+        let is_acquired = self.permits.try_acquire_waiting();
+        if is_acquired {
+            self.permits.stop_waiting();
+        }
+        is_acquired
     }
 
     /// A handle waits no more. A permit already given goes to the next.
@@ -163,10 +167,12 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.contention > 0
     }
 
-    /// Collects the calls that are in the shards.
-    pub(crate) fn collect_shards(&mut self) {
+    /// Collects the calls that are in the shards. With `close`, no more may be left there.
+    #[inline]
+    pub(crate) fn collect_shards(&mut self, close: bool) {
         if self.uses_shards {
-            self.collect(false);
+            self.collect(close);
+            self.uses_shards = !close;
         }
     }
 
@@ -178,14 +184,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
                 self.open_shard(owner);
             }
             self.collect(false);
-        }
-    }
-
-    /// Collects the calls that are in the shards, and no more may be left there.
-    pub(super) fn close_shards(&mut self) {
-        if self.uses_shards {
-            self.collect(true);
-            self.uses_shards = false;
         }
     }
 

@@ -76,7 +76,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     /// A call arrives at this stage.
     pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
         if let Stage::Queued(call) = &stage {
-            (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
+            self.count_queued(call);
         }
         let key = self.open.unwrap_or_else(|| self.open_slab(owner));
         let slab = &mut self.slabs[key];
@@ -105,7 +105,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
 
     /// A call that was held since it arrived goes to the inbox after all. Only while nobody has [taken](Self::take) calls since.
     pub(super) fn requeue(&mut self, number: usize, call: QueuedCall<Req>) {
-        (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
+        self.count_queued(&call);
         self.call(number).stage = Stage::Queued(call);
     }
 
@@ -231,6 +231,10 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         if slab.taken < slab.calls.len() {
             self.runs.retain(|run| run.key != key);
         }
+    }
+
+    fn count_queued(&mut self, call: &QueuedCall<Req>) {
+        (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
     }
 
     fn forget_queued(&mut self, stage: &Stage<Req>) {

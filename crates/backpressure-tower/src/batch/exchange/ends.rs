@@ -8,7 +8,7 @@ use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
 use super::effects::Effects;
-use super::state::{Phase, State, Totals};
+use super::state::{Phase, State};
 use crate::batch::error::BatchError;
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
@@ -21,11 +21,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// Takes nothing more in, and wakes everyone who hoped for that. Nobody gets a permit: whoever comes is to be told.
-    pub(crate) fn close(&mut self, effects: &mut Effects) {
+    fn close(&mut self, effects: &mut Effects) {
         if let Phase::Draining | Phase::Over(_) = self.phase {
             return;
         }
-        self.close_shards();
+        self.collect_shards(true);
         self.phase = Phase::Draining;
         self.permits.start_waiting();
         self.permits.release(self.shards.collect_permits());
@@ -58,19 +58,15 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.pending -= ended.len();
         self.vacate(queued, Moved::discarded(reason, queued), effects);
         self.reporter.lost(reason, sent);
-        *if error.is_some() { &mut self.totals.failed } else { &mut self.totals.abandoned } += ended.len() as u64;
         self.phase = Phase::Over(error);
         effects.worker = effects.worker.take().or_else(|| self.worker.take());
         self.wake_drains(&mut effects.others);
         ended
     }
 
-    pub(crate) const fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// Joins those who wait until nobody waits for an answer.
-    pub(crate) fn join_drain(&mut self) -> usize {
+    /// Takes nothing more in. Joins those who wait until nobody waits for an answer.
+    pub(crate) fn join_drain(&mut self, effects: &mut Effects) -> usize {
+        self.close(effects);
         self.drains.insert(None)
     }
 

@@ -22,13 +22,12 @@ pub(super) mod slab;
 mod state;
 mod turns;
 
-pub(super) use self::calling::Reserved;
 pub(super) use self::effects::Effects;
 pub(super) use self::run::{Alone, Run, RunAs, Runner};
 pub(super) use self::running::{Outlook, Updates};
 pub(super) use self::shards::LastPush;
 pub(super) use self::slab::Answer;
-pub(super) use self::state::{Threshold, Totals, WhenAlone};
+pub(super) use self::state::{Threshold, WhenAlone};
 pub(super) use self::turns::Turn;
 
 use std::sync::Arc;
@@ -113,7 +112,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// half done.
     pub(super) fn lock(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
         let mut state = lock(&self.state);
-        state.collect_shards();
+        state.collect_shards(false);
         state
     }
 
@@ -125,7 +124,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     /// The state, for a call: whether the lock was taken tells of contention.
     fn lock_for_call(&self) -> MutexGuard<'_, State<Self, Req, Resp, E>> {
         let (mut state, in_company) = lock_contended(&self.state);
-        state.collect_shards();
+        state.collect_shards(false);
         if in_company {
             state.note_contention();
         }

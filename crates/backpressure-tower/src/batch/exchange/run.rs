@@ -41,9 +41,8 @@ pub(crate) enum RunAs {
 
 /// What became of a call that was sent alone.
 pub(crate) enum Alone<Req, Resp, E> {
-    Answered(Answer<Resp, E>),
-    /// It was not sent.
-    Unsent(Answer<Resp, E>, DropReason),
+    /// With a reason, without having been sent.
+    Answered(Answer<Resp, E>, Option<DropReason>),
     InFlight,
     /// The inner service is not ready.
     NotReady(QueuedCall<Req>),

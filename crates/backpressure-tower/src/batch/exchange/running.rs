@@ -130,8 +130,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     ) {
         let calls = delivered + failed;
         self.pending -= calls;
-        self.totals.answered += delivered as u64;
-        self.totals.failed += failed as u64;
         if let Some(reason) = unsent {
             self.vacate(calls, Moved::discarded(reason, calls), effects);
         } else {
@@ -152,7 +150,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         waker: &mut Option<Waker>,
     ) -> bool {
         // Before the last look: nobody leaves a call in a shard while the worker sleeps.
-        self.close_shards();
+        self.collect_shards(true);
         let is_ending = outlook != Outlook::MoreCalls;
         let has_news = self.calls.queued() >= threshold.calls
             || self.calls.weight() >= threshold.weight as u128

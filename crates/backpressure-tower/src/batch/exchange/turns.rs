@@ -15,7 +15,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use backpressure_core::{DropReason, Moved};
+use backpressure_core::Moved;
 
 use super::calls::Stage;
 use super::effects::Effects;
@@ -120,13 +120,13 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         match outcome {
             // Everything is over: whoever ended it has answered the call.
             _ if self.calls.find(call).is_none() => rest = Some(outcome),
-            Alone::Answered(got) => {
-                self.at_once += u32::from(self.dispatch_alone(number, effects));
-                answer = Some(self.settle_alone(number, got, None, effects));
-            }
-            Alone::Unsent(got, reason) => {
-                self.at_once += 1;
-                answer = Some(self.settle_alone(number, got, Some(reason), effects));
+            // Its caller has the answer in hand, so that needs no slot.
+            Alone::Answered(got, unsent) => {
+                self.at_once += u32::from(unsent.is_some() || self.dispatch_alone(number, effects));
+                self.calls.settle(&[number], &mut effects.others);
+                let failed = usize::from(got.is_err());
+                self.completed(1 - failed, failed, unsent, effects);
+                answer = Some(got);
             }
             Alone::InFlight => {
                 if self.dispatch_alone(number, effects) {
@@ -148,20 +148,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         }
         self.in_flight = in_flight;
         RunEnd { answer, is_in_flight: in_flight.is_some(), _unused: rest, _refused: self.put_back(runner) }
-    }
-
-    /// A call that is alone is answered. Its caller has the answer in hand, so that needs no slot.
-    fn settle_alone(
-        &mut self,
-        number: usize,
-        answer: Answer<Resp, E>,
-        unsent: Option<DropReason>,
-        effects: &mut Effects,
-    ) -> Answer<Resp, E> {
-        self.calls.settle(&[number], &mut effects.others);
-        let failed = usize::from(answer.is_err());
-        self.completed(1 - failed, failed, unsent, effects);
-        answer
     }
 
     /// A call that is alone was sent. Whether that is news.

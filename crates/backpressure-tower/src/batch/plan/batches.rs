@@ -23,21 +23,21 @@ pub(crate) struct Batch<Req> {
     places: Option<Vec<usize>>,
     /// Callers that are still there.
     live: usize,
-    pub(crate) requests: usize,
+    pub(crate) size: usize,
     pub(crate) reason: FlushReason,
     /// `None` where it is not timed.
     pub(crate) started: Option<Instant>,
-    /// The requests: of a batch that waits, to be sent; of one that was sent, copies if copies are kept.
-    pub(crate) copies: Vec<Req>,
+    /// To be sent; of a batch that was sent, copies if copies are kept.
+    pub(crate) requests: Vec<Req>,
 }
 
 /// In place of a call whose caller is gone.
 const GONE: usize = usize::MAX;
 
 impl<Req> Batch<Req> {
-    /// A batch of these calls, each with one of this many requests.
-    pub(crate) fn new(calls: Vec<usize>, requests: usize, reason: FlushReason, started: Option<Instant>) -> Self {
-        Self { live: calls.len(), calls, places: None, requests, reason, started, copies: Vec::new() }
+    /// A batch of these calls, each with the request of its position.
+    pub(crate) fn new(calls: Vec<usize>, requests: Vec<Req>, reason: FlushReason, started: Option<Instant>) -> Self {
+        Self { live: calls.len(), calls, places: None, size: requests.len(), reason, started, requests }
     }
 
     /// The same, where equal requests are united: `places` says which of those that are left each call means.
@@ -72,11 +72,11 @@ impl<Req> Batch<Req> {
         all.filter(|&(_, &call)| call != GONE).map(move |(position, &call)| (call, place(position)))
     }
 
-    /// The part whose requests are `from..to`, without those that nobody waits for any more. `copies` gives the requests.
-    fn part(&self, from: usize, to: usize, copies: &mut impl Iterator<Item = Req>) -> Option<Self> {
+    /// The part whose requests are `from..to`, the next of these, without those that nobody waits for any more.
+    fn part(&self, from: usize, to: usize, requests: &mut impl Iterator<Item = Req>) -> Option<Self> {
         let (mut calls, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         let mut members = self.calls_and_places().skip_while(|&(_, place)| place < from).peekable();
-        for (place, request) in (from..to).zip(copies) {
+        for (place, request) in (from..to).zip(requests) {
             let before = calls.len();
             while let Some((call, _)) = members.next_if(|&(_, of)| of == place) {
                 calls.push(call);
@@ -87,16 +87,16 @@ impl<Req> Batch<Req> {
             }
         }
         let places = self.places.is_some().then_some(places);
-        let part = Self::new(calls, kept.len(), self.reason, self.started);
-        (part.live > 0).then_some(Self { places, copies: kept, ..part })
+        let part = Self::new(calls, kept, self.reason, self.started);
+        (part.live > 0).then_some(Self { places, ..part })
     }
 
-    /// Parts of `size` requests each, of a batch of which copies were kept.
+    /// Parts of `size` requests each, of a batch that has its requests.
     pub(crate) fn parts(mut self, size: usize) -> impl Iterator<Item = Self> {
-        let mut copies = std::mem::take(&mut self.copies).into_iter();
+        let mut requests = std::mem::take(&mut self.requests).into_iter();
         let size = size.max(1);
-        let starts = (0..self.requests).step_by(size);
-        starts.filter_map(move |from| self.part(from, from.saturating_add(size).min(self.requests), &mut copies))
+        let starts = (0..self.size).step_by(size);
+        starts.filter_map(move |from| self.part(from, from.saturating_add(size).min(self.size), &mut requests))
     }
 }
 
@@ -165,14 +165,13 @@ mod tests {
 
     fn batch(calls: &[usize], answers: &[usize]) -> Batch<char> {
         let requests = answers.iter().max().map_or(0, |last| last + 1);
-        let copies = ('a'..).take(requests).collect();
-        let batch = Batch { copies, ..Batch::new(calls.to_vec(), requests, FlushReason::Full, None) };
+        let batch = Batch::new(calls.to_vec(), ('a'..).take(requests).collect(), FlushReason::Full, None);
         if answers.iter().copied().eq(0..answers.len()) { batch } else { batch.united(answers.to_vec()) }
     }
 
     fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {
         let (calls, answers) = batch.calls_and_places().unzip();
-        (calls, answers, batch.copies.iter().collect())
+        (calls, answers, batch.requests.iter().collect())
     }
 
     #[test]
@@ -229,7 +228,7 @@ mod tests {
         let mut batches = Batches::new();
         batch(&[0, 1, 2], &[0, 1, 2]).parts(1).for_each(|part| batches.put_back(part));
         assert!(batches.cancel(1).is_some());
-        let next = |batches: &mut Batches<char>| batches.next().map(|batch| batch.copies);
+        let next = |batches: &mut Batches<char>| batches.next().map(|batch| batch.requests);
         assert_eq!(next(&mut batches), Some(vec!['a']));
         assert_eq!(next(&mut batches), Some(vec!['c']));
         assert!(!batches.has_waiting() && batches.batches.is_empty());

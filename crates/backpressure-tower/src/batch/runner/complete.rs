@@ -44,7 +44,7 @@ where
         let now = now();
         let latency = now.saturating_duration_since(started);
         self.tuning.returned(now, Some(latency), self.in_flight.len());
-        if self.tuning.learn(batch.requests, latency) {
+        if self.tuning.learn(batch.size, latency) {
             self.lanes.set_limits(self.tuning.max_items, self.tuning.linger);
             self.exchange.reporter.paced(self.tuning.linger, self.tuning.max_items);
         }
@@ -53,10 +53,10 @@ where
 
     /// Sends a failed batch again in parts, or fails everyone in it.
     pub(super) fn fail(&mut self, batch: Batch<Req>, error: BatchError<S::Error>) {
-        if let (Some((fallback, _)), true) = (self.exchange.settings.hooks.fallback, batch.copies.len() > 1) {
+        if let (Some((fallback, _)), true) = (self.exchange.settings.hooks.fallback, batch.requests.len() > 1) {
             let size = match fallback {
                 Fallback::OneByOne => 1,
-                Fallback::Bisect => batch.requests.div_ceil(2),
+                Fallback::Bisect => batch.size.div_ceil(2),
             };
             batch.parts(size).for_each(|part| self.batches.put_back(part));
         } else {
@@ -66,7 +66,7 @@ where
 
     /// Notes everyone's answer.
     fn answer(&mut self, batch: &Batch<Req>, response: S::Response) -> Result<(), BatchError<S::Error>> {
-        let (answers, expected) = (response.into_answers(), batch.requests);
+        let (answers, expected) = (response.into_answers(), batch.size);
         let wrong = |got| Err(BatchError::WrongLength { expected, got });
         if answers.len() != expected {
             return wrong(answers.len());

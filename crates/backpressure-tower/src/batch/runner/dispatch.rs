@@ -53,15 +53,20 @@ where
             // A service that panicked fails the next batch.
             Ok(Poll::Ready(Ok(()))) | Err(_) => {}
         }
-        if let Some((batch, requests)) = self.next_batch(now) {
-            self.send(batch, requests);
+        // One that was sent before goes first.
+        if let Some(batch) = self.batches.next().or_else(|| self.new_batch(now)) {
+            self.send(batch);
         }
         self.deliver(None, run_as);
         Step::Again
     }
 
     /// Calls the inner service, and polls what it gives once: an answer that comes at once is noted.
-    pub(super) fn send(&mut self, mut batch: Batch<Req>, requests: Vec<Req>) {
+    pub(super) fn send(&mut self, mut batch: Batch<Req>) {
+        let requests = mem::take(&mut batch.requests);
+        if let (Some((_, copy)), true) = (self.exchange.settings.hooks.fallback, requests.len() > 1) {
+            batch.requests = guarded(|| copy(&requests)).unwrap_or_default();
+        }
         let Some(future) = self.inner.call(requests) else { return self.fail(batch, BatchError::Panicked) };
         let key = self.batches.next_key();
         self.in_flight.insert(key, future);
@@ -97,22 +102,8 @@ where
         fullness(calls, weight, self.tuning.max_items, self.max_weight)
     }
 
-    /// The batch that goes now, without the requests of callers that are gone.
-    fn next_batch(&mut self, now: Instant) -> Option<(Batch<Req>, Vec<Req>)> {
-        let (mut batch, requests) = match self.batches.next() {
-            Some(mut batch) => {
-                let requests = mem::take(&mut batch.copies);
-                (batch, requests)
-            }
-            None => self.new_batch(now)?,
-        };
-        if let (Some((_, copy)), true) = (self.exchange.settings.hooks.fallback, requests.len() > 1) {
-            batch.copies = guarded(|| copy(&requests)).unwrap_or_default();
-        }
-        Some((batch, requests))
-    }
-
-    fn new_batch(&mut self, now: Instant) -> Option<(Batch<Req>, Vec<Req>)> {
+    /// A batch of calls that have not been sent yet, without those whose callers are gone.
+    fn new_batch(&mut self, now: Instant) -> Option<Batch<Req>> {
         if self.joining == Joining::Done {
             self.joining = Joining::Wanted;
         }
@@ -120,18 +111,15 @@ where
         let Taken { calls, requests, reason } = taken.filter(|taken| !taken.calls.is_empty())?;
         let is_lone = calls.len() == 1 && !mem::take(&mut self.updates.others_came);
         self.joining = if is_lone { Joining::Unlikely } else { Joining::Wanted };
-        let (requests, places) = match &self.exchange.settings.hooks.dedup {
-            None => (requests, None),
-            Some(dedup) => match guarded(|| (dedup.unite)(requests)) {
-                Ok(united) => united,
-                Err(_) => {
-                    calls.into_iter().for_each(|number| self.answers.push((number, Err(BatchError::Panicked))));
-                    return None;
-                }
-            },
+        let Some(dedup) = &self.exchange.settings.hooks.dedup else {
+            return Some(Batch::new(calls, requests, reason, Some(now)));
         };
-        let batch = Batch::new(calls, requests.len(), reason, Some(now));
-        Some((if let Some(places) = places { batch.united(places) } else { batch }, requests))
+        let Ok((requests, places)) = guarded(|| (dedup.unite)(requests)) else {
+            calls.into_iter().for_each(|number| self.answers.push((number, Err(BatchError::Panicked))));
+            return None;
+        };
+        let batch = Batch::new(calls, requests, reason, Some(now));
+        Some(if let Some(places) = places { batch.united(places) } else { batch })
     }
 
     fn take_from_inbox(&mut self) -> Option<Taken<Req>> {

@@ -54,7 +54,7 @@ where
     ) -> Alone<Req, Resp, S::Error> {
         let now = self.time_alone(queued.deadline.is_some());
         if now.is_some_and(|now| queued.is_expired(now)) {
-            return Alone::Unsent(Err(BatchError::DeadlineExceeded), DropReason::Expired);
+            return Alone::Answered(Err(BatchError::DeadlineExceeded), Some(DropReason::Expired));
         }
         match self.inner.poll_ready(cx) {
             Ok(Poll::Pending) => return Alone::NotReady(queued),
@@ -68,7 +68,7 @@ where
         let reason = self.fullness(1, queued.weight as u128).unwrap_or(usual);
         let mut calls = mem::take(&mut self.spare);
         calls.push(call.number);
-        self.send(Batch::new(calls, 1, reason, now), vec![queued.request]);
+        self.send(Batch::new(calls, vec![queued.request], reason, now));
         self.outcome_alone(cx)
     }
 
@@ -105,7 +105,7 @@ where
     /// What became of the only call there is.
     fn outcome_alone(&mut self, cx: &mut Context<'_>) -> Alone<Req, Resp, S::Error> {
         if let Some((_, answer)) = self.answers.pop() {
-            return Alone::Answered(answer);
+            return Alone::Answered(answer, None);
         }
         self.in_flight.register(cx);
         Alone::InFlight
