@@ -3,6 +3,8 @@
 use std::iter;
 use std::vec;
 
+use tower_service::Service;
+
 /// The response to a batch, taken apart: one answer for each request, in their order.
 ///
 /// Two responses are known here. Which one is meant is told by `Resp`, the response each caller gets:
@@ -21,6 +23,14 @@ pub trait Answers<Resp, E> {
     /// Takes the response apart.
     fn into_answers(self) -> Self::Iter;
 }
+
+/// A service that answers batches.
+pub(super) trait AnswersBatches<Req, Resp>:
+    Service<Vec<Req>, Response: Answers<Resp, <Self as Service<Vec<Req>>>::Error>>
+{
+}
+
+impl<S, Req, Resp> AnswersBatches<Req, Resp> for S where S: Service<Vec<Req>, Response: Answers<Resp, S::Error>> {}
 
 impl<Resp, E> Answers<Resp, E> for Vec<Resp> {
     type Iter = iter::Map<vec::IntoIter<Resp>, fn(Resp) -> Result<Resp, E>>;

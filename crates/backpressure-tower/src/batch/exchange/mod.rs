@@ -83,13 +83,6 @@ pub(super) enum Poller {
     Caller,
 }
 
-impl Poller {
-    /// Who goes on with a call that its caller has sent alone.
-    const fn after(is_in_flight: bool) -> Self {
-        if is_in_flight { Self::Caller } else { Self::Worker(None) }
-    }
-}
-
 impl<Req, Resp, E> Exchange<Req, Resp, E> {
     pub(super) fn new(settings: Arc<Settings<Req, Resp>>) -> Self {
         let is_timed = settings.linger != Linger::Never;
@@ -227,12 +220,25 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         waker: Waker,
     ) -> Called<Req, Resp, E> {
         let outcome = runner.as_caller(|run| run.run_alone(&call, queued, &mut Context::from_waker(&waker)));
-        let mut waker = Some(waker);
-        let end = self.update(|state, effects| state.end_alone(&call, runner, outcome, &mut waker, effects));
-        match end.answer {
-            Some(answer) => Called::answered(answer),
-            None => Called::Waits(Waiting { call, poller: Poller::after(end.is_in_flight) }),
+        match self.end_alone(&call, runner, outcome, Some(waker)) {
+            (Some(answer), _) => Called::answered(answer),
+            (None, poller) => Called::Waits(Waiting { call, poller }),
         }
+    }
+
+    /// A caller has run it so far for its call. Answers what it is to have, and who polls the inner call from then on.
+    #[inline]
+    fn end_alone(
+        &self,
+        call: &CallOf<Req, Resp, E>,
+        runner: RunnerOf<Req, Resp, E>,
+        outcome: Alone<Req, Resp, E>,
+        mut waker: Option<Waker>,
+    ) -> (Option<Answer<Resp, E>>, Poller) {
+        let (mut runner, mut outcome) = (Some(runner), Some(outcome));
+        let (answer, goes_on) =
+            self.update(|state, effects| state.end_alone(call, &mut runner, &mut outcome, &mut waker, effects));
+        (answer, if goes_on { Poller::Caller } else { Poller::Worker(None) })
     }
 
     /// Sends the calls in a shard, of which this was the last. Callers are woken once the next may run it.
@@ -242,8 +248,8 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
         let Some((mut runner, waker)) = taken else { return };
         let mut effects = Effects::default();
         let done = runner.as_caller(|run| run.run_shard(&mut Context::from_waker(&waker), &mut effects));
-        let mut waker = Some(waker);
-        let _refused = self.lock_uncollected().end_shard_run(call, runner, &mut waker, done, self, &mut effects);
+        let (mut runner, mut waker) = (Some(runner), Some(waker));
+        self.lock_uncollected().end_shard_run(call, &mut runner, &mut waker, done, self, &mut effects);
         effects.flush(&self.reporter);
     }
 
@@ -270,9 +276,9 @@ impl<Req, Resp, E> Waiting<Req, Resp, E> {
         let exchange = &self.call.slab.owner;
         let mut runner = exchange.lock().resume_alone(&self.call)?;
         let outcome = runner.as_caller(|run| run.run_on(cx));
-        let end = exchange.update(|state, effects| state.end_alone(&self.call, runner, outcome, &mut None, effects));
-        self.poller = Poller::after(end.is_in_flight);
-        end.answer
+        let (answer, poller) = exchange.end_alone(&self.call, runner, outcome, None);
+        self.poller = poller;
+        answer
     }
 }
 

@@ -41,14 +41,6 @@ pub(crate) enum Turn<O, Req, Resp, E> {
     Over(Waker),
 }
 
-/// What a caller is left with after it has run the runner. All of it is to be used or dropped outside the lock.
-pub(super) struct RunEnd<O, Req, Resp, E> {
-    pub(super) answer: Option<Answer<Resp, E>>,
-    pub(super) is_in_flight: bool,
-    _unused: Option<Alone<Req, Resp, E>>,
-    _refused: Option<Runner<O, Req, Resp, E>>,
-}
-
 /// For the worker.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// The worker comes to run it.
@@ -78,9 +70,11 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         may_wait
     }
 
-    /// It is not run any more. If everything is over, it is handed out to be dropped.
-    pub(crate) fn put_back(&mut self, runner: Runner<O, Req, Resp, E>) -> Option<Runner<O, Req, Resp, E>> {
-        if self.is_over() { Some(runner) } else { self.runner.replace(runner) }
+    /// It is not run any more. If everything is over, it stays where it is, to be dropped outside the lock.
+    pub(crate) fn put_back(&mut self, runner: &mut Option<Runner<O, Req, Resp, E>>) {
+        if !self.is_over() {
+            mem::swap(&mut self.runner, runner);
+        }
     }
 
     /// Takes it out for good.
@@ -107,47 +101,48 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// A caller has run it so far. Whatever came up meanwhile has woken the worker, which was here then, or has still to come.
+    /// Answers what the caller is to have, and whether it goes on. What is not used stays, to be dropped outside the lock.
     pub(super) fn end_alone(
         &mut self,
         call: &CallRef<O, Resp, E>,
-        runner: Runner<O, Req, Resp, E>,
-        outcome: Alone<Req, Resp, E>,
+        runner: &mut Option<Runner<O, Req, Resp, E>>,
+        outcome: &mut Option<Alone<Req, Resp, E>>,
         waker: &mut Option<Waker>,
         effects: &mut Effects,
-    ) -> RunEnd<O, Req, Resp, E> {
-        let (mut answer, mut rest, mut in_flight, mut is_stuck) = (None, None, None, false);
+    ) -> (Option<Answer<Resp, E>>, bool) {
+        let (mut answer, mut in_flight, mut is_stuck) = (None, None, false);
         let number = call.number;
-        match outcome {
-            // Everything is over: whoever ended it has answered the call.
-            _ if self.calls.find(call).is_none() => rest = Some(outcome),
+        match outcome.take_if(|_| self.calls.find(call).is_some()) {
             // Its caller has the answer in hand, so that needs no slot.
-            Alone::Answered(got, unsent) => {
+            Some(Alone::Answered(got, unsent)) => {
                 self.at_once += u32::from(unsent.is_some() || self.dispatch_alone(number, effects));
                 self.calls.settle(&[number], &mut effects.others);
                 let failed = usize::from(got.is_err());
                 self.completed(1 - failed, failed, unsent, effects);
                 answer = Some(got);
             }
-            Alone::InFlight => {
+            Some(Alone::InFlight) => {
                 if self.dispatch_alone(number, effects) {
                     self.calls.call(number).waker = waker.take();
                 }
                 in_flight = Some(number);
             }
-            Alone::NotReady(queued) => {
+            Some(Alone::NotReady(queued)) => {
                 self.note_arrival();
                 self.calls.requeue(number, queued);
                 self.calls.call(number).waker = waker.take();
                 is_stuck = true;
             }
-            Alone::Over => {}
+            // Whoever ended everything has answered the call.
+            Some(Alone::Over) | None => {}
         }
         if mem::take(&mut self.is_awaited) || is_stuck || self.at_once >= MAX_AT_ONCE {
             in_flight = None;
             effects.worker = self.worker.take();
         }
         self.in_flight = in_flight;
-        RunEnd { answer, is_in_flight: in_flight.is_some(), _unused: rest, _refused: self.put_back(runner) }
+        self.put_back(runner);
+        (answer, in_flight.is_some())
     }
 
     /// A call that is alone was sent. Whether that is news.
@@ -187,17 +182,17 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.runner.take().map(|runner| (runner, waker))
     }
 
-    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on. Hands out what is to be
-    /// dropped outside the lock.
+    /// A caller has run it for a shard, which is opened again. If it was not `done`, the worker goes on. What is not used
+    /// stays, to be dropped outside the lock.
     pub(super) fn end_shard_run(
         &mut self,
         call: &CallRef<O, Resp, E>,
-        runner: Runner<O, Req, Resp, E>,
+        runner: &mut Option<Runner<O, Req, Resp, E>>,
         waker: &mut Option<Waker>,
         done: bool,
         owner: &Arc<O>,
         effects: &mut Effects,
-    ) -> Option<Runner<O, Req, Resp, E>> {
+    ) {
         if let Some(own) = waker.take() {
             *waker = self.wait(call, own).1;
         }
@@ -205,8 +200,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         if mem::take(&mut self.is_awaited) {
             effects.worker = self.worker.take();
         }
-        let refused = self.put_back(runner);
+        self.put_back(runner);
         self.open_shard(owner);
-        refused
     }
 }

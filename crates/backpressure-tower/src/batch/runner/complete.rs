@@ -5,18 +5,13 @@ use std::time::Instant;
 
 use backpressure_core::Flushed;
 use backpressure_rt::{Panic, guarded, now};
-use tower_service::Service;
 
 use super::engine::Engine;
-use crate::batch::answers::Answers;
+use crate::batch::answers::{Answers, AnswersBatches};
 use crate::batch::error::BatchError;
 use crate::batch::plan::{Batch, Fallback};
 
-impl<S, Req, Resp> Engine<S, Req, Resp>
-where
-    S: Service<Vec<Req>>,
-    S::Response: Answers<Resp, S::Error>,
-{
+impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     /// Notes the answers of a batch.
     pub(super) fn complete(&mut self, batch: Batch<Req>, outcome: Result<Result<S::Response, S::Error>, Panic>) {
         match batch.started {

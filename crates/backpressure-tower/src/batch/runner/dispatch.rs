@@ -7,19 +7,14 @@ use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::{guarded, now};
-use tower_service::Service;
 
 use super::engine::{Engine, Gather, Joining, Step};
-use crate::batch::answers::Answers;
+use crate::batch::answers::AnswersBatches;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Effects, Outlook, RunAs};
 use crate::batch::plan::{Batch, Taken, fullness};
 
-impl<S, Req, Resp> Engine<S, Req, Resp>
-where
-    S: Service<Vec<Req>>,
-    S::Response: Answers<Resp, S::Error>,
-{
+impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     /// Sends one batch, if one may go.
     pub(super) fn dispatch(&mut self, now: Instant, run_as: RunAs, cx: &mut Context<'_>) -> Step {
         let is_full = match self.next_is_full(now) {

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::now;
-use tower_service::Service;
 
 use super::engine::{Engine, Gather, Joining, Step};
-use crate::batch::answers::Answers;
+use crate::batch::answers::AnswersBatches;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone};
 use crate::batch::plan::{Batch, Linger, QueuedCall};
@@ -23,8 +22,7 @@ const RESOLUTION: Duration = Duration::from_micros(250);
 
 impl<S, Req, Resp> Run<Exchange<Req, Resp, S::Error>, Req, Resp, S::Error> for Engine<S, Req, Resp>
 where
-    S: Service<Vec<Req>>,
-    S::Response: Answers<Resp, S::Error>,
+    S: AnswersBatches<Req, Resp>,
 {
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..MAX_STEPS {
@@ -86,11 +84,7 @@ where
     }
 }
 
-impl<S, Req, Resp> Engine<S, Req, Resp>
-where
-    S: Service<Vec<Req>>,
-    S::Response: Answers<Resp, S::Error>,
-{
+impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     /// The time, for a call that is sent alone; `None` if it need not be timed, as those before it have come and gone in no time.
     fn time_alone(&mut self, has_deadline: bool) -> Option<Instant> {
         self.lone.count(1);

@@ -80,8 +80,8 @@ where
         S::Future: Send + 'static,
     {
         if let Some(engine) = self.engine.take() {
-            let refused = self.exchange.lock().put_back(Runner::new(engine));
-            drop(refused);
+            let mut runner = Some(Runner::new(engine));
+            self.exchange.lock().put_back(&mut runner);
         }
         self
     }
@@ -104,8 +104,8 @@ where
             Turn::Run(mut runner, _unused) => {
                 let worked = runner.as_worker().work(cx);
                 if worked.is_pending() {
-                    let refused = self.exchange.lock_uncollected().put_back(runner);
-                    drop(refused);
+                    let mut runner = Some(runner);
+                    self.exchange.lock_uncollected().put_back(&mut runner);
                 }
                 worked
             }

@@ -83,7 +83,7 @@ fn a_shard_is_opened_again_while_somebody_else_runs() {
     let _first = call(&mut handle, 0);
     let runner = handle.exchange.lock_uncollected().take_out().expect("an engine");
     let mut calls: Vec<Call> = (1..3 * SLOTS).map(|request| call(&mut handle, request)).collect();
-    assert!(handle.exchange.lock_uncollected().put_back(runner).is_none());
+    handle.exchange.lock_uncollected().put_back(&mut Some(runner));
     assert!(collected(&handle) > SLOTS as u64 && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));
     calls.extend(call_until_led(&mut handle));
     assert!(all_are_answered(&mut calls), "the next that runs answers everyone who came before");
