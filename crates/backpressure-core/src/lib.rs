@@ -74,7 +74,7 @@ pub use external::{duration, some_duration};
 pub use flow::{Activity, Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, WorkShares, WorkTimes, bottleneck};
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
-pub use gauge::{Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};
+pub use gauge::{CallTimes, Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
 pub use instrument::{Instrument, Reading};

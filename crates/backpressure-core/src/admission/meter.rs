@@ -1,6 +1,7 @@
 //! The instruments of a part without a buffer: calls arrive, are in flight, and leave.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use backpressure_rt::lock;
 use backpressure_rt::sync::{Mutex, Ordering};
@@ -148,6 +149,11 @@ impl AdmissionMeter {
             self.shared.work.edge();
         }
         slots
+    }
+
+    /// A call was answered at `now`, so long after it had taken its slot. For those that are timed anyway.
+    pub fn took(&self, now: Instant, latency: Duration) {
+        self.shared.call_took(now, latency);
     }
 
     /// A call has taken a slot.

@@ -28,6 +28,10 @@ static OLDEST_AGE: Family = Family::gauge(
     "s",
     "The longest that the oldest queued item can have been queued.",
 );
+static CALLS: Family = Family::durations(
+    "backpressure.call.duration",
+    "How long calls took from their slot to their answer, of those that were timed.",
+);
 static LIMIT: Family = Family::gauge("backpressure.limit", "{call}", "Most calls in flight.");
 static IN_FLIGHT: Family =
     Family::gauge("backpressure.item.in_flight", "{item}", "Items taken and not answered for yet.");
@@ -95,8 +99,9 @@ impl Snapshot {
         let reasons = DropReason::ALL.into_iter().filter(|&reason| self.may_lose_for(reason));
         let drops = reasons.map(|reason| Metric::count(&DROPPED, counts.lost(reason)).with(reason.as_str()));
         let waits = self.producer_waits.iter().map(|waits| Metric::durations(&WAITS, **waits));
+        let calls = self.calls.iter().map(|calls| Metric::durations(&CALLS, calls.durations));
         let waiting = (!self.admits_calls).then(|| Metric::count(&WAITING, self.producers_waiting as u64));
-        fates.chain(drops).chain(waiting).chain(waits)
+        fates.chain(drops).chain(waiting).chain(waits).chain(calls)
     }
 
     /// Whether items may be lost so in a part like this. Those that were are counted in any case.

@@ -7,6 +7,7 @@
 
 mod age;
 mod bounds;
+mod call_times;
 mod calls;
 mod clock;
 mod fill;
@@ -26,6 +27,7 @@ mod watch;
 mod watchers;
 mod work;
 
+pub use call_times::CallTimes;
 pub(crate) use calls::Calls;
 pub use clock::Clock;
 pub use flushes::Flushed;

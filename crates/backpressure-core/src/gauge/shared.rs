@@ -1,6 +1,7 @@
 //! The state shared by recorder, reporters and gauges.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use backpressure_rt::sync::{AtomicBool, Mutex};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) ended: AtomicBool,
     pub(super) waits: LazyLatencies,
     pub(super) flushes: FlushCells,
+    pub(super) call_times: LazyLatencies,
     pub(crate) clock: Clock,
     /// In a part without a buffer, the calls that the ledger knows nothing of.
     calls: Option<Arc<dyn Calls>>,
@@ -45,6 +47,7 @@ impl Shared {
             ended: AtomicBool::new(false),
             waits: LazyLatencies::default(),
             flushes: FlushCells::new(),
+            call_times: LazyLatencies::default(),
             clock,
             calls: None,
         }
@@ -54,6 +57,13 @@ impl Shared {
     pub(crate) fn counting(self, calls: Arc<dyn Calls>) -> Self {
         let work = WorkCells::new(self.clock, Some(Arc::clone(&calls)));
         Self { calls: Some(calls), work, ..self }
+    }
+
+    /// A call took so long. Before the first snapshot nobody asks.
+    pub(crate) fn call_took(&self, now: Instant, latency: Duration) {
+        if self.times.has_started() {
+            self.call_times.record(now, latency);
+        }
     }
 
     /// What the calls say, where there are any.

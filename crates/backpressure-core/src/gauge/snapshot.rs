@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use backpressure_rt::lock;
 use backpressure_rt::sync::Ordering;
 
+use super::call_times::CallTimes;
 use super::flushes::FlushCells;
 use super::shared::Shared;
 use crate::batch::FlushReason;
@@ -52,6 +53,8 @@ pub struct Snapshot {
     pub producer_waits: Option<Box<Durations>>,
     /// The flushes, where batches are flushed.
     pub flush: FlushStats,
+    /// How long calls took, where they are admitted; `None` before the first that was timed since the first snapshot.
+    pub calls: Option<Box<CallTimes>>,
     /// Time spent idle, busy and blocked, in a part that tells, since [it is asked for](crate::Gauge::time_work).
     pub work: Option<WorkTimes>,
     /// Whether items taken are in flight until they are answered for.
@@ -156,6 +159,7 @@ impl Snapshot {
             oldest_age,
             producer_waits: shared.waits.ever(),
             flush: FlushStats::of(&shared.flushes, now),
+            calls: CallTimes::of(&shared.call_times, now),
             work: shared.work.read(now),
             tracked: shared.ledger.is_tracked(),
             admits_calls: shared.calls().is_some(),
@@ -186,6 +190,7 @@ impl Snapshot {
             oldest_age: self.oldest_age.max(other.oldest_age),
             producer_waits: plus(self.producer_waits, other.producer_waits),
             flush: self.flush.merge(other.flush),
+            calls: both(self.calls, other.calls, CallTimes::merge),
             work: self.work.into_iter().chain(other.work).reduce(|a, b| a.plus(&b)),
             tracked: self.tracked || other.tracked,
             admits_calls: self.admits_calls && other.admits_calls,
@@ -206,6 +211,10 @@ impl Snapshot {
             transitions: self.transitions + earlier.transitions,
             time_in_state: std::array::from_fn(|i| self.time_in_state[i] + earlier.time_in_state[i]),
             producer_waits: plus(self.producer_waits, earlier.producer_waits.clone()),
+            calls: match (self.calls, &earlier.calls) {
+                (None, Some(earlier)) => Some(Box::new(CallTimes::default().continuing(earlier))),
+                (calls, earlier) => both(calls, earlier.clone(), CallTimes::continuing),
+            },
             work: self.work.into_iter().chain(earlier.work).reduce(|a, b| a.plus(&b)),
             flush,
             ..self
@@ -214,8 +223,12 @@ impl Snapshot {
 }
 
 fn plus(a: Option<Box<Durations>>, b: Option<Box<Durations>>) -> Option<Box<Durations>> {
+    both(a, b, Durations::plus)
+}
+
+fn both<T>(a: Option<Box<T>>, b: Option<Box<T>>, together: impl FnOnce(&T, &T) -> T) -> Option<Box<T>> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(Box::new(a.plus(&b))),
+        (Some(a), Some(b)) => Some(Box::new(together(&a, &b))),
         (a, b) => a.or(b),
     }
 }

@@ -39,10 +39,14 @@ impl StateTimes {
         let _ = self.started.compare_exchange(0, self.nanos(now) + 1, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Whether somebody has looked.
+    pub(super) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed) != 0
+    }
+
     /// Makes `fill` go from one state to another. Called by the recorder alone.
     pub(crate) fn edge(&self, fill: &Fill, left: State, entered: State, clock: Clock) {
-        let started = self.started.load(Ordering::Relaxed) != 0;
-        let now = started.then(|| self.nanos(clock()));
+        let now = self.has_started().then(|| self.nanos(clock()));
         self.sequence.write(|| {
             fill.enter(entered);
             self.transitions.store(self.transitions.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

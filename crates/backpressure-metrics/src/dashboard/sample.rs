@@ -93,8 +93,10 @@ pub(super) fn lost(counts: &Counts) -> u64 {
     DropReason::ALL.into_iter().map(|reason| counts.lost(reason)).fold(0, u64::saturating_add)
 }
 
+/// Of flushes, or else of calls.
 pub(super) fn latencies(part: &PartObservation) -> Option<&Durations> {
-    part.snapshot()?.flush.durations.as_deref()
+    let snapshot = part.snapshot()?;
+    snapshot.flush.durations.as_deref().or(snapshot.calls.as_ref().map(|calls| &calls.durations))
 }
 
 /// The latencies that were recorded meanwhile. A part without any has no heat, and one that was not seen before has none yet.

@@ -120,7 +120,7 @@ impl<'a> Now<'a> {
 
 impl OfGauge {
     fn of(snapshot: &Snapshot) -> Self {
-        let counts = &snapshot.counts;
+        let (counts, calls) = (&snapshot.counts, snapshot.calls.as_deref());
         let seconds = |time: Option<Duration>| time.map(|time| Number(time.as_secs_f64()));
         let drops = DropReason::ALL.into_iter().map(|reason| (reason.as_str(), counts.lost(reason)));
         Self {
@@ -128,8 +128,8 @@ impl OfGauge {
             capacity: snapshot.capacity,
             oldest: seconds(snapshot.oldest_age),
             waiting: snapshot.producers_waiting,
-            p50: seconds(snapshot.flush.p50),
-            p99: seconds(snapshot.flush.p99),
+            p50: seconds(snapshot.flush.p50.or(calls.and_then(|calls| calls.p50))),
+            p99: seconds(snapshot.flush.p99.or(calls.and_then(|calls| calls.p99))),
             ledger: Ledger {
                 received: counts.received,
                 delivered: counts.delivered,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use backpressure_core::Durations;
+use backpressure_core::limit::{Level, Outcome};
 use backpressure_metrics::{Dashboard, Registry, dashboard};
+use backpressure_tower::Limiter;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -83,6 +86,24 @@ async fn rates_latencies_and_the_ledger_are_those_of_the_last_second() {
     let bounds = whole.data["bounds"].as_array().unwrap();
     let bucket = bounds.iter().position(|bound| bound.as_f64().unwrap() >= 0.003).unwrap();
     assert_eq!((heat.len(), heat.iter().sum::<u64>(), heat[bucket]), (bounds.len() + 1, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latencies_of_a_limiter_are_those_of_its_calls() {
+    let registry = Registry::new();
+    let limiter = Limiter::fixed(2).unwrap();
+    registry.add("front", limiter.gauge()).unwrap();
+    let mut page = Page::open(&dashboard(&registry)).await;
+    assert_eq!(page.next().await.unwrap().part(0)["heat"], Value::Null);
+    let permit = limiter.try_admit(Level::default()).unwrap();
+    tokio::time::sleep(Duration::from_millis(40)).await; // tidy: paused clock
+    permit.finish(Outcome::Success);
+    let tick = page.next().await.unwrap();
+    let heat: Vec<_> = tick.part(0)["heat"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
+    let bucket = Durations::EDGES.iter().position(|&edge| edge >= 0.04).unwrap();
+    assert_eq!((heat.iter().sum::<u64>(), heat[bucket]), (1, 1), "{heat:?}");
+    let p99 = tick.part(0)["gauge"]["p99"].as_f64().unwrap();
+    assert!((p99 - 0.04).abs() < 0.0025, "{p99}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use backpressure_core::limit::{Level, Outcome};
 use backpressure_core::{
     BackpressureConfig, BoundedBuffer, FlushReason, Flushed, Gauge, Moved, Recorder, Reporter, Tag, Work,
 };
@@ -50,6 +51,8 @@ pub(crate) fn of_every_kind() -> (Registry, impl Sized) {
     queue.reporter.producer_wait(Instant::now(), Duration::from_millis(20));
     let shed = ShedLayer::fixed(4).unwrap();
     shed.handle().set_shadow(true);
+    shed.handle().gauge().snapshot();
+    shed.handle().limiter().try_admit(Level::default()).expect("a slot").finish(Outcome::Success);
     let (throttle, budget) = (ThrottleLayer::new(), RetryBudget::default());
     let front = registry.add("front", shed.handle()).unwrap();
     let db = registry.add("db", queue.gauge()).unwrap();

@@ -1,8 +1,9 @@
 //! What the layers tell about themselves.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use backpressure_core::State;
+use backpressure_core::{Metric, MetricValue, State};
 use backpressure_metrics::{PartObservation, Registry};
 use backpressure_tower::{RetryBudget, ShedLayer, ThrottleError, ThrottleLayer};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -11,11 +12,20 @@ use crate::kit::{MS, now, pass, work_for};
 
 /// The part's own numbers, by name and attribute.
 fn own(part: &PartObservation) -> HashMap<String, f64> {
-    let name = |metric: &backpressure_core::Metric| {
+    let name = |metric: &Metric| {
         let name = metric.family.name.strip_prefix("backpressure.").unwrap();
         metric.attribute.map_or_else(|| name.to_owned(), |value| format!("{name} {value}"))
     };
     part.reading.metrics.iter().map(|metric| (name(metric), metric.as_f64())).collect()
+}
+
+/// How many calls were timed, and how long they took together.
+fn call_times(part: &PartObservation) -> Option<(u64, Duration)> {
+    let is_of_calls = |metric: &Metric| metric.family.name == "backpressure.call.duration";
+    match part.reading.metrics().find(is_of_calls)?.value {
+        MetricValue::Durations(durations) => Some((durations.count(), durations.sum())),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,6 +47,7 @@ async fn a_shed_layer_tells_its_limit_its_load_and_why_it_sheds_and_ends_when_it
     let told = own(part);
     assert_eq!((told["call.shed limit"], told["call.shed pressure"], told["call.probes"]), (1.0, 0.0, 0.0));
     assert!(!told.keys().any(|name| name.starts_with("call.would_shed")), "it is no shadow");
+    assert_eq!(call_times(part), None, "no call has been answered");
     handle.force(Some(State::Critical));
     assert_eq!(registry.observe(now()).part("front").unwrap().state(), Some(State::Critical));
     handle.force(None);
@@ -50,6 +61,8 @@ async fn a_shed_layer_tells_its_limit_its_load_and_why_it_sheds_and_ends_when_it
     let part = seen.part("front").unwrap();
     assert!(part.ended());
     assert_eq!(own(part)["call.shed limit"], 1.0, "what it counted stays");
+    let (count, sum) = call_times(part).unwrap();
+    assert!(count == 1 && sum >= 10 * MS, "{sum:?}");
     registry.add("front", ShedLayer::fixed(1).unwrap().handle()).unwrap();
 }
 

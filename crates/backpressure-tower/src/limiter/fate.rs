@@ -43,6 +43,11 @@ impl Fate {
         matches!(self, Self::Hurried | Self::Cancelled)
     }
 
+    /// Whether there was an answer, or a timeout that stands for one.
+    pub(super) const fn is_answered(self) -> bool {
+        matches!(self, Self::Success | Self::Overload | Self::Ignored | Self::TimedOut)
+    }
+
     /// Whether the time it took says how long calls take, or at least how long.
     pub(super) const fn is_measure(self) -> bool {
         matches!(self, Self::Success | Self::Overload | Self::TimedOut)

@@ -26,6 +26,9 @@ impl Shared {
     pub(super) fn learn_from(&self, timing: Timing, fate: Fate) {
         let now = (self.clock)();
         let latency = timing.latency(self.nanos(now).get());
+        if fate.is_answered() {
+            self.signal.took(now, latency);
+        }
         let timed = Timed { latency, delay: timing.delay, is_usual: fate == Fate::Success };
         self.learn(now, fate.is_measure().then_some(timed));
     }

@@ -1,5 +1,6 @@
 //! The laws of shedding, by hand-driven polls.
 
+mod call_times;
 mod draining;
 mod idle;
 mod kit;
