@@ -22,9 +22,10 @@
 //! * **How many calls at once?** [`limit`], with who goes first and how long the others may wait.
 //! * **What happened?** [`Recorder`] and [`Reporter`] write, [`Gauge`] reads, [`Snapshot`] accounts for every item.
 //!   What a drain came to is [`Drained`].
+//! * **Other bounds while it is in use?** [`BoundedBuffer::reconfigure`]; [`BufferHandle`] leaves them for a part's task.
 //!
-//! The last line is the one exception to "plain values": gauges are read from other threads, so they are shared and atomic,
-//! and take their time from a [function](Clock) that the shell supplies.
+//! Gauges and handles are the exception to "plain values": they are used from other threads, so they are shared. Gauges are
+//! atomic, and take their time from a [function](Clock) that the shell supplies.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -41,6 +42,7 @@ mod error;
 mod external;
 mod flow;
 mod gauge;
+mod handle;
 mod histogram;
 mod hooks;
 mod instrument;
@@ -75,6 +77,7 @@ pub use flow::{Activity, Bottleneck, Cause, RecentWork, Stage, Work, WorkClock, 
 #[cfg(feature = "stream")]
 pub use gauge::Watch;
 pub use gauge::{CallTimes, Changed, Clock, FlushStats, Flushed, Gauge, Health, Recorder, Reporter, Snapshot, Vitals};
+pub use handle::BufferHandle;
 pub use histogram::{LatencyHistogram, RecentLatencies};
 pub use hooks::{Hooks, Weigher};
 pub use instrument::{Instrument, Reading};

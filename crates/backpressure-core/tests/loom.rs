@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, Changed, DropReason, Gauge, Moved, Recorder, Reporter, State, Tag,
+    BackpressureConfig, BoundedBuffer, BufferHandle, Changed, DropReason, Gauge, Moved, Recorder, Reporter, State, Tag,
 };
 use loom::sync::Notify;
 use loom::thread;
@@ -242,5 +242,29 @@ fn m2_no_time_is_told_twice() {
         let told = gauge.snapshot().time_in_state;
         assert_eq!(told, [1, 0, 0, 0, 0].map(Duration::from_secs));
         writer.join().unwrap();
+    });
+}
+
+#[test]
+fn w6_a_task_that_is_about_to_wait_meets_a_reconfiguration() {
+    loom::model(|| {
+        let part = Part::new(1, false);
+        let config = BackpressureConfig::builder().capacity(1).build().unwrap();
+        let larger = config.to_builder().capacity(2).build().unwrap();
+        let handle = BufferHandle::new(config, part.gauge.clone());
+        let (other, expected) = (handle.clone(), larger.clone());
+        let reconfigures = thread::spawn(move || other.reconfigure(larger).unwrap());
+        let wakeup = Arc::new(Wakeup(Notify::new()));
+        let waker = Waker::from(Arc::clone(&wakeup));
+        let taken = loop {
+            match handle.take() {
+                Some(config) => break config,
+                None if handle.wait(&waker) => wakeup.0.wait(),
+                None => {}
+            }
+        };
+        assert_eq!(taken, expected);
+        reconfigures.join().unwrap();
+        assert!(handle.take().is_none());
     });
 }

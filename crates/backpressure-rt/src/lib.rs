@@ -6,6 +6,7 @@
 //! | [`Timer`], [`tokio_sleep`] | to be woken at a deadline; whether it has passed is for the clock to say |
 //! | [`InFlight`] | futures polled in place, each only when it was woken |
 //! | [`lock`], [`try_lock`], [`lock_contended`] | locks that outlive a panic and that threads share well |
+//! | [`Mailbox`] | values that others leave for a task |
 //! | [`Relay`], [`wake_all`], [`guarded`] | calls of the user's code, which may panic |
 //! | [`Exclusive`], [`Padded`], [`thread_number`] | what is shared between threads, and how little of it |
 //! | [`sync`] | std's locks and atomics, or loom's when its models run |
@@ -20,6 +21,7 @@ mod coarse_clock;
 mod exclusive;
 mod in_flight;
 mod lock;
+mod mailbox;
 mod padded;
 mod relay;
 #[cfg(any(feature = "tokio", feature = "thread-timer"))]
@@ -37,6 +39,7 @@ pub use coarse_clock::CoarseClock;
 pub use exclusive::Exclusive;
 pub use in_flight::InFlight;
 pub use lock::{lock, lock_contended, try_lock};
+pub use mailbox::Mailbox;
 pub use padded::Padded;
 pub use relay::{Panic, Relay, guarded, wake_all};
 pub use thread::{known_thread_number, thread_number};

@@ -73,6 +73,7 @@
 #[cfg(feature = "time")]
 mod batching;
 mod books;
+mod both;
 mod driven;
 mod driver;
 mod error;

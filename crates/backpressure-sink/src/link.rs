@@ -5,7 +5,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use backpressure_core::{DropReason, Gauge, Hooks, Reporter};
+use backpressure_core::{BufferHandle, DropReason, Gauge, Hooks, Reporter};
 use backpressure_rt::sync::{Mutex, MutexGuard};
 use backpressure_rt::{Relay, lock};
 
@@ -21,6 +21,8 @@ pub(crate) struct Shared<T, E> {
     hooks: Hooks<T>,
     reporter: Reporter,
     pub(crate) gauge: Gauge,
+    /// Where other configurations come from.
+    config: Option<BufferHandle>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl<T, E> Shared<T, E> {
             hooks: queue.hooks.clone(),
             reporter: queue.reporter.clone(),
             gauge: queue.gauge(),
+            config: queue.existing_handle().cloned(),
             link: Mutex::new(Link {
                 queue,
                 phase,
@@ -111,7 +114,24 @@ impl<T, E> Shared<T, E> {
 
     /// Ready with what was wanted, or with the failure that comes before it. Pending keeps the latest waker.
     pub(crate) fn poll_for(&self, want: Want, cx: &Context<'_>) -> Poll<Outcome<T, E>> {
+        let polled = self.poll_as_configured(want, cx);
+        match &self.config {
+            Some(config) if want == Want::Room && polled.is_pending() && !config.wait(cx.waker()) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            _ => polled,
+        }
+    }
+
+    fn poll_as_configured(&self, want: Want, cx: &Context<'_>) -> Poll<Outcome<T, E>> {
         let mut link = self.lock();
+        if self.config.is_some() && want == Want::Room {
+            let adopted = link.queue.adopt();
+            drop(link);
+            adopted.carry_out(&self.hooks, &self.reporter);
+            link = self.lock();
+        }
         if let Some(outcome) = link.outcome(want) {
             return Poll::Ready(self.answer(link, outcome));
         }

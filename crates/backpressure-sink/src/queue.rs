@@ -4,8 +4,8 @@ use std::fmt;
 use std::mem;
 
 use backpressure_core::{
-    Activity, BackpressureConfig, BoundedBuffer, DropReason, Evicted, Gauge, Hooks, Moved, Offer, Recorder, Reporter,
-    Strategy, Tag,
+    Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Evicted, Gauge, Hooks, Moved, Offer,
+    Recorder, Reporter, Strategy, Tag,
 };
 use backpressure_rt::{Relay, now};
 
@@ -21,6 +21,7 @@ pub(crate) struct Queue<T> {
     recorder: Recorder,
     pub(crate) reporter: Reporter,
     pub(crate) hooks: Hooks<T>,
+    handle: Option<BufferHandle>,
 }
 
 /// What became of the item that was taken out last, where that is not in the books yet.
@@ -57,7 +58,49 @@ impl<T> Queue<T> {
             recorder,
             reporter,
             hooks: Hooks::NONE,
+            handle: None,
         }
+    }
+
+    /// The handle to a queue that has this configuration, from the first call on.
+    pub(crate) fn handle(&mut self, config: &BackpressureConfig) -> BufferHandle {
+        self.handle.get_or_insert_with(|| BufferHandle::new(config.clone(), self.recorder.gauge())).clone()
+    }
+
+    pub(crate) const fn existing_handle(&self) -> Option<&BufferHandle> {
+        self.handle.as_ref()
+    }
+
+    /// Whether an item, or the queue itself, is to be looked at before the item goes on.
+    pub(crate) const fn has_to_look(&self) -> bool {
+        self.handle.is_some() || self.hooks.is_tagging()
+    }
+
+    /// Takes the configuration that was left, if there is one. An item that waits outside has been taken already: it goes on
+    /// waiting, whatever the strategy, unless it can never enter any more.
+    #[inline]
+    pub(crate) fn adopt(&mut self) -> Adopted<T> {
+        match self.handle.as_ref().and_then(BufferHandle::take) {
+            Some(config) => self.reconfigure(&config),
+            None => Adopted { lost: None, changed: false },
+        }
+    }
+
+    #[inline(never)]
+    fn reconfigure(&mut self, config: &BackpressureConfig) -> Adopted<T> {
+        if self.buffer.reconfigure(config).is_err() {
+            return Adopted { lost: None, changed: false };
+        }
+        let mut changed = self.recorder.reconfigured(&self.buffer, config);
+        let mut lost = None;
+        if let Some((item, _)) = self.heavy.take_if(|(_, tag)| !self.buffer.admits(tag.weight)) {
+            lost = Some(item);
+            self.recorder.stall(false);
+            self.wait.end(&self.reporter);
+        }
+        self.admit_heavy();
+        changed |= self.publish(Moved::NOTHING);
+        Adopted { lost, changed }
     }
 
     /// Delivers by priority.
@@ -79,8 +122,8 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.is_empty()
-            || !matches!(self.buffer.strategy(), Strategy::Block { .. })
-            || (self.heavy.is_none() && self.buffer.has_room(1))
+            || (self.heavy.is_none()
+                && (!matches!(self.buffer.strategy(), Strategy::Block { .. }) || self.buffer.has_room(1)))
     }
 
     /// The producer waits until this [is open](Self::is_open).
@@ -163,13 +206,15 @@ impl<T> Queue<T> {
 
     fn admit_heavy(&mut self) {
         let Some((item, tag)) = self.heavy.take() else { return };
-        match self.buffer.offer(item, tag) {
-            Offer::Full(item) => self.heavy = Some((item, tag)),
-            _ => {
-                self.recorder.stall(false);
-                self.wait.end(&self.reporter);
-            }
+        if !self.buffer.try_reserve(tag.weight) {
+            self.heavy = Some((item, tag));
+            return;
         }
+        // Not an offer: whatever the strategy has become, nothing is lost for it.
+        let entered = self.buffer.fill(item, tag, tag.weight).is_accepted();
+        debug_assert!(entered, "a slot was reserved for it");
+        self.recorder.stall(false);
+        self.wait.end(&self.reporter);
     }
 
     /// Enters what became of the item that was taken. Returns whether the state changed.
@@ -213,6 +258,36 @@ impl<T> Queue<T> {
     #[inline(always)]
     fn publish(&mut self, moved: Moved) -> bool {
         self.recorder.update(&self.buffer, moved)
+    }
+}
+
+/// What is left to do after a configuration was taken, once whatever guards the queue is released.
+#[must_use = "an item may be in here"]
+pub(crate) struct Adopted<T> {
+    lost: Option<T>,
+    changed: bool,
+}
+
+impl<T> Adopted<T> {
+    /// Tells watchers, and gives what can never enter any more to the hook.
+    #[inline]
+    pub(crate) fn carry_out(self, hooks: &Hooks<T>, reporter: &Reporter) {
+        if self.changed || self.lost.is_some() {
+            self.carry_out_all(hooks, reporter);
+        }
+    }
+
+    #[inline(never)]
+    fn carry_out_all(self, hooks: &Hooks<T>, reporter: &Reporter) {
+        let mut relay = Relay::new();
+        if self.changed {
+            relay.call(|| reporter.notify());
+        }
+        if let Some(item) = self.lost {
+            reporter.refused(DropReason::Overflow);
+            relay.call(|| hooks.dispose([item], DropReason::Overflow));
+        }
+        relay.resume();
     }
 }
 

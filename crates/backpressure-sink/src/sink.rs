@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Tag, Weigh};
+use backpressure_core::{BackpressureConfig, BufferHandle, DropReason, Gauge, Priority, Tag, Weigh};
 use backpressure_rt::Relay;
-use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
 
@@ -94,6 +93,7 @@ pin_project! {
         inner: Si,
         queue: Queue<T>,
         way: Way,
+        config: Box<BackpressureConfig>,
         // Items delivered by the time the inner sink was last flushed.
         flushed: u64,
     }
@@ -102,7 +102,7 @@ pin_project! {
 impl<Si, T> BackpressureSink<Si, T> {
     /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
     pub fn new(inner: Si, config: BackpressureConfig) -> Self {
-        Self { inner, queue: Queue::new(&config), way: Way::Clear, flushed: 0 }
+        Self { inner, queue: Queue::new(&config), way: Way::Clear, config: Box::new(config), flushed: 0 }
     }
 
     /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
@@ -138,6 +138,16 @@ impl<Si, T> BackpressureSink<Si, T> {
     pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
         self.queue.hooks.on_drop(hook);
         self
+    }
+
+    /// Changes bounds and strategy while the sink is in use: it takes what the handle leaves when it is asked next whether it is
+    /// ready, and the task that waits for that is woken. Take it before the sink is used, or [driven](Self::drive); a sink
+    /// without a handle does not look for one.
+    ///
+    /// An item that is [held outside](Self) goes on waiting for its room under any strategy.
+    pub fn handle(&mut self) -> BufferHandle {
+        self.way.block(Way::Open);
+        self.queue.handle(&self.config)
     }
 
     /// How full the buffer is, and what has happened to the items. An item counts as delivered once the inner sink has
@@ -252,10 +262,12 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         if self.way >= Way::Draining {
             return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
         }
+        let this = self.as_mut().project();
+        this.queue.adopt().carry_out(&this.queue.hooks, &this.queue.reporter);
         let moved = self.as_mut().poll_move(cx);
         let this = self.project();
         let stopped = moved.inspect_err(|_| this.queue.end_wait())?;
-        if *this.way == Way::Open && this.queue.is_empty() && !this.queue.hooks.is_tagging() {
+        if *this.way == Way::Open && this.queue.is_empty() && !this.queue.has_to_look() {
             *this.way = Way::Clear;
         }
         if this.queue.is_open() {
@@ -263,6 +275,9 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
             return Poll::Ready(Ok(()));
         }
         this.queue.begin_wait();
+        if this.queue.existing_handle().is_some_and(|handle| !handle.wait(cx.waker())) {
+            cx.waker().wake_by_ref();
+        }
         stopped.poll(cx).map(Ok)
     }
 
@@ -374,23 +389,4 @@ fn enqueue<T, E>(queue: &mut Queue<T>, way: &mut Way, item: T, tag: Tag) -> Resu
 #[inline(never)]
 fn offer<T, E>(queue: &mut Queue<T>, item: T, tag: Tag) -> Result<(), BackpressureSinkError<T, E>> {
     queue.offer(item, tag).carry_out(&queue.hooks, &queue.reporter)
-}
-
-/// The stream side of an inner part that has both, untouched.
-impl<Si: Stream, T> Stream for BackpressureSink<Si, T> {
-    type Item = Si::Item;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Si::Item>> {
-        self.project().inner.poll_next(cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.inner.size_hint()
-    }
-}
-
-impl<Si: FusedStream, T> FusedStream for BackpressureSink<Si, T> {
-    fn is_terminated(&self) -> bool {
-        self.inner.is_terminated()
-    }
 }

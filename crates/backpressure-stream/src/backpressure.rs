@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use backpressure_core::{BackpressureConfig, DropReason, Gauge, Priority, Weigh};
+use backpressure_core::{BackpressureConfig, BufferHandle, DropReason, Gauge, Priority, Weigh};
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
@@ -97,6 +97,30 @@ impl<St: Stream> Backpressure<St> {
         self
     }
 
+    /// Changes bounds and strategy while the stream is in use: it takes what the handle leaves when it is polled next, and its
+    /// task is woken for that. Take it before the stream is used; a stream without a handle does not look for one.
+    ///
+    /// A handle is of no use to a stream that is [spawned](Self::spawn) afterwards.
+    ///
+    /// ```
+    /// use backpressure_core::{BackpressureConfig, Strategy};
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), backpressure_core::ConfigError> {
+    /// let config = BackpressureConfig::builder().capacity(2).strategy(Strategy::DropOldest);
+    /// let mut latest = stream::iter(0..20).backpressure(config.clone().build()?);
+    /// let handle = latest.handle();
+    /// handle.reconfigure(config.capacity(5).build()?)?;
+    /// assert_eq!(latest.collect::<Vec<_>>().await, [15, 16, 17, 18, 19]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn handle(&mut self) -> BufferHandle {
+        self.queue.handle()
+    }
+
     /// How full the buffer is, and what has happened in it.
     ///
     /// It is exact whenever the adapter is not being polled, with one exception for the sake of speed: a nearly full buffer
@@ -184,6 +208,7 @@ fn read_ahead<St: Stream>(
     queue: &mut Queue<St::Item>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<St::Item>> {
+    queue.adopt();
     let mut pending = false;
     queue.fill(|| match upstream.as_mut().poll_next(cx) {
         Poll::Ready(item) => item,
@@ -201,7 +226,7 @@ fn read_ahead<St: Stream>(
         return Poll::Ready(item);
     }
     queue.idle();
-    if !pending {
+    if !pending || !queue.waits(cx.waker()) {
         cx.waker().wake_by_ref();
     }
     Poll::Pending

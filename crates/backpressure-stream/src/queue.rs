@@ -1,8 +1,10 @@
 //! A bounded buffer that belongs to one task, without a lock.
 
+use std::task::Waker;
+
 use backpressure_core::{
-    Activity, BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Offer, Oversize, Priority, Recorder,
-    Reporter, Strategy, Tag,
+    Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Gauge, Hooks, Moved, Offer, Oversize,
+    Priority, Recorder, Reporter, Strategy, Tag,
 };
 use backpressure_rt::{Relay, now};
 
@@ -31,6 +33,7 @@ pub(crate) struct Queue<T> {
     granted: usize,
     /// Those of them that have not left yet.
     coasting: usize,
+    handle: Option<BufferHandle>,
 }
 
 impl<T> Queue<T> {
@@ -44,13 +47,57 @@ impl<T> Queue<T> {
             recorder,
             plain: !config.strategy().is_lossy() && config.max_weight().is_none(),
             lossy: config.strategy().is_lossy(),
-            burst: config.capacity().div_ceil(2).min(BURST),
+            burst: burst(&config),
             max_weight: config.max_weight().unwrap_or(usize::MAX),
             lag: if config.strategy().is_lossy() { 0 } else { (config.capacity() / 64).min(BURST - 1) },
             granted: 0,
             coasting: 0,
+            handle: None,
             config,
         }
+    }
+
+    /// The handle, from the first call on. What it leaves has to be seen at every poll, so every item is published by itself.
+    pub(crate) fn handle(&mut self) -> BufferHandle {
+        self.publish_taken(0);
+        self.lag = 0;
+        self.handle.get_or_insert_with(|| BufferHandle::new(self.config.clone(), self.recorder.gauge())).clone()
+    }
+
+    /// Takes the configuration that was left, if there is one.
+    #[inline]
+    pub(crate) fn adopt(&mut self) {
+        if let Some(config) = self.handle.as_ref().and_then(BufferHandle::take) {
+            self.reconfigure(config);
+        }
+    }
+
+    #[inline(never)]
+    fn reconfigure(&mut self, config: BackpressureConfig) {
+        if self.buffer.reconfigure(&config).is_err() {
+            return;
+        }
+        self.lossy = config.strategy().is_lossy();
+        self.plain = !self.lossy && config.max_weight().is_none() && !self.hooks.is_ranking();
+        self.burst = burst(&config);
+        self.max_weight = config.max_weight().unwrap_or(usize::MAX);
+        self.config = config;
+        let changed = self.recorder.reconfigured(&self.buffer, &self.config);
+        let mut relay = Relay::new();
+        if changed {
+            relay.call(|| self.reporter.notify());
+        }
+        relay.call(|| {
+            self.offer_heavy();
+            self.recorder.stall(self.heavy.is_some());
+            self.publish(Moved::NOTHING);
+        });
+        relay.resume();
+    }
+
+    /// The consumer is going to wait. `false` if there is something to [adopt](Self::adopt).
+    pub(crate) fn waits(&self, waker: &Waker) -> bool {
+        self.handle.as_ref().is_none_or(|handle| handle.wait(waker))
     }
 
     #[cfg(feature = "rt")]
@@ -101,7 +148,7 @@ impl<T> Queue<T> {
 
     #[inline]
     fn room(&self) -> usize {
-        self.config.capacity() - self.buffer.len()
+        self.buffer.room()
     }
 
     /// Whether the weight bound lets another item in, as far as one can tell before it is weighed.
@@ -153,15 +200,21 @@ impl<T> Queue<T> {
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.buffer.pop()?;
         self.recorder.works(Activity::BUSY);
-        if let Some((heavy, tag)) = self.heavy.take() {
-            let offer = self.buffer.offer(heavy, tag);
-            self.conclude(offer, tag);
-        }
+        self.offer_heavy();
         self.recorder.stall(self.heavy.is_some());
         self.publish_taken(1);
         self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
         self.coasting = self.granted;
         Some(item)
+    }
+
+    /// Offers the item again that waits outside.
+    #[inline]
+    fn offer_heavy(&mut self) {
+        if let Some((heavy, tag)) = self.heavy.take() {
+            let offer = self.buffer.offer(heavy, tag);
+            self.conclude(offer, tag);
+        }
     }
 
     /// The consumer waits for an item.
@@ -213,12 +266,19 @@ impl<T> Queue<T> {
         let evicts = matches!(self.config.strategy(), Strategy::DropOldest | Strategy::DropLowest);
         let refuses = self.lossy || (weighs && self.config.oversize() == Oversize::Refuse);
         let lower = match refuses {
+            // Another strategy may come.
+            _ if self.handle.is_some() => held.min(1),
             true if weighs && evicts => held.min(1),
             true => held,
             false => held.saturating_add(lower),
         };
         (lower, upper.and_then(|upper| upper.checked_add(held)))
     }
+}
+
+/// So many items are asked for at once.
+fn burst(config: &BackpressureConfig) -> usize {
+    config.capacity().div_ceil(2).min(BURST)
 }
 
 impl<T> Drop for Queue<T> {

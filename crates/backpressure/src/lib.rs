@@ -108,8 +108,8 @@
 pub use backpressure_core as core;
 #[doc(inline)]
 pub use backpressure_core::{
-    BackpressureConfig, BatchConfig, ConfigError, Counts, DropReason, Gauge, Health, Priority, Snapshot, State,
-    Strategy,
+    BackpressureConfig, BatchConfig, BufferHandle, ConfigError, Counts, DropReason, Gauge, Health, Priority, Snapshot,
+    State, Strategy,
 };
 
 #[cfg(feature = "channel")]

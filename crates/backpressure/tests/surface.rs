@@ -10,10 +10,10 @@ mod root {
     use backpressure::registry::{Registry, dashboard, scrape};
     use backpressure::{
         BackpressureConfig, BackpressureController, BackpressureSink, BackpressureSinkError, BackpressureSinkExt,
-        BackpressureStreamExt, BatchConfig, BatchError, BatchLayer, ChannelHandle, ConfigError, ControllerHandle,
-        Counts, DrainReport, DropReason, FlushError, FlushOutcome, Gauge, GracefulShutdown, Health, Overloaded,
-        Priority, Receiver, RefusedExt, RetryLayer, SendError, Sender, Sent, ServiceSink, ShedError, ShedLayer,
-        Shutdown, Snapshot, State, Strategy, ThrottleError, ThrottleLayer, channel,
+        BackpressureStreamExt, BatchConfig, BatchError, BatchLayer, BufferHandle, ChannelHandle, ConfigError,
+        ControllerHandle, Counts, DrainReport, DropReason, FlushError, FlushOutcome, Gauge, GracefulShutdown, Health,
+        Overloaded, Priority, Receiver, RefusedExt, RetryLayer, SendError, Sender, Sent, ServiceSink, ShedError,
+        ShedLayer, Shutdown, Snapshot, State, Strategy, ThrottleError, ThrottleLayer, channel,
     };
 }
 

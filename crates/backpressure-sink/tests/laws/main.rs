@@ -9,6 +9,7 @@ mod driven;
 mod ends;
 mod kit;
 mod panics;
+mod reconfigure;
 mod schedules;
 mod service;
 mod types;

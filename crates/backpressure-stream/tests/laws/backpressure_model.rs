@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use backpressure_core::{BackpressureConfig, DropReason, Oversize, Strategy as Policy};
+use backpressure_core::{BackpressureConfig, DropReason, Oversize, State, Strategy as Policy};
 use backpressure_stream::BackpressureStreamExt;
 use futures_util::Stream;
 use proptest::prelude::*;
@@ -60,10 +60,18 @@ fn config() -> impl Strategy<Value = BackpressureConfig> {
 
 proptest! {
     #[test]
-    fn c1_c2_d3_o2_i1_i2_every_item_has_one_fate(config in config(), steps in script()) {
+    fn c1_c2_d3_o2_i1_i2_r1_r2_every_item_has_one_fate(
+        config in config(),
+        changes in prop::collection::vec((0usize..60, config()), 0..4),
+        steps in script(),
+    ) {
         let items = steps.iter().filter(|step| matches!(step, Step::Item(_))).count();
-        let lossless = !config.strategy().is_lossy();
-        let refuses = config.max_weight().is_some_and(|max| config.oversize() == Oversize::Refuse && max < 5);
+        let weighs = config.max_weight().is_some();
+        let all = || changes.iter().map(|(_, change)| change).filter(|c| c.max_weight().is_some() == weighs).chain([&config]);
+        let lossless = all().all(|config| !config.strategy().is_lossy());
+        let refuses = all().any(|c| c.max_weight().is_some_and(|max| c.oversize() == Oversize::Refuse && max < 5));
+        let capacity = all().map(BackpressureConfig::capacity).max().unwrap_or(0);
+        let lag = if changes.is_empty() { (capacity / 64).min(31) } else { 0 };
         let upstream = Script::new(steps);
         let pulled = upstream.pulled();
         let lost = Arc::new(Mutex::new(Vec::new()));
@@ -73,24 +81,34 @@ proptest! {
             .weigh_by(|&(_, weight)| weight)
             .on_drop(move |(item, _), reason| hook.lock().unwrap().push((item, reason)));
         let gauge = stream.gauge();
+        let handle = (!changes.is_empty()).then(|| stream.handle());
 
         let mut yielded = Vec::new();
         let mut hints = Vec::new();
-        loop {
+        for turn in 0.. {
+            for (_, change) in changes.iter().filter(|&&(at, _)| at == turn) {
+                let refused = handle.as_ref().unwrap().reconfigure(change.clone()).is_err();
+                prop_assert_eq!(refused, change.max_weight().is_some() != weighs);
+            }
             hints.push((yielded.len(), stream.size_hint()));
             let polled = poll_once(&mut stream);
-            let counts = gauge.snapshot().counts;
+            let snapshot = gauge.snapshot();
+            let counts = snapshot.counts;
             prop_assert!(counts.balances(), "{:?}", counts);
-            prop_assert!(counts.queued as usize <= config.capacity());
+            prop_assert!(counts.queued as usize <= capacity);
+            if let Some(config) = handle.as_ref().map(|handle| handle.config()) {
+                prop_assert_eq!((snapshot.capacity, snapshot.strategy), (config.capacity(), config.strategy()));
+                prop_assert!(snapshot.utilization < 1.0 || polled == Poll::Ready(None) || snapshot.state >= State::Blocked);
+            }
             let lost = lost.lock().unwrap().len();
             if let Poll::Ready(Some((item, _))) = polled {
                 yielded.push(item);
             }
             let held = read(&pulled) - yielded.len() - lost;
-            let outside = usize::from(lossless && config.max_weight().is_some());
-            prop_assert!(held <= config.capacity() + outside, "{} held", held);
+            let outside = usize::from(weighs && (lossless || !changes.is_empty()));
+            prop_assert!(held <= capacity + outside, "{} held", held);
             let behind = counts.queued as usize - (held - outside.min(held)).min(counts.queued as usize);
-            prop_assert!(behind <= outside + (config.capacity() / 64).min(31), "{} behind", behind);
+            prop_assert!(behind <= outside + lag, "{} behind", behind);
             if polled == Poll::Ready(None) {
                 break;
             }

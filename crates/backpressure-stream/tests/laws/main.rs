@@ -13,6 +13,7 @@ mod micro_batch;
 mod micro_batch_by;
 mod micro_batch_model;
 mod micro_batch_time;
+mod reconfigure;
 mod spawned;
 mod support;
 mod try_micro_batch;
