@@ -172,8 +172,9 @@ impl<T> Receiver<T> {
         if item.is_some() {
             inner.recorder.works(Activity::BUSY);
         }
-        let moved = Moved::taken(usize::from(item.is_some())).beside_expired(expired.len());
-        let after = inner.settle(moved);
+        let taken = usize::from(item.is_some());
+        let follows = inner.drained(taken);
+        let after = inner.settle(Moved::taken(taken).beside_expired(expired.len())).with_change(follows);
         inner.lend(self.lease.get());
         drop(inner);
         Expired { items: expired, changed: false }.conclude(&self.shared, after);
@@ -198,7 +199,8 @@ impl<T> Receiver<T> {
         if let (Some(activity), true) = (then, taken > 0) {
             inner.recorder.works(activity);
         }
-        let after = inner.settle(Moved::taken(taken).beside_expired(later.len()));
+        let follows = inner.drained(taken);
+        let after = inner.settle(Moved::taken(taken).beside_expired(later.len())).with_change(follows);
         drop(inner);
         items.extend(later);
         Expired { items, changed }.conclude(&self.shared, after);

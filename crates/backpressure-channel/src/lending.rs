@@ -15,9 +15,9 @@ use crate::shared::Inner;
 const MOST: usize = 1024;
 
 impl<T> Inner<T> {
-    /// Lends the receiver what it may take by itself.
+    /// Lends the receiver what it may take by itself: nothing where what it takes is timed.
     pub(crate) fn lend(&mut self, lease: &mut VecDeque<T>) {
-        if self.waiters.is_empty() {
+        if self.waiters.is_empty() && self.timed.is_none() {
             let slack = self.recorder.slack(self.buffer.held());
             let lent = self.buffer.lend(lease, slack.min(MOST).min(self.unseen()));
             self.lease.is_unseen = lent > 0;

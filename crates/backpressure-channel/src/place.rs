@@ -61,7 +61,8 @@ impl<T> Shared<T> {
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
                 let expired = inner.expire(since);
-                let after = inner.rearranged();
+                let changed = inner.look_at_the_rate(since);
+                let after = inner.rearranged().with_change(changed);
                 let settled = inner.is_settled(key);
                 drop(inner);
                 expired.conclude(self, after);

@@ -112,7 +112,8 @@ impl<T> Receiver<T> {
         let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
         inner.recorder.works(Activity::BUSY);
-        let after = inner.settle(Moved::taken(1));
+        let changed = inner.drained(1);
+        let after = inner.settle(Moved::taken(1)).with_change(changed);
         inner.lend(self.lease.get());
         drop(inner);
         self.shared.carry_out(after);
@@ -182,7 +183,8 @@ impl<T> Receiver<T> {
             if let Some(activity) = then {
                 inner.recorder.works(activity);
             }
-            let after = inner.settle(Moved::taken(taken));
+            let changed = inner.drained(taken);
+            let after = inner.settle(Moved::taken(taken)).with_change(changed);
             drop(inner);
             self.shared.carry_out(after);
         }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::task::Waker;
+use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, ConfigError, Gauge, Moved, Strategy};
+use backpressure_core::{BackpressureConfig, ConfigError, Gauge, Moved, Strategy, TimedCapacity};
 use backpressure_rt::sync::Arc;
-use backpressure_rt::{CoarseClock, Relay, wake_all};
+use backpressure_rt::{CoarseClock, Relay, now, wake_all};
 
 use crate::shared::{Inner, Shared};
 
@@ -90,11 +91,13 @@ impl<T> Shared<T> {
     }
 
     fn reconfigure(&self, config: BackpressureConfig) -> Result<(), ConfigError> {
-        let config = Box::new(config);
+        let mut config = Box::new(config);
         let mut guard = self.lock();
         guard.recall();
-        let Inner { buffer, recorder, .. } = &mut *guard;
+        let Inner { buffer, recorder, timed, .. } = &mut *guard;
+        let succeeding = TimedCapacity::succeeding(timed.as_deref(), &mut config);
         buffer.reconfigure(&config)?;
+        *timed = succeeding;
         let changed = self.rules.replace(config.strategy(), &self.hooks, || recorder.reconfigured(buffer, &config));
         if let Some(clock) = &mut guard.clock {
             **clock = CoarseClock::for_ages(config.max_age());
@@ -117,6 +120,31 @@ impl<T> Inner<T> {
     /// Whether a producer that wants room for this weight is made to wait for it.
     pub(crate) fn lets_wait(&self, weight: usize) -> bool {
         matches!(self.buffer.strategy(), Strategy::Block { .. }) && self.buffer.admits(weight)
+    }
+
+    /// Items were taken, and are not settled yet. The capacity may follow; answers whether the state changed by that.
+    #[inline]
+    pub(crate) fn drained(&mut self, items: usize) -> bool {
+        let queued = self.buffer.len();
+        let is_due = self.timed.as_mut().is_some_and(|timed| timed.drained(items, queued));
+        is_due && self.look_at_the_rate(now())
+    }
+
+    /// Looks at the clock, where the capacity follows what is received. Answers whether the state changed.
+    #[inline]
+    pub(crate) fn look_at_the_rate(&mut self, now: Instant) -> bool {
+        let queued = self.buffer.len();
+        match self.timed.as_mut().and_then(|timed| timed.observe(now, queued)) {
+            Some(items) => self.follow(items),
+            None => false,
+        }
+    }
+
+    #[inline(never)]
+    fn follow(&mut self, items: usize) -> bool {
+        *self.config = self.config.at_capacity(items);
+        let Self { buffer, recorder, config, .. } = self;
+        buffer.reconfigure(config).is_ok() && recorder.reconfigured(buffer, config)
     }
 
     /// Sends away all who wait and should not, and hands out their wakers.

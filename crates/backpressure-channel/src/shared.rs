@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use backpressure_core::{
-    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Tag, Tally,
+    BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Tag, Tally, TimedCapacity,
 };
 use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard};
 use backpressure_rt::{CoarseClock, Relay, lock, now, wake_all};
@@ -47,6 +47,8 @@ pub(crate) struct Inner<T> {
     pub(crate) config: Box<BackpressureConfig>,
     /// Where items expire.
     pub(crate) clock: Option<Box<CoarseClock>>,
+    /// Where the capacity follows what is received.
+    pub(crate) timed: Option<Box<TimedCapacity>>,
 }
 
 /// What is left to do once the lock is released.
@@ -101,6 +103,7 @@ impl<T> Shared<T> {
                 clock: is_expiring.then(|| Box::new(CoarseClock::for_ages(config.max_age()))),
                 recorder,
                 config: Box::new(config.clone()),
+                timed: TimedCapacity::succeeding(None, &mut config.clone()),
             }),
             hooks,
         }

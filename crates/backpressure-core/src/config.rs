@@ -7,6 +7,7 @@ use crate::machine::StateMachine;
 use crate::pacer::FlushPacer;
 use crate::strategy::{Oversize, Strategy};
 use crate::watermarks::Watermarks;
+use crate::within::Capacity;
 
 /// A checked configuration: bounds, watermarks, strategy, batches and pacing.
 ///
@@ -49,9 +50,29 @@ impl BackpressureConfig {
         BackpressureConfigBuilder { fields: self.fields.clone() }
     }
 
-    /// See [`BackpressureConfigBuilder::capacity`].
+    /// See [`BackpressureConfigBuilder::capacity`]. Where it [follows the consumer](BackpressureConfigBuilder::capacity_within),
+    /// the floor; of a part in use, what it is now.
     pub const fn capacity(&self) -> usize {
         self.fields.capacity
+    }
+
+    /// See [`BackpressureConfigBuilder::capacity_within`].
+    pub const fn capacity_within(&self) -> Option<Capacity> {
+        self.fields.within
+    }
+
+    /// The capacity that was worked out, which is nowhere below the floor.
+    pub(crate) const fn set_capacity(&mut self, items: usize) {
+        self.fields.capacity = items;
+    }
+
+    /// The same with a capacity that was [worked out](crate::TimedCapacity).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn at_capacity(&self, items: usize) -> Self {
+        let mut config = self.clone();
+        config.set_capacity(items);
+        config
     }
 
     /// See [`BackpressureConfigBuilder::max_weight`].
@@ -118,6 +139,7 @@ impl Default for BackpressureConfig {
 #[derive(Debug, Clone, PartialEq)]
 struct Fields {
     capacity: usize,
+    within: Option<Capacity>,
     max_weight: Option<usize>,
     oversize: Oversize,
     low_watermark: f64,
@@ -137,6 +159,7 @@ impl Fields {
 
     const DEFAULT: Self = Self {
         capacity: 10_000,
+        within: None,
         max_weight: None,
         oversize: Oversize::AdmitAlone,
         low_watermark: 0.5,
@@ -166,6 +189,16 @@ impl BackpressureConfigBuilder {
     /// as it is needed, not ahead.
     pub const fn capacity(mut self, items: usize) -> Self {
         self.fields.capacity = items;
+        self.fields.within = None;
+        self
+    }
+
+    /// In place of a [`capacity`](Self::capacity) in items: as many as the consumer drains within a duration, between a floor
+    /// and a ceiling, so that what is bounded is how long items are queued. See [`Capacity`].
+    ///
+    /// A batch may have as many items as the floor allows.
+    pub const fn capacity_within(mut self, capacity: Capacity) -> Self {
+        self.fields.within = Some(capacity);
         self
     }
 
@@ -264,7 +297,11 @@ impl BackpressureConfigBuilder {
     ///
     /// The first field whose value is out of its bound, with the value and the bound.
     pub fn build(self) -> Result<BackpressureConfig, ConfigError> {
-        let fields = self.fields;
+        let mut fields = self.fields;
+        if let Some(capacity) = fields.within {
+            capacity.check()?;
+            fields.capacity = capacity.bounds().0;
+        }
         at_least_one("capacity", Some(fields.capacity))?;
         at_least_one("max_weight", fields.max_weight)?;
         if fields.max_age == Some(Duration::ZERO) {
@@ -272,7 +309,8 @@ impl BackpressureConfigBuilder {
         }
         at_least_one("batch_items", fields.batch_items)?;
         at_least_one("batch_weight", fields.batch_weight)?;
-        at_most("batch_items", fields.batch_items.unwrap_or(1), fields.capacity, "the capacity")?;
+        let capacity = if fields.within.is_some() { "capacity_floor" } else { "the capacity" };
+        at_most("batch_items", fields.batch_items.unwrap_or(1), fields.capacity, capacity)?;
         if let Some(weight) = fields.batch_weight {
             let Some(bound) = fields.max_weight else {
                 return Err(ConfigError::new("batch_weight", weight, "unset while max_weight is unset"));

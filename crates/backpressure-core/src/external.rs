@@ -9,7 +9,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::limit::Bounds;
-use crate::{BackpressureConfig, BatchConfig, BatchSizer, ConfigError, FlushPacer, Oversize, Strategy, Watermarks};
+use crate::{
+    BackpressureConfig, BatchConfig, BatchSizer, Capacity, ConfigError, FlushPacer, Oversize, Strategy, Watermarks,
+};
 
 /// A length of time in words, such as `250ms`, `1m 30s` or `forever`.
 ///
@@ -39,6 +41,9 @@ pub fn some_duration(field: &'static str, text: Option<&str>) -> Result<Option<D
 #[serde(default, deny_unknown_fields)]
 struct BufferKeys {
     capacity: Option<usize>,
+    capacity_within: Option<String>,
+    capacity_floor: Option<usize>,
+    capacity_ceiling: Option<usize>,
     max_weight: Option<usize>,
     oversize: Option<String>,
     low_watermark: Option<f64>,
@@ -60,6 +65,9 @@ impl BufferKeys {
         let mut builder = BackpressureConfig::builder().strategy(self.strategy()?);
         if let Some(capacity) = self.capacity {
             builder = builder.capacity(capacity);
+        }
+        if let Some(capacity) = self.capacity_within()? {
+            builder = builder.capacity_within(capacity);
         }
         if let Some(weight) = self.max_weight {
             builder = builder.max_weight(weight);
@@ -97,6 +105,27 @@ impl BufferKeys {
             builder = builder.target_latency(latency);
         }
         builder.build()
+    }
+
+    fn capacity_within(&self) -> Result<Option<Capacity>, ConfigError> {
+        let bounds = [("capacity_floor", self.capacity_floor), ("capacity_ceiling", self.capacity_ceiling)];
+        let Some(within) = some_duration("capacity_within", self.capacity_within.as_deref())? else {
+            return match bounds.into_iter().find_map(|(field, items)| Some((field, items?))) {
+                Some((field, items)) => Err(ConfigError::new(field, items, "unset while capacity_within is unset")),
+                None => Ok(None),
+            };
+        };
+        if let Some(items) = self.capacity {
+            return Err(ConfigError::new("capacity", items, "unset while capacity_within is set"));
+        }
+        let mut capacity = Capacity::within(within);
+        if let Some(items) = self.capacity_floor {
+            capacity = capacity.floor(items);
+        }
+        if let Some(items) = self.capacity_ceiling {
+            capacity = capacity.ceiling(items);
+        }
+        Ok(Some(capacity))
     }
 
     fn strategy(&self) -> Result<Strategy, ConfigError> {

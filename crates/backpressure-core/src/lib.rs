@@ -16,6 +16,7 @@
 //! * **How close to the edge?** [`State`], from a utilization by [`Watermarks`]; [`StateMachine`] adds hysteresis and dwell.
 //! * **What when it is full?** [`Strategy`], carried out by [`BoundedBuffer`], answered truthfully by [`Offer`].
 //! * **What is in an item?** A [`Weigh`]t, a [`Priority`], and a fate to be told of: the [`Hooks`] of a shell.
+//! * **How much in how much time?** [`TimedCapacity`]: a bound on the delay.
 //! * **When to flush, and how much?** [`BatchAccumulator`], [`FlushPacer`], [`BatchSizer`].
 //! * **Which bytes in one frame?** [`Coalescer`].
 //! * **Which items keep their order?** Those of one key, by [`KeyedOrder`], while batches of other keys go on.
@@ -60,6 +61,7 @@ mod strategy;
 mod thresholds;
 mod watermarks;
 mod weigh;
+mod within;
 
 pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, ClosedBatches, FlushReason};
 pub use bound_marks::BoundMarks;
@@ -93,6 +95,7 @@ pub use state::State;
 pub use strategy::{Oversize, Priority, Strategy};
 pub use watermarks::Watermarks;
 pub use weigh::Weigh;
+pub use within::{Capacity, TimedCapacity};
 /// For the shells of this workspace.
 #[doc(hidden)]
 pub use {

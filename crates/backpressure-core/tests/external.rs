@@ -168,3 +168,24 @@ fn a_key_that_is_unknown_is_named() {
     refused::<Watermarks>(&[("low", "10")], "unknown field `low`");
     refused::<Bounds>(&[("minimum", "10")], "unknown field `minimum`");
 }
+
+#[test]
+fn a_capacity_by_time_is_read_and_refused_in_the_words_of_its_keys() {
+    let read = |text: &str| toml::from_str::<BackpressureConfig>(text);
+    let config = read("capacity_within = \"200ms\"\ncapacity_floor = 10\ncapacity_ceiling = 500").unwrap();
+    let capacity = backpressure_core::Capacity::within(Duration::from_millis(200)).floor(10).ceiling(500);
+    assert_eq!((config.capacity_within(), config.capacity(), config.batch_items()), (Some(capacity), 10, 10));
+    for (text, refusal) in [
+        ("capacity_within = \"0s\"", "capacity_within is 0, but must be above 0"),
+        ("capacity_floor = 3", "capacity_floor is 3, but must be unset while capacity_within is unset"),
+        ("capacity_within = \"1s\"\ncapacity = 3", "capacity is 3, but must be unset while capacity_within is set"),
+        (
+            "capacity_within = \"1s\"\ncapacity_ceiling = 3",
+            "capacity_floor is 100, but must be at most capacity_ceiling (3)",
+        ),
+        ("capacity_within = \"1s\"\nbatch_items = 500", "batch_items is 500, but must be at most capacity_floor (100)"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(refusal), "{error}");
+    }
+}

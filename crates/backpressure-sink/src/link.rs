@@ -215,6 +215,8 @@ impl<T, E> Shared<T, E> {
     pub(crate) fn step(&self, handed: Handed) -> Step<T, E> {
         let mut link = self.lock();
         let changed = link.queue.settle(handed);
+        // What was delivered may have made room for more than its own place.
+        let handle = if link.queue.is_timed() { link.satisfied() } else { None };
         if link.queue.is_empty() {
             link.queue.rest();
         }
@@ -227,7 +229,7 @@ impl<T, E> Shared<T, E> {
             false => Step::Wait,
         };
         drop(link);
-        self.conclude(changed, None);
+        self.conclude(changed, handle);
         step
     }
 

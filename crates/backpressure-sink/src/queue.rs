@@ -5,7 +5,7 @@ use std::mem;
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Evicted, Gauge, Hooks, Moved, Offer,
-    Recorder, Reporter, Strategy, Tag,
+    Recorder, Reporter, Strategy, Tag, TimedCapacity,
 };
 use backpressure_rt::{Relay, now};
 
@@ -22,6 +22,9 @@ pub(crate) struct Queue<T> {
     pub(crate) reporter: Reporter,
     pub(crate) hooks: Hooks<T>,
     handle: Option<BufferHandle>,
+    config: Box<BackpressureConfig>,
+    /// Where the capacity follows what is delivered.
+    timed: Option<Box<TimedCapacity>>,
 }
 
 /// What became of the item that was taken out last, where that is not in the books yet.
@@ -48,23 +51,26 @@ enum Fate<T> {
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new(config: &BackpressureConfig) -> Self {
-        let recorder = Recorder::new(config, now, false);
+    pub(crate) fn new(config: BackpressureConfig) -> Self {
+        let recorder = Recorder::new(&config, now, false);
         let reporter = recorder.reporter();
         Self {
-            buffer: BoundedBuffer::new(config),
+            buffer: BoundedBuffer::new(&config),
             heavy: None,
             wait: Wait::default(),
             recorder,
             reporter,
             hooks: Hooks::NONE,
             handle: None,
+            timed: TimedCapacity::succeeding(None, &mut config.clone()),
+            config: Box::new(config),
         }
     }
 
-    /// The handle to a queue that has this configuration, from the first call on.
-    pub(crate) fn handle(&mut self, config: &BackpressureConfig) -> BufferHandle {
-        self.handle.get_or_insert_with(|| BufferHandle::new(config.clone(), self.recorder.gauge())).clone()
+    /// The handle, from the first call on.
+    pub(crate) fn handle(&mut self) -> BufferHandle {
+        let Self { handle, config, recorder, .. } = self;
+        handle.get_or_insert_with(|| BufferHandle::new(config.as_ref().clone(), recorder.gauge())).clone()
     }
 
     pub(crate) const fn existing_handle(&self) -> Option<&BufferHandle> {
@@ -81,17 +87,15 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn adopt(&mut self) -> Adopted<T> {
         match self.handle.as_ref().and_then(BufferHandle::take) {
-            Some(config) => self.reconfigure(&config),
+            Some(config) => self.reconfigure(config),
             None => Adopted { lost: None, changed: false },
         }
     }
 
     #[inline(never)]
-    fn reconfigure(&mut self, config: &BackpressureConfig) -> Adopted<T> {
-        if self.buffer.reconfigure(config).is_err() {
-            return Adopted { lost: None, changed: false };
-        }
-        let mut changed = self.recorder.reconfigured(&self.buffer, config);
+    fn reconfigure(&mut self, mut config: BackpressureConfig) -> Adopted<T> {
+        self.timed = TimedCapacity::succeeding(self.timed.as_deref(), &mut config);
+        let mut changed = self.apply(config);
         let mut lost = None;
         if let Some((item, _)) = self.heavy.take_if(|(_, tag)| !self.buffer.admits(tag.weight)) {
             lost = Some(item);
@@ -154,6 +158,34 @@ impl<T> Queue<T> {
     /// How many items were ever delivered.
     pub(crate) fn delivered(&self) -> u64 {
         self.recorder.taken()
+    }
+
+    /// Gives buffer and instruments another configuration. Returns whether the state changed.
+    fn apply(&mut self, config: BackpressureConfig) -> bool {
+        if self.buffer.reconfigure(&config).is_err() {
+            return false;
+        }
+        *self.config = config;
+        self.recorder.reconfigured(&self.buffer, &self.config)
+    }
+
+    /// Whether the capacity follows what is delivered.
+    pub(crate) const fn is_timed(&self) -> bool {
+        self.timed.is_some()
+    }
+
+    /// An item was delivered; the capacity may follow. Returns whether the state changed by that.
+    #[inline]
+    fn drained(&mut self) -> bool {
+        let queued = self.buffer.len();
+        let Some(timed) = &mut self.timed else { return false };
+        if !timed.drained(1, queued) {
+            return false;
+        }
+        match timed.observe(now(), queued) {
+            Some(items) => self.apply(self.config.at_capacity(items)),
+            None => false,
+        }
     }
 
     /// Takes an item in where it has nothing special about it and there is room; else gives it back, still to be
@@ -223,7 +255,7 @@ impl<T> Queue<T> {
     pub(crate) fn settle(&mut self, handed: Handed) -> bool {
         match handed {
             Handed::Nothing => false,
-            Handed::Delivered => self.recorder.popped(&self.buffer),
+            Handed::Delivered => self.recorder.popped(&self.buffer) | self.drained(),
             Handed::Failed => self.discard(DropReason::Failed, 1),
         }
     }

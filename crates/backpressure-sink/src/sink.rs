@@ -93,7 +93,6 @@ pin_project! {
         inner: Si,
         queue: Queue<T>,
         way: Way,
-        config: Box<BackpressureConfig>,
         // Items delivered by the time the inner sink was last flushed.
         flushed: u64,
     }
@@ -102,7 +101,7 @@ pin_project! {
 impl<Si, T> BackpressureSink<Si, T> {
     /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
     pub fn new(inner: Si, config: BackpressureConfig) -> Self {
-        Self { inner, queue: Queue::new(&config), way: Way::Clear, config: Box::new(config), flushed: 0 }
+        Self { inner, queue: Queue::new(config), way: Way::Clear, flushed: 0 }
     }
 
     /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
@@ -147,7 +146,7 @@ impl<Si, T> BackpressureSink<Si, T> {
     /// An item that is [held outside](Self) goes on waiting for its room under any strategy.
     pub fn handle(&mut self) -> BufferHandle {
         self.way.block(Way::Open);
-        self.queue.handle(&self.config)
+        self.queue.handle()
     }
 
     /// How full the buffer is, and what has happened to the items. An item counts as delivered once the inner sink has

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Gauge, Hooks, Moved, Offer, Oversize,
-    Priority, Recorder, Reporter, Strategy, Tag,
+    Priority, Recorder, Reporter, Strategy, Tag, TimedCapacity,
 };
 use backpressure_rt::{Relay, now};
 
@@ -34,6 +34,8 @@ pub(crate) struct Queue<T> {
     /// Those of them that have not left yet.
     coasting: usize,
     handle: Option<BufferHandle>,
+    /// Where the capacity follows what is taken.
+    timed: Option<Box<TimedCapacity>>,
 }
 
 impl<T> Queue<T> {
@@ -49,10 +51,15 @@ impl<T> Queue<T> {
             lossy: config.strategy().is_lossy(),
             burst: burst(&config),
             max_weight: config.max_weight().unwrap_or(usize::MAX),
-            lag: if config.strategy().is_lossy() { 0 } else { (config.capacity() / 64).min(BURST - 1) },
+            lag: if config.strategy().is_lossy() || config.capacity_within().is_some() {
+                0
+            } else {
+                (config.capacity() / 64).min(BURST - 1)
+            },
             granted: 0,
             coasting: 0,
             handle: None,
+            timed: TimedCapacity::succeeding(None, &mut config.clone()),
             config,
         }
     }
@@ -72,8 +79,25 @@ impl<T> Queue<T> {
         }
     }
 
+    fn reconfigure(&mut self, mut config: BackpressureConfig) {
+        self.timed = TimedCapacity::succeeding(self.timed.as_deref(), &mut config);
+        self.apply(config);
+    }
+
+    /// An item was taken; the capacity may follow.
+    #[inline]
+    fn drained(&mut self) {
+        let queued = self.buffer.len();
+        let Some(timed) = &mut self.timed else { return };
+        if timed.drained(1, queued)
+            && let Some(items) = timed.observe(now(), queued)
+        {
+            self.apply(self.config.at_capacity(items));
+        }
+    }
+
     #[inline(never)]
-    fn reconfigure(&mut self, config: BackpressureConfig) {
+    fn apply(&mut self, config: BackpressureConfig) {
         if self.buffer.reconfigure(&config).is_err() {
             return;
         }
@@ -203,6 +227,7 @@ impl<T> Queue<T> {
         self.offer_heavy();
         self.recorder.stall(self.heavy.is_some());
         self.publish_taken(1);
+        self.drained();
         self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
         self.coasting = self.granted;
         Some(item)

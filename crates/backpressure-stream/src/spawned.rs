@@ -146,18 +146,7 @@ fn patient(config: &BackpressureConfig) -> BackpressureConfig {
     if config.strategy().is_lossy() {
         return config.clone();
     }
-    let watermarks = config.watermarks();
-    let mut builder = BackpressureConfig::builder()
-        .capacity(config.capacity())
-        .oversize(config.oversize())
-        .low_watermark(watermarks.low())
-        .high_watermark(watermarks.high())
-        .hysteresis(config.hysteresis())
-        .strategy(Strategy::block_forever());
-    if let Some(max_weight) = config.max_weight() {
-        builder = builder.max_weight(max_weight);
-    }
-    builder.build().unwrap_or_else(|_| config.clone())
+    config.to_builder().strategy(Strategy::block_forever()).build().unwrap_or_else(|_| config.clone())
 }
 
 impl<T> Stream for Spawned<T> {

@@ -27,3 +27,5 @@ mod sink;
 mod strategies;
 mod transparency;
 mod wakes;
+#[cfg(feature = "tokio")]
+mod within;

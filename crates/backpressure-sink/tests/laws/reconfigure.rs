@@ -116,3 +116,53 @@ fn r3_a_driven_sink_is_woken_and_let_in_too() {
     assert!(poll(&mut driver, &drives).is_pending() && driven.ready(&task).is_ready());
     assert_eq!(probe.got(), [1, 2]);
 }
+
+#[cfg(feature = "time")]
+mod timed {
+    use std::time::Duration;
+
+    use backpressure_core::Capacity;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn timed(strategy: Strategy) -> BackpressureConfig {
+        let capacity = Capacity::within(100 * MS).floor(4).ceiling(1_000);
+        config(|c| c.capacity_within(capacity).batch_items(1).strategy(strategy))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q1_the_capacity_follows_what_the_inner_sink_takes() {
+        let (probe, task) = (Probe::with_room(0), Task::new());
+        let mut sink = probe.clone().bounded(timed(Strategy::block()));
+        let gauge = sink.gauge();
+        for (pace, items) in [(MS, 100), (MS / 5, 500), (10 * MS, 10)] {
+            for _ in 0..2 * gauge.snapshot().capacity + 4 * items {
+                while sink.offer(1, &task).is_ready() {}
+                advance(pace).await;
+                probe.make_room(1);
+            }
+            let capacity = gauge.snapshot().capacity;
+            assert!(capacity.abs_diff(items) <= items / 10, "{capacity} at {pace:?}");
+        }
+        probe.assert_lawful();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn q1_r3_a_driven_sink_lets_its_producer_in_as_the_capacity_grows() {
+        let (probe, task, drives) = (Probe::with_room(0), Task::new(), Task::new());
+        let (mut driven, mut driver) = probe.clone().bounded(timed(Strategy::block())).drive();
+        for _ in 0..200 {
+            while driven.offer(1, &task).is_ready() {}
+            task.wakes();
+            advance(MS).await;
+            probe.make_room(1);
+            assert!(poll(&mut driver, &drives).is_pending());
+            let room = driven.gauge().utilization() < 1.0;
+            assert_eq!(task.wakes() > 0, room, "woken when there is room, and only then");
+        }
+        assert!(driven.gauge().snapshot().capacity >= 90);
+    }
+}

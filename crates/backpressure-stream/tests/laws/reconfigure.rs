@@ -1,11 +1,12 @@
 //! Bounds and strategy of a stream that is in use.
 
 use std::task::Poll;
+use std::time::Duration;
 
-use backpressure_core::{BackpressureConfig, State, Strategy};
+use backpressure_core::{BackpressureConfig, Capacity, State, Strategy};
 use backpressure_stream::BackpressureStreamExt;
 
-use crate::support::{Script, Step, Wakes, poll, poll_once, read};
+use crate::support::{Script, Step, Wakes, paused, poll, poll_once, push_clock, read};
 
 fn config(capacity: usize, strategy: Strategy) -> BackpressureConfig {
     BackpressureConfig::builder().capacity(capacity).batch_items(1).strategy(strategy).build().unwrap()
@@ -75,4 +76,23 @@ fn r1_whether_items_are_weighed_cannot_change() {
     assert_eq!(handle.config(), config(2, Strategy::block()));
     drop(stream);
     handle.reconfigure(config(3, Strategy::block())).unwrap();
+}
+
+#[test]
+fn q1_the_capacity_follows_what_the_consumer_takes() {
+    let ms = Duration::from_millis(1);
+    let capacity = Capacity::within(100 * ms).floor(4).ceiling(1_000);
+    let config = BackpressureConfig::builder().capacity_within(capacity).batch_items(1).build().unwrap();
+    let mut stream = Script::ready(0..10_000).backpressure(config);
+    let gauge = stream.gauge();
+    let runtime = paused();
+    let _context = runtime.enter();
+    for (pace, items) in [(ms, 100), (ms / 5, 500), (10 * ms, 10)] {
+        for _ in 0..2 * gauge.snapshot().capacity + 4 * items {
+            push_clock(pace);
+            assert!(poll_once(&mut stream).is_ready());
+        }
+        let capacity = gauge.snapshot().capacity;
+        assert!(capacity.abs_diff(items) <= items / 10, "{capacity} at {pace:?}");
+    }
 }
