@@ -22,6 +22,8 @@ mod exclusive;
 mod in_flight;
 mod lock;
 mod mailbox;
+#[cfg(backpressure_loom)]
+mod once;
 mod padded;
 mod relay;
 #[cfg(any(feature = "tokio", feature = "thread-timer"))]

@@ -2,10 +2,12 @@
 
 #[cfg(not(backpressure_loom))]
 pub use std::sync::{
-    Arc, Mutex, MutexGuard,
+    Arc, Mutex, MutexGuard, OnceLock,
     atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
+#[cfg(backpressure_loom)]
+pub use crate::once::OnceLock;
 #[cfg(backpressure_loom)]
 pub use loom::sync::{
     Arc, Mutex, MutexGuard,

@@ -13,7 +13,7 @@
 //! a producer begins to wait just as the part that it waits for begins to be timed: what feeds that counts as not blocked until the next
 //! edge of either.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::calls::Calls;
@@ -21,7 +21,7 @@ use super::clock::Clock;
 use crate::flow::{Activity, Work, WorkClock, WorkTimes};
 use crate::ledger::Sequence;
 use backpressure_rt::lock;
-use backpressure_rt::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering};
 
 /// A part that has told nothing yet.
 const UNTOLD: u64 = u64::MAX;
