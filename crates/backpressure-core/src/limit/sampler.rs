@@ -175,10 +175,20 @@ impl Sampler {
         if is_idle { None } else { self.start.checked_add(self.due()) }
     }
 
+    /// Before this no [`close`](Self::close) ends the window, however much departs; `None` beyond the end of time. It changes
+    /// only when a window ends.
+    pub fn earliest(&self) -> Option<Instant> {
+        self.start.checked_add(self.two().max(self.shortest))
+    }
+
     /// How long the window is to be, by what has departed so far.
     fn due(&self) -> Duration {
-        let two = self.usual.saturating_mul(2).min(LONGEST.max(self.usual)).min(ENOUGH);
-        two.max(if self.departures < DEPARTURES { LONGEST } else { self.shortest })
+        self.two().max(if self.departures < DEPARTURES { LONGEST } else { self.shortest })
+    }
+
+    /// Twice as long as a call usually takes, within bounds.
+    fn two(&self) -> Duration {
+        self.usual.saturating_mul(2).min(LONGEST.max(self.usual)).min(ENOUGH)
     }
 
     /// Where the next latency is kept, if it is: a reservoir (J. S. Vitter, *Random Sampling with a Reservoir*, ACM
@@ -222,6 +232,7 @@ mod tests {
             let mut sampler = busy(start, departures);
             assert_eq!(sampler.poll_timeout(), Some(start + due * MS));
             assert_eq!(sampler.close(start + due * MS - MS), None);
+            assert_eq!(sampler.earliest(), Some(start + 100 * MS), "whatever departs");
             let window = sampler.close(start + due * MS).unwrap();
             assert_eq!((window.departures, window.end, window.length), (departures, start + due * MS, due * MS));
         }
@@ -237,7 +248,7 @@ mod tests {
             (0..25).for_each(|_| sampler.timed(MS, Duration::ZERO));
             sampler.departed(25, 0);
             let due = now + Duration::from_micros(length);
-            assert_eq!(sampler.poll_timeout(), Some(due));
+            assert_eq!((sampler.poll_timeout(), sampler.earliest()), (Some(due), Some(due)));
             sampler.close(due).unwrap();
             now = due;
         }

@@ -34,11 +34,13 @@ impl Fate {
     }
 
     /// Whether it is a reason for the limit to shrink.
+    #[inline]
     pub(super) const fn is_overload(self) -> bool {
         matches!(self, Self::Overload | Self::TimedOut)
     }
 
     /// Whether nobody knows how the call would have ended.
+    #[inline]
     pub(super) const fn is_open(self) -> bool {
         matches!(self, Self::Hurried | Self::Cancelled)
     }
@@ -49,12 +51,14 @@ impl Fate {
     }
 
     /// Whether the time it took says how long calls take, or at least how long.
+    #[inline]
     pub(super) const fn is_measure(self) -> bool {
         matches!(self, Self::Success | Self::Overload | Self::TimedOut)
     }
 }
 
 impl From<Outcome> for Fate {
+    #[inline]
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Success => Self::Success,

@@ -13,11 +13,14 @@ use super::shared::Shared;
 use super::tuner::{Look, Sums, Timed, Tuning};
 
 impl Shared {
-    /// The time, with a look at what is going on.
+    /// The time, with a look at what is going on where every call is looked at. Where one in several is, those that go are
+    /// enough.
     #[inline(never)]
     pub(super) fn time(&self) -> NonZeroU64 {
         let now = (self.clock)();
-        self.learn(now, None);
+        if self.every.load(Ordering::Relaxed) == 1 {
+            self.learn(now, None);
+        }
         self.nanos(now)
     }
 
@@ -40,24 +43,18 @@ impl Shared {
         let tuner = if every == 1 { Some(lock(&self.tuner)) } else { try_lock(&self.tuner) };
         let Some(mut tuner) = tuner else { return };
         let (seen, sending) = (self.signal.slots(), self.sending.0.load(Ordering::Relaxed));
-        let (admitted, in_flight) = self.signal.admitted_so_far();
         let look = Look {
             now,
             working: seen.in_flight().saturating_sub(sending),
             room: seen.limit().saturating_sub(sending),
-            sums: Sums {
-                decided: self.signal.decided_so_far(),
-                answered: admitted.saturating_sub(in_flight).saturating_add(sending as u64),
-                overloads: self.overloads.load(Ordering::Relaxed),
-                cancelled: self.cuts.counted(),
-            },
             was_felt: self.was_felt.0.load(Ordering::Relaxed) && self.was_felt.0.swap(false, Ordering::Relaxed),
             every,
             timed,
         };
-        let tuning = tuner.look(&look, &self.levels);
-        if let Some(tuning) = tuning {
-            self.tune(&tuning);
+        let tuning = tuner.look(&look, &self.levels, || self.sums());
+        match tuning {
+            Some(tuning) => self.tune(&tuning),
+            None => tuner.hurry(&look).into_iter().for_each(|every| self.every.store(every, Ordering::Relaxed)),
         }
         drop(tuner);
         let mut relay = Relay::new();
@@ -68,6 +65,17 @@ impl Shared {
             relay.call(|| self.update_state(now));
         }
         relay.resume();
+    }
+
+    fn sums(&self) -> Sums {
+        let sending = self.sending.0.load(Ordering::Relaxed);
+        let (admitted, in_flight) = self.signal.admitted_so_far();
+        Sums {
+            decided: self.signal.decided_so_far(),
+            answered: admitted.saturating_sub(in_flight).saturating_add(sending as u64),
+            overloads: self.overloads.load(Ordering::Relaxed),
+            cancelled: self.cuts.counted(),
+        }
     }
 
     fn tune(&self, tuning: &Tuning) {

@@ -29,6 +29,7 @@ mod learning;
 mod levels;
 mod notify;
 mod open_stream;
+mod pace;
 mod permit;
 mod pressure;
 mod queue;
@@ -81,9 +82,9 @@ use shared::Shared;
 ///
 /// # What it knows
 ///
-/// Every call is timed while there are fewer than 16 384 a second; of more, one in so many that it is about as many, down to
-/// one in 64. The others cost no look at a clock. Once per window, of 100 ms to a second, the [`Limit`] is told what was
-/// seen, and answers the limit from then on.
+/// Of the calls in a second some 4000 are timed, spread evenly, and each if there are fewer; some 500 while less than half of the
+/// limit is in use; in any case one in 64. The others cost no look at a clock. A fresh limiter times the first few. Once per
+/// window, of 100 ms to a second, the [`Limit`] is told what was seen, and answers the limit from then on.
 #[derive(Clone)]
 pub struct Limiter {
     shared: Arc<Shared>,

@@ -16,6 +16,7 @@ use super::cuts::Cuts;
 use super::fate::Fate;
 use super::levels::{Levels, is_nearly_full};
 use super::notify::Notify;
+use super::pace::is_one_of;
 use super::pressure::Pressure;
 use super::queue::Queue;
 use super::refusals::{Refusals, nanos};
@@ -90,8 +91,7 @@ impl Shared {
     /// Whether the call of this number is timed.
     #[inline]
     pub(super) fn is_timed(&self, number: u64) -> bool {
-        let every = self.every.load(Ordering::Relaxed) as u64;
-        number & every.wrapping_sub(1) == 0
+        is_one_of(number, self.every.load(Ordering::Relaxed))
     }
 
     /// Whether there is more to the call of this number than to most: it is timed, or makes the state worse.

@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::{Level, Limit, Sampler, Threshold, Window};
 
 use super::levels::Levels;
+use super::pace::{Pace, every};
 
-/// Up to so many calls a second, every call is timed.
-const TIMED_PER_SECOND: f64 = 16_384.0;
-
-/// Beyond that, at most one call in so many is.
-const MOST_UNTIMED: usize = 64;
+/// After so many timed calls in a window it is looked at whether they are very many.
+const FEW: u32 = 8;
 
 /// So long after the last call of the most important class, slots are kept for it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
@@ -19,6 +17,9 @@ const RESERVED_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Tuner {
     sampler: Sampler,
+    /// When the window began, and before which it does not end.
+    start: Instant,
+    earliest: Option<Instant>,
     limit: Box<dyn Limit>,
     threshold: Threshold,
     cursor: usize,
@@ -52,7 +53,6 @@ pub(crate) struct Look {
     pub(crate) working: usize,
     /// Slots that work may have.
     pub(crate) room: usize,
-    pub(crate) sums: Sums,
     /// Whether somebody was refused for want of a slot.
     pub(crate) was_felt: bool,
     /// One call in so many is timed.
@@ -88,6 +88,8 @@ impl Tuner {
     pub(crate) fn new(now: Instant, limit: Box<dyn Limit>) -> Self {
         Self {
             sampler: Sampler::new(now),
+            start: now,
+            earliest: None,
             limit,
             threshold: Threshold::new(),
             cursor: 0,
@@ -109,12 +111,8 @@ impl Tuner {
         std::mem::replace(&mut self.limit, limit)
     }
 
-    /// Takes a look, and a conclusion if a window is over.
-    pub(crate) fn look(&mut self, look: &Look, levels: &Levels) -> Option<Tuning> {
-        let before = std::mem::replace(&mut self.sums, look.sums);
-        let since = |now: u64, then: u64| now.saturating_sub(then);
-        self.sampler.departed(since(look.sums.answered, before.answered), since(look.sums.overloads, before.overloads));
-        self.sampler.cancelled(since(look.sums.cancelled, before.cancelled));
+    /// Takes a look, and a conclusion if a window is over. What has happened so far is asked for only if one may be.
+    pub(crate) fn look(&mut self, look: &Look, levels: &Levels, sums: impl FnOnce() -> Sums) -> Option<Tuning> {
         if let Some(Timed { latency, delay, is_usual }) = look.timed {
             if is_usual {
                 self.sampler.timed(latency, delay);
@@ -128,28 +126,61 @@ impl Tuner {
             self.sampler.saturate();
         }
         self.sampler.in_flight(look.now, look.working, look.room);
-        let mut window = self.sampler.close(look.now)?;
+        if self.earliest.is_some_and(|earliest| look.now < earliest) {
+            return None;
+        }
+        self.conclude(look, levels, sums())
+    }
+
+    #[inline(never)]
+    fn conclude(&mut self, look: &Look, levels: &Levels, sums: Sums) -> Option<Tuning> {
+        let before = std::mem::replace(&mut self.sums, sums);
+        let since = |now: u64, then: u64| now.saturating_sub(then);
+        self.sampler.departed(since(sums.answered, before.answered), since(sums.overloads, before.overloads));
+        self.sampler.cancelled(since(sums.cancelled, before.cancelled));
+        let closed = self.sampler.close(look.now);
+        self.earliest = self.sampler.earliest();
+        let mut window = closed?;
+        self.start = look.now;
         if look.every > 1 {
             by_littles_law(&mut window);
         }
+        let (answered, latency) = (std::mem::take(&mut self.answered), std::mem::take(&mut self.latency));
         let tuning = Tuning {
             limit: self.limit.update(&window),
             throughput: window.throughput(),
             residence: window.residence().unwrap_or_default(),
             delay: window.delay,
-            usual: std::mem::take(&mut self.latency).checked_div(std::mem::take(&mut self.answered)),
-            every: every(window.throughput()),
+            usual: latency.checked_div(answered),
+            every: every(window.throughput(), Pace::of(&window, look.room)),
         };
-        let level = self.cut(&window, look, levels);
+        let level = self.cut(&window, look, sums, levels);
         levels.cut_at(level, self.threshold.keeps_distance());
-        self.decided = look.sums.decided;
+        self.decided = sums.decided;
         self.reserve(look.now, levels);
         Some(tuning)
     }
 
-    fn cut(&mut self, window: &Window, look: &Look, levels: &Levels) -> Level {
+    /// One call in how many is to be timed from now on, if that cannot wait for the end of the window.
+    pub(crate) fn hurry(&self, look: &Look) -> Option<usize> {
+        if look.every > 1 && Pace::is_close(look.working, look.room, look.was_felt) {
+            let so_far = self.throughput_so_far(look);
+            return Some(every(so_far, Pace::Close)).filter(|&every| every < look.every);
+        }
+        // Every so often: what has departed in no time is very many a second.
+        let is_time = look.timed.is_some() && self.answered >= FEW && self.answered.is_power_of_two();
+        let slower = is_time.then(|| every(self.throughput_so_far(look), Pace::Hurried));
+        slower.filter(|&every| every > look.every)
+    }
+
+    fn throughput_so_far(&self, look: &Look) -> f64 {
+        let seconds = look.now.saturating_duration_since(self.start).as_secs_f64();
+        if seconds > 0.0 { f64::from(self.answered) * look.every as f64 / seconds } else { f64::INFINITY }
+    }
+
+    fn cut(&mut self, window: &Window, look: &Look, sums: Sums, levels: &Levels) -> Level {
         levels.tell(&mut self.threshold, &mut self.cursor);
-        let offered = look.sums.decided.saturating_sub(self.decided) as f64 / window.length.as_secs_f64();
+        let offered = sums.decided.saturating_sub(self.decided) as f64 / window.length.as_secs_f64();
         let utilization = if window.saturated { 1.0 } else { window.in_flight / look.room.max(1) as f64 };
         self.threshold.update(window.throughput(), offered, utilization)
     }
@@ -164,28 +195,11 @@ impl Tuner {
     }
 }
 
-/// Where only a sample of the calls is looked at, what is in flight between two looks is not known; but there are so
-/// many calls then that N = X·T with the mean of the timed latencies says it better.
+/// Where only a sample of the calls is looked at, what is in flight between two looks is not known. N = X·T with the mean of
+/// the timed latencies says it well where calls come and go between two looks, and leaves out what is stuck. Of that there
+/// is never less than was seen.
 fn by_littles_law(window: &mut Window) {
     if let Some(latency) = window.latency {
-        window.in_flight = window.throughput() * latency.as_secs_f64();
-    }
-}
-
-fn every(throughput: f64) -> usize {
-    ((throughput / TIMED_PER_SECOND).ceil() as usize).clamp(1, MOST_UNTIMED).next_power_of_two()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_are_timed_one_by_one_unless_they_are_very_many() {
-        for (throughput, expected) in
-            [(0.0, 1), (16_384.0, 1), (16_385.0, 2), (60_000.0, 4), (1e9, 64), (f64::INFINITY, 64), (f64::NAN, 1)]
-        {
-            assert_eq!(every(throughput), expected, "{throughput} a second");
-        }
+        window.in_flight = window.in_flight.max(window.throughput() * latency.as_secs_f64());
     }
 }

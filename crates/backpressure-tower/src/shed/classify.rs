@@ -29,6 +29,7 @@ impl Class {
 }
 
 impl Default for Class {
+    #[inline]
     fn default() -> Self {
         Self::of(Level::default())
     }

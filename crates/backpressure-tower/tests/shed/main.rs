@@ -6,6 +6,7 @@ mod idle;
 mod kit;
 mod learning;
 mod model;
+mod sampling;
 mod schedules;
 mod slots;
 mod states;
