@@ -46,7 +46,7 @@ const fn kind(name: &'static str, has_room: bool, make: fn(&mut Draw) -> World) 
     Kind { name, has_room, make }
 }
 
-pub const KINDS: [Kind; 25] = [
+pub const KINDS: [Kind; 26] = [
     kind("plain, 0.8", true, |draw| draw.plain().at_load(0.8)),
     kind("plain, 2", false, |draw| draw.plain().at_load(2.0)),
     kind("very fast, 2", false, |draw| World::new(2, draw.from(0.1, 0.3), 0.5).at_load(2.0).measured(2.0, 5.0)),
@@ -91,6 +91,7 @@ pub const KINDS: [Kind; 25] = [
         World { callers: Callers::Closed { connections: 256 }, ..world }.measured(0.0, 0.5)
     }),
     kind("a tenant's flood, the others", false, |draw| flood(draw).0),
+    kind("a tenant's flood, levels by usage", false, |draw| by_usage(flood(draw).0)),
     kind("a step of capacity", false, |draw| {
         let world = draw.plain();
         let load = 0.8 * world.capacity();
@@ -187,6 +188,12 @@ fn flood(draw: &mut Draw) -> (World, World) {
     (theirs_only.at_load(theirs + flood), flood_only.at_load(theirs + flood))
 }
 
+/// Nobody is told who floods.
+fn by_usage(mut world: World) -> World {
+    world.classes[0].tenants = 10;
+    World { by_usage: true, ..world }
+}
+
 fn longer(draw: &mut Draw, times: f64) -> World {
     let mut world = World::new(draw.whole(2, 8), draw.from(1.0, 3.0), draw.from(10.0, 25.0));
     world.classes[0].deadline = 1000.0;
@@ -203,8 +210,9 @@ mod tests {
 
     #[test]
     fn a_flood_by_one_tenant_costs_the_others_nothing_and_wastes_nothing() {
-        for seed in 1..=4 {
+        for (seed, of) in (1..=4).flat_map(|seed| [(seed, by_usage as fn(World) -> World), (seed, |world| world)]) {
             let (theirs, floods) = flood(&mut Draw(Random::new(seed, 0)));
+            let (theirs, floods) = (of(theirs), of(floods));
             let goodput = |world: &World| {
                 Run::new(world, Policy::Fast, seed, Duration::ZERO).map(|run| run.run().goodput).unwrap_or_default()
             };

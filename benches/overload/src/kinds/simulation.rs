@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use backpressure_core::ConfigError;
-use backpressure_core::limit::Outcome;
+use backpressure_core::limit::{Criticality, Level, Outcome};
+use backpressure_tower::TenantLevels;
 
 use super::world::{Callers, Class, Fate, World, at, nanos};
 use crate::clock::{Agenda, MS, Nanos, SECOND};
@@ -47,6 +48,7 @@ enum Done {
 struct State {
     called: Nanos,
     class: usize,
+    tenant: usize,
     cpu: f64,
     wait: f64,
 }
@@ -70,6 +72,7 @@ pub struct Run<'a> {
     cores: Pool<(Call, Turn)>,
     pool: Pool<Call>,
     calls: Vec<State>,
+    tenants: TenantLevels,
     is_paused: bool,
     counts: [u64; 3],
 }
@@ -91,6 +94,7 @@ impl<'a> Run<'a> {
             cores: Pool::new(world.cores),
             pool: Pool::new(world.pool),
             calls: Vec::new(),
+            tenants: TenantLevels::new(),
             is_paused: false,
             counts: [0; 3],
         })
@@ -147,7 +151,8 @@ impl<'a> Run<'a> {
         let of = &self.world.classes[class];
         let (cpu, wait) = (of.cpu.draw(&mut self.work), of.wait.draw(&mut self.work));
         let call = self.calls.len() as Call;
-        self.calls.push(State { called: self.agenda.now(), class, cpu, wait });
+        let tenant = if of.tenants > 1 { (self.work.unit() * of.tenants as f64) as usize } else { 0 };
+        self.calls.push(State { called: self.agenda.now(), class, tenant, cpu, wait });
         self.count(CALLS, call);
         self.cores.push((call, Turn::Enter));
     }
@@ -180,7 +185,7 @@ impl<'a> Run<'a> {
 
     fn decided(&mut self, call: Call, is_new: bool, half: f64) -> (Done, f64) {
         let answer = if is_new {
-            self.gate.enter_within(call, self.class(call).level, self.patience(call))
+            self.gate.enter_within(call, self.level(call), self.patience(call))
         } else {
             self.gate.look(call)
         };
@@ -198,6 +203,14 @@ impl<'a> Run<'a> {
 
     fn class(&self, call: Call) -> &'a Class {
         &self.world.classes[self.calls[call as usize].class]
+    }
+
+    fn level(&self, call: Call) -> Level {
+        if !self.world.by_usage {
+            return self.class(call).level;
+        }
+        let State { class, tenant, .. } = self.calls[call as usize];
+        self.tenants.level(&(class, tenant), Criticality::Critical)
     }
 
     fn patience(&self, call: Call) -> Option<Duration> {

@@ -29,6 +29,8 @@ pub struct Class {
     pub fate: Fate,
     /// How important its calls are.
     pub level: Level,
+    /// How many tenants they come from.
+    pub tenants: usize,
     /// An answer is good within this time, in milliseconds.
     pub deadline: f64,
 }
@@ -63,6 +65,8 @@ pub struct World {
     pub pause: Option<(f64, f64)>,
     /// Whether calls bring their deadline with them.
     pub tells_deadline: bool,
+    /// Whether levels follow from what tenants use, rather than from the class.
+    pub by_usage: bool,
     /// Measured from here to there, in seconds.
     pub from: f64,
     pub to: f64,
@@ -82,6 +86,7 @@ impl World {
             is_pooled: false,
             fate: Fate::Answered,
             level: Level::default(),
+            tenants: 1,
             deadline: 100.0 + 3.0 * (cpu + wait),
         };
         Self {
@@ -94,6 +99,7 @@ impl World {
             longer: vec![(0.0, 1.0)],
             pause: None,
             tells_deadline: false,
+            by_usage: false,
             from: 5.0,
             to: 20.0,
         }

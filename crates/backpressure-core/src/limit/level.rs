@@ -96,7 +96,7 @@ impl Level {
     ///
     /// That spreads refusals fairly among tenants that are all alike. It cannot protect them from one that floods: the lot knows
     /// nothing of usage, and half of the tenants have a worse one than the flooder. For that, give each tenant a
-    /// [rank](Level::new) by how much it uses.
+    /// [rank](Level::new) by how much it [uses](super::Usage).
     ///
     /// `hour` is any number that changes when the lots are to be drawn again, such as the hours since the Unix epoch.
     pub const fn of_tenant(criticality: Criticality, tenant_hash: u64, hour: u64) -> Self {
@@ -135,6 +135,7 @@ impl Level {
 
 impl Default for Level {
     /// The most important [`Critical`](Criticality::Critical) level.
+    #[inline]
     fn default() -> Self {
         Criticality::default().into()
     }

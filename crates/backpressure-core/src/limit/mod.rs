@@ -14,7 +14,8 @@
 //! * **What is the number?** [`Fast`] for most; [`Fixed`] if you know it; [`Aimd`], [`Vegas`] and [`Gradient`] as they are
 //!   known from elsewhere, for comparison and for those who trust them.
 //! * **From what does it learn?** A [`Window`], which a [`Sampler`] gathers from calls that end with an [`Outcome`].
-//! * **Who goes first?** A [`Criticality`] and a rank make a [`Level`]; the [`Threshold`] says which levels fit.
+//! * **Who goes first?** A [`Criticality`] and a rank make a [`Level`]; the [`Threshold`] says which levels fit. [`Usage`] knows
+//!   who calls most, and should go last.
 //! * **And the others?** [`CoDel`] says how long to wait, [`retry_after`] when to come back.
 //!
 //! All of it learns once per window, not once per call: a limit that moves with every call moves faster the more calls
@@ -38,6 +39,7 @@ mod retry;
 mod sampler;
 mod threshold;
 mod trial;
+mod usage;
 mod vegas;
 mod why;
 mod window;
@@ -55,6 +57,7 @@ pub use quantiles::Quantiles;
 pub use retry::{reserve, retry_after};
 pub use sampler::Sampler;
 pub use threshold::Threshold;
+pub use usage::Usage;
 pub use vegas::Vegas;
 pub use window::{Outcome, Window};
 

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backpressure_core::limit::{Criticality, Level};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request};
-use tokio::time::Instant;
 
-use crate::shed::{Class, Classify};
+use crate::shed::{Class, Classify, TenantLevels};
 
 /// Classifies HTTP and gRPC requests by their path and headers.
 ///
@@ -17,9 +15,9 @@ use crate::shed::{Class, Classify};
 /// * The [criticality](Criticality) of a request from a sender that is [trusted](Self::trust_if) is the value of `x-criticality`
 ///   (or of the header that was [chosen](Self::criticality)), such as `sheddable-plus`. Every other request is `critical`:
 ///   one without the header, one whose value is no criticality, and one whose sender is not trusted.
-/// * The rank inside that class is the [tenant](Self::tenant)'s, if a header for it was chosen: a hash of the tenant's name
-///   and of the hour. Under pressure some tenants are refused for an hour rather than everybody now and then, and not the
-///   same ones for ever. All servers with the right time agree on which, so a request that passed one passes the next.
+/// * The rank inside that class is the [tenant](Self::tenant)'s, if a header for it was chosen: the more of the recent requests
+///   are its own, the lower it is. Under pressure the tenant that floods is refused before the others are. See
+///   [`TenantLevels`].
 ///
 /// # Whom to trust
 ///
@@ -44,8 +42,8 @@ pub struct RequestHeaders {
     trust: Trust,
     criticality: HeaderName,
     tenant: Option<HeaderName>,
+    tenants: TenantLevels,
     exempt: Arc<[Box<str>]>,
-    epoch: Epoch,
 }
 
 /// Whose headers say how important a request is.
@@ -65,8 +63,8 @@ impl RequestHeaders {
             trust: Trust::Nobody,
             criticality: HeaderName::from_static("x-criticality"),
             tenant: None,
+            tenants: TenantLevels::new(),
             exempt: Arc::new([]),
-            epoch: Epoch::now(),
         }
     }
 
@@ -132,7 +130,7 @@ impl RequestHeaders {
         let criticality = value.and_then(Criticality::from_name).unwrap_or_default();
         let Some(tenant) = &self.tenant else { return Level::from(criticality) };
         let name = trusted(tenant).map_or(&b""[..], HeaderValue::as_bytes);
-        Level::of_tenant(criticality, fnv1a(name), self.epoch.hour(Instant::now()))
+        self.tenants.level(name, criticality)
     }
 }
 
@@ -176,30 +174,11 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The time of day, looked up once; from then on the runtime's clock counts.
-#[derive(Clone, Copy)]
-struct Epoch {
-    at: Instant,
-    since_1970: Duration,
-}
-
-impl Epoch {
-    fn now() -> Self {
-        Self { at: Instant::now(), since_1970: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() }
-    }
-
-    fn hour(&self, now: Instant) -> u64 {
-        self.since_1970.saturating_add(now.saturating_duration_since(self.at)).as_secs() / 3600
-    }
-}
-
-/// Fowler, Noll and Vo's hash: the same in every process and every version.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "grpc")]
+    use std::time::Duration;
+
     use super::*;
 
     const TENANT: HeaderName = HeaderName::from_static("x-tenant");
@@ -225,6 +204,7 @@ mod tests {
             assert_eq!(level(&classes, &forged), Level::default());
         }
         let tenants = RequestHeaders::new().tenant(TENANT);
+        assert!((0..300).all(|_| level(&tenants, &[]).criticality() == Criticality::Critical));
         let plain = level(&tenants, &[]);
         for n in 0..200 {
             let forged = [("x-criticality", "critical-plus"), ("x-tenant", &*format!("tenant {n}"))];
@@ -261,27 +241,15 @@ mod tests {
     }
 
     #[test]
-    fn tenants_are_told_apart_and_change_places_by_the_hour() {
-        let mut classes = RequestHeaders::new().trust_all().tenant(TENANT);
-        let ranks = |classes: &RequestHeaders| -> Vec<u8> {
-            (0..200).map(|n| level(classes, &[("x-tenant", &format!("tenant {n}"))]).rank()).collect()
-        };
-        let first = ranks(&classes);
-        let different: std::collections::BTreeSet<_> = first.iter().collect();
-        assert!(different.len() > 80, "200 tenants on 128 ranks: {}", different.len());
-        assert_eq!(ranks(&classes.clone()), first);
-        classes.epoch.since_1970 += Duration::from_secs(3600);
-        assert_ne!(ranks(&classes), first);
-        let nameless = [&[][..], &[("x-tenant", "")]].map(|headers| level(&classes, headers));
-        assert_eq!(nameless[0], nameless[1], "requests without a tenant are those of one more");
-    }
-
-    #[test]
-    fn k1_the_hour_is_the_clocks_and_never_goes_back() {
-        let epoch = Epoch { at: Instant::now(), since_1970: Duration::from_secs(3599) };
-        assert_eq!(epoch.hour(epoch.at), 0);
-        assert_eq!(epoch.hour(epoch.at + Duration::from_secs(1)), 1);
-        assert_eq!(epoch.hour(epoch.at.checked_sub(Duration::from_secs(1)).unwrap()), 0);
+    fn the_tenant_that_floods_goes_last_and_requests_without_one_are_those_of_one_more() {
+        let classes = RequestHeaders::new().trust_all().tenant(TENANT);
+        let rank = |headers: &[_]| level(&classes.clone(), headers).rank();
+        for n in 0..3000 {
+            rank(if n % 3 == 0 { &[("x-tenant", "quiet")] } else { &[] });
+        }
+        let (quiet, flood) = (rank(&[("x-tenant", "quiet")]), rank(&[]));
+        assert!((38..48).contains(&quiet) && (80..90).contains(&flood), "{quiet} {flood}");
+        assert_eq!(rank(&[("x-tenant", "")]), flood);
     }
 
     #[test]

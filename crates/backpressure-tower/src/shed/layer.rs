@@ -1,6 +1,7 @@
 //! The shed layer.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tower_layer::Layer;
 use super::classify::{ByLevel, ByPatience, Bypass};
 use super::gate::Gate;
 use super::respond::ByOutcome;
+use super::tenants::{ByTenant, TenantLevels};
 use super::{Plain, Shed, ShedHandle};
 
 /// Sheds calls that do not fit, before anything is done for them.
@@ -67,6 +69,23 @@ impl<C, R> ShedLayer<C, R> {
     /// How important a request is. Default: [`Critical`](backpressure_core::limit::Criticality::Critical), all alike.
     pub fn level<Req, F: Fn(&Req) -> Level>(self, level: F) -> ShedLayer<ByLevel<C, F>, R> {
         let classify = ByLevel { rest: self.classify, level };
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// Whose a request is: the level inside its class follows from how much of the recent calls are that tenant's, so that one that
+    /// floods is refused before the others are. Default: nobody's, all alike. See [`TenantLevels`].
+    ///
+    /// ```
+    /// use backpressure_tower::ShedLayer;
+    ///
+    /// struct Request {
+    ///     customer: u32,
+    /// }
+    ///
+    /// let layer = ShedLayer::adaptive().tenant(|request: &Request| request.customer);
+    /// ```
+    pub fn tenant<Req, T: Hash, F: Fn(&Req) -> T>(self, tenant: F) -> ShedLayer<ByTenant<C, F>, R> {
+        let classify = ByTenant { rest: self.classify, tenant, levels: TenantLevels::new() };
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 

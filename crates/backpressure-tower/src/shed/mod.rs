@@ -21,6 +21,7 @@ mod parked;
 mod policy;
 mod respond;
 mod service;
+mod tenants;
 mod timed_out;
 mod until;
 mod watch;
@@ -38,6 +39,7 @@ pub use lingering::{LingerCounts, Lingering};
 pub use policy::{Action, Policy};
 pub use respond::{ByOutcome, Responder, ShedError};
 pub use service::Shed;
+pub use tenants::{ByTenant, TenantLevels};
 pub use timed_out::is_timeout;
 
 /// Neither knows requests nor changes answers: what a [`ShedLayer`] is made with.
