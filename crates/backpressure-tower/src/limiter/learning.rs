@@ -61,6 +61,10 @@ impl Shared {
         if tuning.is_some_and(|tuning| tuning.limit > seen.limit()) && self.signal.slots().has_waiters() {
             relay.call(|| self.hand_on());
         }
+        #[cfg(feature = "tracing")]
+        if let Some(tuning) = tuning.filter(|tuning| tuning.limit != seen.limit()) {
+            relay.call(|| self.tell(seen.limit(), tuning.limit));
+        }
         if tuning.is_some() || self.pressure.may_fall(seen.in_flight()) {
             relay.call(|| self.update_state(now));
         }
@@ -92,6 +96,16 @@ impl Shared {
     /// Why the limit is what it is.
     pub(super) fn explain(&self) -> String {
         lock(&self.tuner).explain()
+    }
+
+    /// Logs a change of the limit. Under no lock: whoever listens may call back in.
+    #[cfg(feature = "tracing")]
+    #[inline(never)]
+    fn tell(&self, before: usize, after: usize) {
+        if tracing::enabled!(target: "backpressure", tracing::Level::DEBUG) {
+            let why = self.explain();
+            tracing::debug!(target: "backpressure", before, after, %why, "the concurrency limit changed");
+        }
     }
 
     /// Another limit from now on.

@@ -136,7 +136,9 @@ impl Limiter {
     /// Why the limit is what it is, in words and numbers for people to read: the last change and its reason, and what was seen
     /// in the last window. See [`Limit::explain`].
     ///
-    /// It takes the lock that timed calls take, and allocates the text: for a page or a log now and then.
+    /// It takes the lock that timed calls take, and allocates the text: for a page or a log now and then. With the feature
+    /// `tracing` it is logged whenever the limit changes, at the level `DEBUG` and for the target `backpressure`, at most once
+    /// per window.
     pub fn explain(&self) -> String {
         self.shared.explain()
     }

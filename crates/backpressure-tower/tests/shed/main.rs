@@ -11,6 +11,7 @@ mod schedules;
 mod slots;
 mod states;
 mod timeouts;
+mod tracing;
 mod turns;
 mod types;
 mod waiting;
