@@ -153,6 +153,22 @@ fn m1_what_is_in_flight_is_never_negative_whoever_settles_it() {
 }
 
 #[test]
+fn m2_what_is_said_of_a_part_that_has_ended_is_all_that_it_will_ever_say() {
+    loom::model(|| {
+        let mut part = Part::new(4, false);
+        let gauge = part.gauge.clone();
+        let owner = thread::spawn(move || {
+            part.push();
+            drop(part);
+        });
+        let seen = gauge.snapshot();
+        assert!(!seen.ended || seen.counts.received == 1, "{seen:?}");
+        owner.join().unwrap();
+        assert!(gauge.snapshot().ended);
+    });
+}
+
+#[test]
 fn w2_no_wake_is_lost_between_looking_and_registering() {
     loom::model(|| {
         let mut part = Part::new(1, false);

@@ -2,6 +2,7 @@
 
 mod bottleneck;
 mod cost;
+mod ending;
 mod kit;
 mod layers;
 mod registry;
