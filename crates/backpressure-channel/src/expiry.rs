@@ -44,10 +44,26 @@ impl<T> Inner<T> {
 
     /// Takes out what has expired.
     fn look(&mut self) -> Expired<T> {
-        if let Some(clock) = &mut self.clock {
-            self.buffer.expire(clock.look());
-        }
+        self.read_clock();
         self.expired()
+    }
+
+    fn read_clock(&mut self) {
+        let Some(looks) = &mut self.clock else { return };
+        self.buffer.expire(looks.read(self.buffer.entered(looks.quota())));
+        self.buffer.open_for(looks.quota());
+        if self.buffer.expires_within(looks.grain()) {
+            looks.takes = 0;
+        }
+    }
+
+    /// The same for whoever is to take items: those that follow may be taken without a look, and so may what is lent.
+    fn read_clock_to_take(&mut self) {
+        self.read_clock();
+        let Some(looks) = &mut self.clock else { return };
+        if !self.buffer.expires_within(looks.grain()) {
+            looks.takes = looks.quota().saturating_sub(self.buffer.lent());
+        }
     }
 
     /// Publishes what has expired since the last time.
@@ -58,35 +74,27 @@ impl<T> Inner<T> {
         Expired { items, changed }
     }
 
-    /// An item is offered.
-    fn tick_in(&mut self, weight: usize) -> Expired<T> {
-        let Some(clock) = &mut self.clock else { return self.expired() };
-        let evicts = matches!(self.buffer.strategy(), Strategy::DropOldest);
-        match clock.tick() {
-            Some(now) => self.buffer.expire(now),
-            None if evicts || self.buffer.has_room(weight) => {}
-            None => self.buffer.expire(clock.look()),
-        }
-        self.expired()
-    }
-
-    /// An item is to go.
-    fn tick_out(&mut self) {
-        let Some(clock) = &mut self.clock else { return };
-        let tick = clock.tick();
-        let minds = self.lease.is_unseen || !self.waiters.is_empty() || self.buffer.expires_within(clock.grain());
-        if let Some(now) = tick.or_else(|| minds.then(|| clock.look())) {
-            self.buffer.expire(now);
+    /// Looks before an item goes, unless it is known not to expire before the next look.
+    fn look_for_the_next(&mut self) {
+        self.recall();
+        let Some(looks) = &mut self.clock else { return };
+        let grain = looks.grain();
+        if looks.takes == 0 || !self.waiters.is_empty() || self.buffer.expires_within(grain) {
+            self.read_clock_to_take();
+        } else {
+            looks.takes -= 1;
         }
     }
 
-    /// How many items the receiver may take before the next look, if none of them expires by then.
-    pub(crate) fn unseen(&self) -> usize {
-        match &self.clock {
-            None => usize::MAX,
-            Some(clock) if self.buffer.expires_within(clock.grain()) => 0,
-            Some(clock) => clock.left(),
+    /// Whether there is to be a look before an item goes, or at the item. If not, it is counted.
+    #[inline]
+    pub(crate) fn minds_the_time(&mut self) -> bool {
+        let Some(looks) = &mut self.clock else { return false };
+        if looks.takes == 0 || !self.waiters.is_empty() || self.buffer.is_dated() {
+            return true;
         }
+        looks.takes -= 1;
+        false
     }
 }
 
@@ -124,7 +132,9 @@ impl<T> Shared<T> {
         tag: Tag,
     ) -> Result<Sent, SendError<T>> {
         inner.look_before_an_edge();
-        let expired = inner.tick_in(tag.weight);
+        let evicts = matches!(inner.buffer.strategy(), Strategy::DropOldest);
+        let is_due = inner.buffer.is_due() || !(evicts || inner.buffer.has_room(tag.weight));
+        let expired = if is_due { inner.look() } else { Expired { items: Vec::new(), changed: false } };
         let offer = inner.offer(item, tag);
         if expired.items.is_empty() {
             return self.conclude(inner, offer);
@@ -161,9 +171,10 @@ impl<T> Receiver<T> {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn try_recv_expiring(&mut self) -> Option<T> {
         let mut inner = self.shared.lock();
-        inner.tick_out();
+        inner.look_for_the_next();
         let item = inner.buffer.pop();
         let expired = inner.buffer.take_expired();
         if item.is_none() && expired.is_empty() {

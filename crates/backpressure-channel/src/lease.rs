@@ -7,12 +7,10 @@ pub(crate) struct Lease {
     pub(crate) tally: Tally,
     /// Whether the receiver is to come to the lock with each item it takes.
     pub(crate) is_called: bool,
-    /// Whether the receiver took items by itself since it last looked at the clock.
-    pub(crate) is_unseen: bool,
 }
 
 impl Lease {
     pub(crate) const fn new(tally: Tally) -> Self {
-        Self { tally, is_called: false, is_unseen: false }
+        Self { tally, is_called: false }
     }
 }

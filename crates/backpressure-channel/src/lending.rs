@@ -19,8 +19,11 @@ impl<T> Inner<T> {
     pub(crate) fn lend(&mut self, lease: &mut VecDeque<T>) {
         if self.waiters.is_empty() && self.timed.is_none() {
             let slack = self.recorder.slack(self.buffer.held());
-            let lent = self.buffer.lend(lease, slack.min(MOST).min(self.unseen()));
-            self.lease.is_unseen = lent > 0;
+            let most = self.clock.as_ref().map_or(MOST, |looks| looks.takes);
+            let lent = self.buffer.lend(lease, slack.min(most));
+            if let Some(looks) = &mut self.clock {
+                looks.takes -= lent;
+            }
         }
     }
 

@@ -65,6 +65,7 @@ mod error;
 mod expiry;
 mod lease;
 mod lending;
+mod looks;
 mod many;
 mod offers;
 mod parker;

@@ -106,10 +106,11 @@ impl<T> Receiver<T> {
     }
 
     fn try_recv_locked(&mut self) -> Option<T> {
-        if self.shared.is_expiring {
+        let mut inner = self.shared.lock();
+        if inner.minds_the_time() {
+            drop(inner);
             return self.try_recv_expiring();
         }
-        let mut inner = self.shared.lock();
         let item = inner.buffer.pop()?;
         inner.recorder.works(Activity::BUSY);
         let changed = inner.drained(1);

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use backpressure_core::{BackpressureConfig, ConfigError, Gauge, Moved, Strategy, TimedCapacity};
 use backpressure_rt::sync::Arc;
-use backpressure_rt::{CoarseClock, Relay, now, wake_all};
+use backpressure_rt::{Relay, now, wake_all};
 
+use crate::looks::Looks;
 use crate::shared::{Inner, Shared};
 
 /// Changes a channel that is in use. Made by [`Sender::handle`](crate::Sender::handle) and
@@ -99,9 +100,10 @@ impl<T> Shared<T> {
         buffer.reconfigure(&config)?;
         *timed = succeeding;
         let changed = self.rules.replace(config.strategy(), &self.hooks, || recorder.reconfigured(buffer, &config));
-        if let Some(clock) = &mut guard.clock {
-            **clock = CoarseClock::for_ages(config.max_age());
-            clock.hurry();
+        if guard.config.max_age() != config.max_age()
+            && let Some(clock) = &mut guard.clock
+        {
+            **clock = Looks::new(config.max_age());
         }
         let replaced = std::mem::replace(&mut guard.config, config);
         let dismissed = guard.dismiss();

@@ -10,12 +10,13 @@ use backpressure_core::{
     BackpressureConfig, BoundedBuffer, DropReason, Gauge, Hooks, Moved, Recorder, Reporter, Tag, Tally, TimedCapacity,
 };
 use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard};
-use backpressure_rt::{CoarseClock, Relay, lock, now, wake_all};
+use backpressure_rt::{Relay, lock, now, wake_all};
 
 use crate::claim::Kept;
 use crate::demand::Demand;
 use crate::error::Sent;
 use crate::lease::Lease;
+use crate::looks::Looks;
 use crate::rules::Rules;
 use crate::wait_queue::WaitQueue;
 use crate::when_full::{Unsent, taken};
@@ -46,7 +47,7 @@ pub(crate) struct Inner<T> {
     pub(crate) lease: Lease,
     pub(crate) config: Box<BackpressureConfig>,
     /// Where items expire.
-    pub(crate) clock: Option<Box<CoarseClock>>,
+    pub(crate) clock: Option<Box<Looks>>,
     /// Where the capacity follows what is received.
     pub(crate) timed: Option<Box<TimedCapacity>>,
 }
@@ -100,7 +101,7 @@ impl<T> Shared<T> {
                 kept: Kept::default(),
                 receiver: None,
                 lease: Lease::new(recorder.tally()),
-                clock: is_expiring.then(|| Box::new(CoarseClock::for_ages(config.max_age()))),
+                clock: is_expiring.then(|| Box::new(Looks::new(config.max_age()))),
                 recorder,
                 config: Box::new(config.clone()),
                 timed: TimedCapacity::succeeding(None, &mut config.clone()),
@@ -248,8 +249,9 @@ impl<T> Inner<T> {
     /// The next item is looked at with the clock, where items expire: somebody waits, or did.
     #[inline]
     pub(crate) fn hurry(&mut self) {
-        if let Some(clock) = &mut self.clock {
-            clock.hurry();
+        if let Some(looks) = &mut self.clock {
+            looks.takes = 0;
+            self.buffer.open_for(0);
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backpressure_channel::Builder;
 use backpressure_core::{BackpressureConfig, DropReason, Keyer, Priority, Weigh};
@@ -56,6 +56,17 @@ impl<T> ControllerBuilder<T> {
     /// Ranks each item as it is pushed: higher priorities are flushed first.
     pub fn rank_by(self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
         Self { channel: self.channel.rank_by(rank), ..self }
+    }
+
+    /// Asks each item, once, as it is pushed, for its deadline: an [`Instant`], or `None` if it does not expire. An item that is
+    /// still queued then goes into no batch, but is lost for [`DropReason::Expired`]; with a
+    /// [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) too, whichever comes first counts.
+    ///
+    /// No batch holds an item that had expired when it was handed to the flush target. What is in flight, waits for its retry or
+    /// is [set aside](FlushBuilder::set_aside_at_most) has left the buffer, and does not expire any more. While nothing can be flushed,
+    /// what has expired holds its slot until a producer finds the buffer full.
+    pub fn expires_by<D: Into<Option<Instant>>>(self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) -> Self {
+        Self { channel: self.channel.expires_by(deadline), ..self }
     }
 
     /// Gets each item that was dropped or evicted, once, by value, with the reason. Called outside every lock; it may

@@ -156,6 +156,7 @@ where
     fn take_turn(&mut self, cx: &mut Context<'_>) -> Turn {
         let now = now();
         let flushes = self.take_orders(now, cx);
+        guarded(|| self.receiver.expire());
         // The one look in this turn: after the orders, so that it sees what was accepted before somebody asked for a flush.
         let backlog = self.receiver.backlog();
         flushes.into_iter().for_each(|done| self.barriers.add(backlog.accepted, done));
@@ -283,6 +284,10 @@ where
             (Some(attempt), _) => attempt,
             (None, Next::Take(reason)) => {
                 let (part, reason) = self.take(reason);
+                if part.items.is_empty() {
+                    // All that was to go has expired.
+                    return Turn::Again;
+                }
                 let taken = self.keyed.as_ref().map_or(part.items.len(), |keyed| keyed.taken.wrapping_sub(taken));
                 self.schedule.taken(now, backlog.items.saturating_sub(taken));
                 let batch = self.next_batch;

@@ -37,6 +37,8 @@ pub struct Hooks<T> {
     weigh: Option<Weigher<T>>,
     rank: Option<Rank<T>>,
     expire: Option<Expire<T>>,
+    /// Whether there is any of these.
+    tags: bool,
     on_drop: Option<OnDrop<T>>,
 }
 
@@ -75,11 +77,12 @@ impl<T> Weigher<T> {
 
 impl<T> Hooks<T> {
     /// Every item weighs 1 and ranks [`NORMAL`](Priority::NORMAL), and what is lost is dropped.
-    pub const NONE: Self = Self { weigh: None, rank: None, expire: None, on_drop: None };
+    pub const NONE: Self = Self { weigh: None, rank: None, expire: None, tags: false, on_drop: None };
 
     /// Weighs items by this closure.
     pub fn weigh_by(&mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) {
         self.weigh = Some(Weigher::by(weigh));
+        self.tags = true;
     }
 
     /// Weighs items by their own [`Weigh`].
@@ -88,16 +91,19 @@ impl<T> Hooks<T> {
         T: Weigh,
     {
         self.weigh = Some(Weigher::own());
+        self.tags = true;
     }
 
     /// Ranks items by this closure.
     pub fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
         self.rank = Some(Arc::new(rank));
+        self.tags = true;
     }
 
     /// Gives each item the deadline that this closure says: an [`Instant`], or `None` if it does not expire.
     pub fn expires_by<D: Into<Option<Instant>>>(&mut self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) {
         self.expire = Some(Arc::new(move |item| deadline(item).into()));
+        self.tags = true;
     }
 
     /// Gives lost items to this closure, with the reason.
@@ -118,7 +124,7 @@ impl<T> Hooks<T> {
     /// Whether items are weighed, ranked or dated: if not, each has the default [`Tag`].
     #[inline]
     pub const fn is_tagging(&self) -> bool {
-        self.weigh.is_some() || self.rank.is_some() || self.expire.is_some()
+        self.tags
     }
 
     /// Whether there is no closure at all.
@@ -134,6 +140,9 @@ impl<T> Hooks<T> {
     #[inline]
     pub fn tag(&self, item: &T) -> Tag {
         let mut tag = Tag::default();
+        if !self.tags {
+            return tag;
+        }
         if let Some(weigh) = &self.weigh {
             tag.weight = weigh.weigh(item);
         }
@@ -182,6 +191,7 @@ impl<T> Clone for Hooks<T> {
             weigh: self.weigh.clone(),
             rank: self.rank.clone(),
             expire: self.expire.clone(),
+            tags: self.tags,
             on_drop: self.on_drop.clone(),
         }
     }

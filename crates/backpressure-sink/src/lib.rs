@@ -74,9 +74,12 @@
 mod batching;
 mod books;
 mod both;
+mod closures;
 mod driven;
 mod driver;
 mod error;
+mod expired;
+mod expiry;
 mod ext;
 mod hand;
 mod link;

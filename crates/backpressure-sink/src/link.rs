@@ -10,6 +10,7 @@ use backpressure_rt::sync::{Mutex, MutexGuard};
 use backpressure_rt::{Relay, lock};
 
 use crate::error::BackpressureSinkError;
+use crate::expired::Expired;
 use crate::phase::Phase;
 use crate::queue::{Handed, Queue};
 
@@ -132,6 +133,14 @@ impl<T, E> Shared<T, E> {
             adopted.carry_out(&self.hooks, &self.reporter);
             link = self.lock();
         }
+        if want == Want::Room {
+            let expired = link.queue.look_before_wait();
+            if !expired.is_empty() {
+                drop(link);
+                self.dispose(expired, None);
+                link = self.lock();
+            }
+        }
         if let Some(outcome) = link.outcome(want) {
             return Poll::Ready(self.answer(link, outcome));
         }
@@ -241,10 +250,26 @@ impl<T, E> Shared<T, E> {
     /// Takes the next item, to be given to the inner sink at once.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut link = self.lock();
-        let item = link.queue.pop()?;
+        let expired = link.queue.look_before_next();
+        let Some(item) = link.queue.pop() else {
+            let handle = link.satisfied();
+            drop(link);
+            self.dispose(expired, handle);
+            return None;
+        };
         link.flushed = false;
         let handle = link.satisfied();
         drop(link);
+        if !expired.is_empty() {
+            // A panic of the hook loses nothing but its own item.
+            let mut relay = Relay::new();
+            relay.call(|| self.dispose(expired, None));
+            if relay.has_panicked() {
+                relay.call(|| self.lose(item));
+                relay.resume();
+                return None;
+            }
+        }
         if let Some(handle) = handle {
             let mut relay = Relay::new();
             relay.call(|| handle.wake());
@@ -255,6 +280,14 @@ impl<T, E> Shared<T, E> {
             }
         }
         Some(item)
+    }
+
+    /// Wakes the handle, and gives what has expired to the hook.
+    fn dispose(&self, expired: Expired<T>, handle: Option<Waker>) {
+        let mut relay = Relay::new();
+        relay.call(|| self.conclude(false, handle));
+        relay.call(|| expired.conclude(&self.hooks, &self.reporter));
+        relay.resume();
     }
 
     /// An item was taken and goes nowhere.

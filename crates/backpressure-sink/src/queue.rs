@@ -10,10 +10,11 @@ use backpressure_core::{
 use backpressure_rt::{Relay, now};
 
 use crate::error::BackpressureSinkError;
+use crate::expired::{Expired, Looks};
 use crate::wait::Wait;
 
 pub(crate) struct Queue<T> {
-    buffer: BoundedBuffer<T>,
+    pub(crate) buffer: BoundedBuffer<T>,
     /// An item that came through an open door and is too heavy for the room behind it. It enters before anything else
     /// does, and nothing else may come before it has. There is one only while something is queued.
     heavy: Option<(T, Tag)>,
@@ -25,6 +26,8 @@ pub(crate) struct Queue<T> {
     config: Box<BackpressureConfig>,
     /// Where the capacity follows what is delivered.
     timed: Option<Box<TimedCapacity>>,
+    /// Where items expire.
+    pub(crate) looks: Option<Box<Looks>>,
 }
 
 /// What became of the item that was taken out last, where that is not in the books yet.
@@ -41,6 +44,7 @@ pub(crate) enum Handed {
 pub(crate) struct Offered<T> {
     fate: Fate<T>,
     changed: bool,
+    expired: Expired<T>,
 }
 
 enum Fate<T> {
@@ -63,6 +67,7 @@ impl<T> Queue<T> {
             hooks: Hooks::NONE,
             handle: None,
             timed: TimedCapacity::succeeding(None, &mut config.clone()),
+            looks: config.max_age().map(|age| Looks::new(Some(age))),
             config: Box::new(config),
         }
     }
@@ -113,6 +118,13 @@ impl<T> Queue<T> {
         self.buffer = mem::replace(&mut self.buffer, bare).prioritized();
     }
 
+    /// Heeds deadlines.
+    pub(crate) fn dated(&mut self) {
+        let bare = BoundedBuffer::new(&BackpressureConfig::default());
+        self.buffer = mem::replace(&mut self.buffer, bare).dated();
+        self.looks.get_or_insert_with(|| Looks::new(None));
+    }
+
     pub(crate) fn gauge(&self) -> Gauge {
         self.recorder.gauge()
     }
@@ -146,7 +158,7 @@ impl<T> Queue<T> {
     /// Whether this item may go straight to the consumer: nothing is ahead of it, and it would be taken in.
     #[inline]
     pub(crate) fn lets_pass(&self, tag: Tag) -> bool {
-        self.is_empty() && self.buffer.admits(tag.weight)
+        self.is_empty() && self.buffer.admits(tag.weight) && tag.deadline.is_none()
     }
 
     /// The item that was let pass was delivered.
@@ -164,6 +176,11 @@ impl<T> Queue<T> {
     fn apply(&mut self, config: BackpressureConfig) -> bool {
         if self.buffer.reconfigure(&config).is_err() {
             return false;
+        }
+        if self.config.max_age() != config.max_age()
+            && let Some(looks) = &mut self.looks
+        {
+            *looks = Looks::new(config.max_age());
         }
         *self.config = config;
         self.recorder.reconfigured(&self.buffer, &self.config)
@@ -197,21 +214,23 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Offered<T> {
+        let expired = self.look_before_offer(tag.weight);
         if self.heavy.is_some() {
-            return Offered { fate: Fate::Refused(item), changed: false };
+            return Offered { fate: Fate::Refused(item), changed: false, expired };
         }
-        match self.buffer.offer(item, tag) {
-            Offer::Accepted => Offered { fate: Fate::Taken, changed: self.publish(Moved::NOTHING) },
+        let (fate, changed) = match self.buffer.offer(item, tag) {
+            Offer::Accepted => (Fate::Taken, self.publish(Moved::NOTHING)),
             Offer::AcceptedEvicting(evicted) => {
                 let changed = self.publish(Moved::discarded(DropReason::Evicted, evicted.count()));
-                Offered { fate: Fate::Evicting(evicted), changed }
+                (Fate::Evicting(evicted), changed)
             }
-            Offer::Dropped(item, reason) => Offered { fate: Fate::Dropped(item, reason), changed: false },
+            Offer::Dropped(item, reason) => (Fate::Dropped(item, reason), false),
             Offer::Full(item) | Offer::Closed(item) => {
                 let fate = self.hold_outside(item, tag);
-                Offered { fate, changed: self.publish(Moved::NOTHING) }
+                (fate, self.publish(Moved::NOTHING))
             }
-        }
+        };
+        Offered { fate, changed, expired }
     }
 
     /// An item too heavy for a queue that is open waits outside, if it can ever enter.
@@ -236,7 +255,7 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    fn admit_heavy(&mut self) {
+    pub(crate) fn admit_heavy(&mut self) {
         let Some((item, tag)) = self.heavy.take() else { return };
         if !self.buffer.try_reserve(tag.weight) {
             self.heavy = Some((item, tag));
@@ -269,6 +288,7 @@ impl<T> Queue<T> {
 
     /// The consumer takes nothing at present: blocked if something is queued for it, idle if not.
     pub(crate) fn rest(&mut self) {
+        self.look_next();
         self.recorder.works(if self.is_empty() { Activity::IDLE } else { Activity::BLOCKED });
     }
 
@@ -279,6 +299,7 @@ impl<T> Queue<T> {
         while let Some(item) = self.pop() {
             items.push(item);
         }
+        items.extend(self.buffer.take_expired());
         let changed = !items.is_empty() && self.discard(DropReason::Closed, items.len());
         (items, changed)
     }
@@ -288,7 +309,7 @@ impl<T> Queue<T> {
     }
 
     #[inline(always)]
-    fn publish(&mut self, moved: Moved) -> bool {
+    pub(crate) fn publish(&mut self, moved: Moved) -> bool {
         self.recorder.update(&self.buffer, moved)
     }
 }
@@ -328,7 +349,7 @@ impl<T> Offered<T> {
     #[inline]
     pub(crate) fn carry_out<E>(self, hooks: &Hooks<T>, reporter: &Reporter) -> Result<(), BackpressureSinkError<T, E>> {
         match self {
-            Self { fate: Fate::Taken, changed: false } => Ok(()),
+            Self { fate: Fate::Taken, changed: false, expired } if expired.is_empty() => Ok(()),
             offered => offered.carry_out_all(hooks, reporter),
         }
     }
@@ -338,6 +359,7 @@ impl<T> Offered<T> {
         if self.changed {
             relay.call(|| reporter.notify());
         }
+        relay.call(|| self.expired.conclude(hooks, reporter));
         let answer = match self.fate {
             Fate::Taken => Ok(()),
             Fate::Evicting(evicted) => {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use backpressure_core::{BackpressureConfig, BufferHandle, DropReason, Gauge, Priority, Tag, Weigh};
+use backpressure_core::{BackpressureConfig, BufferHandle, DropReason, Gauge, Tag};
 use backpressure_rt::Relay;
 use futures_sink::Sink;
 use pin_project_lite::pin_project;
@@ -45,6 +45,14 @@ pin_project! {
     /// is found ready, fails, is closed or is dropped, and so does an item that is held outside until it has entered. For how
     /// long is in [`producer_wait_p99`](backpressure_core::Snapshot::producer_wait_p99). A sink does not hear of a `send` that
     /// is dropped while it waits, so the wait goes on until then.
+    ///
+    /// # Expiry
+    ///
+    /// Where items expire (see [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) and
+    /// [`expires_by`](Self::expires_by)), what has expired is dropped when the inner sink is ready for it, and when there is no room
+    /// for more; until then it holds its slot. Items are counted between two looks at the clock, which follow their pace: at a
+    /// steady one the last look is a millisecond ago at most, or a 64th of the longest age. After a pause up to 15 items are delivered
+    /// before the next look.
     ///
     /// # Errors
     ///
@@ -91,8 +99,8 @@ pin_project! {
     pub struct BackpressureSink<Si, T> {
         #[pin]
         inner: Si,
-        queue: Queue<T>,
-        way: Way,
+        pub(crate) queue: Queue<T>,
+        pub(crate) way: Way,
         // Items delivered by the time the inner sink was last flushed.
         flushed: u64,
     }
@@ -102,41 +110,6 @@ impl<Si, T> BackpressureSink<Si, T> {
     /// Puts a buffer with the bounds, watermarks and strategy of `config` in front of `inner`.
     pub fn new(inner: Si, config: BackpressureConfig) -> Self {
         Self { inner, queue: Queue::new(config), way: Way::Clear, flushed: 0 }
-    }
-
-    /// Weighs each item, once, as it is offered. Counts where the configuration bounds the weight; without this every item
-    /// weighs 1.
-    pub fn weigh_by(mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) -> Self {
-        self.queue.hooks.weigh_by(weigh);
-        self.way.block(Way::Open);
-        self
-    }
-
-    /// Weighs each item by its own [`Weigh`]: strings and buffers by their length, so that
-    /// [`max_weight`](backpressure_core::BackpressureConfigBuilder::max_weight) is in bytes.
-    pub fn weigh_bytes(mut self) -> Self
-    where
-        T: Weigh,
-    {
-        self.queue.hooks.weigh_bytes();
-        self.way.block(Way::Open);
-        self
-    }
-
-    /// Ranks each item, once, as it is offered: higher priorities are delivered first. What is queued already ranks
-    /// [`NORMAL`](Priority::NORMAL).
-    pub fn rank_by(mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) -> Self {
-        self.queue.hooks.rank_by(rank);
-        self.queue.prioritize();
-        self.way.block(Way::Open);
-        self
-    }
-
-    /// Gets each lost item, once, by value, with the reason. It may panic: the panic goes to whoever caused the loss, the
-    /// sink is none the worse.
-    pub fn on_drop(mut self, hook: impl Fn(T, DropReason) + Send + Sync + 'static) -> Self {
-        self.queue.hooks.on_drop(hook);
-        self
     }
 
     /// Changes bounds and strategy while the sink is in use: it takes what the handle leaves when it is asked next whether it is
@@ -242,6 +215,8 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
                 }
             }
             this.way.unblock(Way::Readying);
+            let expired = this.queue.look_before_next();
+            expired.conclude(&this.queue.hooks, &this.queue.reporter);
             let Some((item, hand)) = InHand::take(this.queue) else { return Ok(Stopped::Done) };
             if let Err(source) = this.inner.as_mut().start_send(item) {
                 drop(hand);
@@ -269,6 +244,8 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         if *this.way == Way::Open && this.queue.is_empty() && !this.queue.has_to_look() {
             *this.way = Way::Clear;
         }
+        let expired = this.queue.look_before_wait();
+        expired.conclude(&this.queue.hooks, &this.queue.reporter);
         if this.queue.is_open() {
             this.queue.end_wait();
             return Poll::Ready(Ok(()));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use backpressure_core::{BackpressureConfig, BufferHandle, DropReason, Gauge, Priority, Weigh};
 use futures_core::{FusedStream, Stream};
@@ -29,6 +30,13 @@ pin_project! {
     /// With a weight bound an item is weighed once it has been pulled. If it is too heavy for the room left it waits outside
     /// the buffer, and nothing more is pulled, until there is room. One that
     /// [can never be admitted](backpressure_core::Oversize::Refuse) is lost for [`DropReason::Overflow`].
+    ///
+    /// # Expiry
+    ///
+    /// Where items expire (see [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) and
+    /// [`expires_by`](Self::expires_by)), they are counted between two looks at the clock, which follow their pace: at a steady
+    /// one the last look is a millisecond ago at most, or a 64th of the longest age. After a pause of the consumer up to 15 items are
+    /// read or yielded before the next look.
     ///
     /// # Ends
     ///
@@ -87,6 +95,16 @@ impl<St: Stream> Backpressure<St> {
     /// ranks [`NORMAL`](Priority::NORMAL).
     pub fn rank_by(mut self, rank: impl Fn(&St::Item) -> Priority + Send + Sync + 'static) -> Self {
         self.queue.rank_by(rank);
+        self
+    }
+
+    /// Asks each item, once, when it is pulled, for its deadline: an [`Instant`], or `None` if it does not expire. An item that is
+    /// still queued then is not yielded, but lost for [`DropReason::Expired`]. What was read ahead before has no deadline.
+    pub fn expires_by<D: Into<Option<Instant>>>(
+        mut self,
+        deadline: impl Fn(&St::Item) -> D + Send + Sync + 'static,
+    ) -> Self {
+        self.queue.expires_by(deadline);
         self
     }
 

@@ -1,12 +1,13 @@
 //! A bounded buffer that belongs to one task, without a lock.
 
-use std::task::Waker;
+mod expiry;
+mod reconfigure;
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Gauge, Hooks, Moved, Offer, Oversize,
     Priority, Recorder, Reporter, Strategy, Tag, TimedCapacity,
 };
-use backpressure_rt::{Relay, now};
+use backpressure_rt::{CoarseClock, Relay, now};
 
 /// Most items pulled in one go.
 pub(crate) const BUDGET: usize = 64;
@@ -36,6 +37,8 @@ pub(crate) struct Queue<T> {
     handle: Option<BufferHandle>,
     /// Where the capacity follows what is taken.
     timed: Option<Box<TimedCapacity>>,
+    /// Where items expire, and how many may come and go before the next look at it.
+    clock: Option<(CoarseClock, usize)>,
 }
 
 impl<T> Queue<T> {
@@ -48,10 +51,11 @@ impl<T> Queue<T> {
             reporter: recorder.reporter(),
             recorder,
             plain: !config.strategy().is_lossy() && config.max_weight().is_none(),
+            clock: config.max_age().map(|age| (CoarseClock::for_ages(Some(age)), 0)),
             lossy: config.strategy().is_lossy(),
             burst: burst(&config),
             max_weight: config.max_weight().unwrap_or(usize::MAX),
-            lag: if config.strategy().is_lossy() || config.capacity_within().is_some() {
+            lag: if config.strategy().is_lossy() || config.capacity_within().is_some() || config.max_age().is_some() {
                 0
             } else {
                 (config.capacity() / 64).min(BURST - 1)
@@ -69,59 +73,6 @@ impl<T> Queue<T> {
         self.publish_taken(0);
         self.lag = 0;
         self.handle.get_or_insert_with(|| BufferHandle::new(self.config.clone(), self.recorder.gauge())).clone()
-    }
-
-    /// Takes the configuration that was left, if there is one.
-    #[inline]
-    pub(crate) fn adopt(&mut self) {
-        if let Some(config) = self.handle.as_ref().and_then(BufferHandle::take) {
-            self.reconfigure(config);
-        }
-    }
-
-    fn reconfigure(&mut self, mut config: BackpressureConfig) {
-        self.timed = TimedCapacity::succeeding(self.timed.as_deref(), &mut config);
-        self.apply(config);
-    }
-
-    /// An item was taken; the capacity may follow.
-    #[inline]
-    fn drained(&mut self) {
-        let queued = self.buffer.len();
-        let Some(timed) = &mut self.timed else { return };
-        if timed.drained(1, queued)
-            && let Some(items) = timed.observe(now(), queued)
-        {
-            self.apply(self.config.at_capacity(items));
-        }
-    }
-
-    #[inline(never)]
-    fn apply(&mut self, config: BackpressureConfig) {
-        if self.buffer.reconfigure(&config).is_err() {
-            return;
-        }
-        self.lossy = config.strategy().is_lossy();
-        self.plain = !self.lossy && config.max_weight().is_none() && !self.hooks.is_ranking();
-        self.burst = burst(&config);
-        self.max_weight = config.max_weight().unwrap_or(usize::MAX);
-        self.config = config;
-        let changed = self.recorder.reconfigured(&self.buffer, &self.config);
-        let mut relay = Relay::new();
-        if changed {
-            relay.call(|| self.reporter.notify());
-        }
-        relay.call(|| {
-            self.offer_heavy();
-            self.recorder.stall(self.heavy.is_some());
-            self.publish(Moved::NOTHING);
-        });
-        relay.resume();
-    }
-
-    /// The consumer is going to wait. `false` if there is something to [adopt](Self::adopt).
-    pub(crate) fn waits(&self, waker: &Waker) -> bool {
-        self.handle.as_ref().is_none_or(|handle| handle.wait(waker))
     }
 
     #[cfg(feature = "rt")]
@@ -149,6 +100,9 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<T>) {
         let mut left = self.appetite();
+        if self.clock.is_some() {
+            return self.fill_looking(left, next);
+        }
         if self.plain {
             self.buffer.extend(left, next);
             return;
@@ -222,7 +176,23 @@ impl<T> Queue<T> {
 
     /// Gives out the next item in delivery order.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let item = self.buffer.pop()?;
+        match &mut self.clock {
+            None => {}
+            Some((_, left)) if *left > 0 && !self.buffer.is_dated() => *left -= 1,
+            Some(_) => self.look(),
+        }
+        let item = loop {
+            let item = self.buffer.pop();
+            if self.clock.is_none() {
+                break item;
+            }
+            self.bury();
+            if item.is_some() || self.heavy.is_none() {
+                break item;
+            }
+            // All that it waited for has expired.
+            self.offer_heavy();
+        }?;
         self.recorder.works(Activity::BUSY);
         self.offer_heavy();
         self.recorder.stall(self.heavy.is_some());
@@ -244,6 +214,9 @@ impl<T> Queue<T> {
 
     /// The consumer waits for an item.
     pub(crate) fn idle(&mut self) {
+        if let Some((_, left)) = &mut self.clock {
+            *left = 0;
+        }
         self.recorder.works(Activity::IDLE);
     }
 
@@ -281,7 +254,7 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.is_empty() && self.heavy.is_none()
     }
 
     /// What is still to come out at least, and at most, when the upstream promises `(lower, upper)` more.
@@ -292,7 +265,9 @@ impl<T> Queue<T> {
         let refuses = self.lossy || (weighs && self.config.oversize() == Oversize::Refuse);
         let lower = match refuses {
             // Another strategy may come.
-            _ if self.handle.is_some() => held.min(1),
+            _ if self.handle.is_some() && self.clock.is_none() => held.min(1),
+            // What is held may expire.
+            _ if self.clock.is_some() => 0,
             true if weighs && evicts => held.min(1),
             true => held,
             false => held.saturating_add(lower),
@@ -312,7 +287,10 @@ impl<T> Drop for Queue<T> {
         let mut relay = Relay::new();
         relay.call(|| self.publish_taken(0));
         let mut queued = Vec::new();
-        let count = self.buffer.pop_many(&mut queued, usize::MAX, usize::MAX);
+        let mut count = self.buffer.pop_many(&mut queued, usize::MAX, usize::MAX);
+        let expired = self.buffer.take_expired();
+        count += expired.len();
+        queued.extend(expired);
         if count > 0 {
             relay.call(|| self.publish(Moved::discarded(DropReason::Closed, count)));
         }

@@ -229,8 +229,8 @@ enum Step {
 
 fn step() -> impl Draw<Value = Step> {
     prop_oneof![
-        (1u32..40).prop_map(Step::Send),
-        (1u32..40).prop_map(Step::Recv),
+        (1u32..90).prop_map(Step::Send),
+        (1u32..90).prop_map(Step::Recv),
         (0usize..40).prop_map(Step::RecvMany),
         (1u32..70).prop_map(Step::Wait),
     ]
@@ -244,7 +244,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let (tx, mut rx, lost) = aging(config(50, strategy));
+            let (tx, mut rx, lost) = aging(config(150, strategy));
             let (mut born, mut last, mut late, mut early) = (Vec::<Instant>::new(), None, 0, 0);
             for step in steps {
                 let mut out = Vec::new();

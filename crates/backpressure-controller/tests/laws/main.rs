@@ -11,6 +11,7 @@ mod demand;
 mod drain;
 mod drops;
 mod ends;
+mod expiry;
 mod failures;
 mod keyed;
 mod local;

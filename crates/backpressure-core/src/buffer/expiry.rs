@@ -4,73 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::BoundedBuffer;
+use super::ages::Expiry;
 use super::store::{Store, within};
-
-/// When the items of a buffer expire, and those that have.
-///
-/// Nothing is stored for an item that has no deadline of its own. Each look at the clock notes how many items had been
-/// accepted by then, and an item counts as having come at the latest look before it. Since these ages follow the order of
-/// arrival, one number says which items are too old.
-#[derive(Debug)]
-pub(super) struct Expiry<T> {
-    max_age: Option<Duration>,
-    /// Whether items have deadlines of their own.
-    dated: bool,
-    /// The latest look.
-    now: Option<Instant>,
-    /// How many items had been accepted by each look. The first is the one before the oldest item.
-    looks: VecDeque<(u64, Instant)>,
-    /// Items with a lower arrival number are too old.
-    stale: u64,
-    /// What has expired and was not [taken out](BoundedBuffer::take_expired) yet.
-    expired: Vec<T>,
-}
-
-impl<T> Expiry<T> {
-    pub(super) fn new(max_age: Option<Duration>) -> Box<Self> {
-        Box::new(Self { max_age, dated: false, now: None, looks: VecDeque::new(), stale: 0, expired: Vec::new() })
-    }
-
-    pub(super) const fn max_age(&self) -> Option<Duration> {
-        self.max_age
-    }
-
-    /// Holds from the next look on.
-    pub(super) const fn set_max_age(&mut self, max_age: Option<Duration>) {
-        self.max_age = max_age;
-    }
-
-    /// It is `now`. So many items were accepted, and all that are held have an arrival number of at least `oldest`.
-    fn look(&mut self, now: Instant, accepted: u64, oldest: u64) {
-        let now = self.now.map_or(now, |before| before.max(now));
-        self.now = Some(now);
-        let Some(max_age) = self.max_age else { return };
-        if self.looks.is_empty() {
-            self.looks.push_back((0, now));
-        }
-        match self.looks.back_mut() {
-            Some((before, at)) if *before == accepted => *at = now,
-            _ => self.looks.push_back((accepted, now)),
-        }
-        while let (Some(&(_, at)), Some(&(next, _))) = (self.looks.front(), self.looks.get(1)) {
-            let is_over = now.saturating_duration_since(at) >= max_age;
-            if is_over {
-                self.stale = next;
-            } else if next > oldest {
-                break;
-            }
-            self.looks.pop_front();
-        }
-    }
-
-    /// How long the oldest item has until it is too old, as of the latest look.
-    fn left(&self, oldest: u64) -> Option<Duration> {
-        let (now, max_age) = (self.now?, self.max_age?);
-        let came = self.looks.iter().take_while(|&&(before, _)| before <= oldest).last().or(self.looks.front());
-        let came = came.map_or(now, |&(_, at)| at);
-        Some(max_age.saturating_sub(now.saturating_duration_since(came)))
-    }
-}
 
 impl<T> BoundedBuffer<T> {
     /// Heeds the [deadline](crate::Tag::deadline) of each item from now on. What is queued already has none.
@@ -78,13 +13,42 @@ impl<T> BoundedBuffer<T> {
     pub fn dated(mut self) -> Self {
         let mut expiry = self.expiry.take().unwrap_or_else(|| Expiry::new(None));
         expiry.dated = true;
-        Self { store: self.store.dated(), expiry: Some(expiry), ..self }
+        Self { store: self.store.dated(), expiry: Some(expiry), open_until: 0, ..self }
     }
 
     /// Whether items can expire.
     #[inline]
     pub const fn is_expiring(&self) -> bool {
         self.expiry.is_some()
+    }
+
+    /// Whether items have deadlines of their own.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_dated(&self) -> bool {
+        self.expiry.as_ref().is_some_and(|expiry| expiry.dated)
+    }
+
+    /// So many items may [enter](Self::push) before the time is told again. Until then all that come are to be
+    /// [offered](Self::offer).
+    #[doc(hidden)]
+    pub const fn open_for(&mut self, items: usize) {
+        if self.is_expiring() && !self.closed {
+            self.open_until = self.accepted.saturating_add(items as u64);
+        }
+    }
+
+    /// Whether the time is to be told before the next item enters.
+    #[doc(hidden)]
+    #[inline]
+    pub const fn is_due(&self) -> bool {
+        self.accepted >= self.open_until
+    }
+
+    /// How many items have been accepted since it was last said for how many it is [open](Self::open_for), if it was for so many.
+    #[doc(hidden)]
+    pub const fn entered(&self, items: usize) -> usize {
+        items.saturating_sub(self.open_until.saturating_sub(self.accepted) as usize)
     }
 
     /// It is `now`: takes what is too old out of the queue, and the next item as long as its deadline has passed. They no
@@ -111,14 +75,15 @@ impl<T> BoundedBuffer<T> {
     pub fn expires_within(&self, time: Duration) -> bool {
         let Some(expiry) = &self.expiry else { return false };
         let Some(now) = expiry.now else { return true };
-        expiry.left(self.arrival_of_oldest()).is_some_and(|left| left <= time)
-            || expiry.dated && self.store.peek_deadline().is_some_and(|at| at.saturating_duration_since(now) <= time)
+        let Some(until) = now.checked_add(time) else { return true };
+        expiry.due(self.arrival_of_oldest()).is_some_and(|due| due <= until)
+            || expiry.dated && self.store.peek_deadline().is_some_and(|due| due <= until)
     }
 
     /// Puts back what is left of a lease, in front of what is queued.
     #[doc(hidden)]
     pub fn reclaim(&mut self, lease: &mut VecDeque<T>) {
-        let Store::Aging(queue) = &mut self.store else { return };
+        let Store::Fifo(queue) = &mut self.store else { return };
         self.lent = self.lent.saturating_sub(lease.len());
         self.queued += lease.len();
         while let Some(item) = lease.pop_back() {

@@ -35,6 +35,7 @@ impl<T> Lanes<T> {
         Self { lanes: std::array::from_fn(|_| Lane { queue: VecDeque::new(), weight: 0 }), turn: 0 }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
         let lane = &mut self.lanes[usize::from(tag.priority.as_u8())];
         lane.weight = lane.weight.saturating_add(tag.weight);

@@ -19,7 +19,7 @@ impl<T> BoundedBuffer<T> {
     /// items grow too old, it is for the caller to see that none does meanwhile.
     #[doc(hidden)]
     pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
-        let (Store::Fifo(queue) | Store::Aging(queue)) = &mut self.store else { return 0 };
+        let Store::Fifo(queue) = &mut self.store else { return 0 };
         if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {
             return 0;
         }
@@ -28,7 +28,11 @@ impl<T> BoundedBuffer<T> {
             std::mem::swap(lease, queue);
         } else {
             lent = lent.min(MOVED);
-            lease.extend(queue.drain(..lent));
+            lease.reserve(lent);
+            for _ in 0..lent {
+                let Some(item) = queue.pop_front() else { break };
+                lease.push_back(item);
+            }
         }
         self.queued -= lent;
         self.lent += lent;

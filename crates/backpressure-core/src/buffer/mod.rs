@@ -1,5 +1,6 @@
 //! The bounded buffer: a bound, a strategy, and a truthful answer to every offer.
 
+mod ages;
 mod expiry;
 mod lanes;
 mod lending;
@@ -17,7 +18,7 @@ use crate::config::BackpressureConfig;
 use crate::offer::{DropReason, Evicted, Offer};
 use crate::state::State;
 use crate::strategy::{Oversize, Strategy};
-use expiry::Expiry;
+use ages::Expiry;
 use store::Store;
 
 /// A buffer that never holds more than its bound and answers every offer truthfully.
@@ -68,6 +69,8 @@ pub struct BoundedBuffer<T> {
     sampled: u32,
     accepted: u64,
     closed: bool,
+    /// Items with a lower arrival number enter without a closer look: all of them, unless items expire; none once it is closed.
+    open_until: u64,
     /// Only where items expire.
     expiry: Option<Box<Expiry<T>>>,
 }
@@ -109,12 +112,9 @@ impl<T> BoundedBuffer<T> {
             accepted: 0,
             closed: false,
             expiry: config.max_age().map(|max_age| Expiry::new(Some(max_age))),
+            open_until: if config.max_age().is_some() { 0 } else { u64::MAX },
         };
-        match (config.max_weight(), config.max_age()) {
-            (None, None) => buffer,
-            (None, Some(_)) => Self { store: Store::aging(), ..buffer },
-            (Some(_), _) => Self { store: Store::weighed(), ..buffer },
-        }
+        if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
     }
 
     /// Keeps a lane per [`Priority`](crate::Priority) and delivers the most important items first. What is queued already ranks
@@ -133,7 +133,7 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
-    #[inline]
+    #[inline(always)]
     pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
         if self.closed {
             return Offer::Closed(item);
@@ -165,14 +165,14 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// Puts the oldest item in the place of `item`, which enters, where that is all there is to an [`offer`](Self::offer):
-    /// the buffer is open and full, its strategy is [`Strategy::DropOldest`], and nothing is weighed, ranked or reserved.
-    /// Returns whether it is so; if not, `item` is still to be offered.
+    /// the buffer is open and full, its strategy is [`Strategy::DropOldest`], nothing is weighed, ranked or reserved, and the time need not
+    /// be [told](Self::expire) before. Returns whether it is so; if not, `item` is still to be offered.
     ///
     /// As many are held as before: [`Recorder::exchanged`](crate::Recorder::exchanged) publishes this.
     #[doc(hidden)]
     #[inline]
     pub fn exchange(&mut self, item: &mut T) -> bool {
-        if !matches!(self.strategy, Strategy::DropOldest) || !self.is_just_full() || self.closed {
+        if !matches!(self.strategy, Strategy::DropOldest) || !self.is_just_full() || self.accepted >= self.open_until {
             return false;
         }
         let Store::Fifo(queue) = &mut self.store else { return false };
@@ -183,7 +183,7 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// Takes `item` in where that is all there is to an [`offer`](Self::offer), whatever its [`Tag`]: the buffer is open and has
-    /// room, and nothing is weighed, ranked or sampled. [`Recorder::pushed`](crate::Recorder::pushed) publishes this.
+    /// room, nothing is weighed, ranked or sampled, and the time need not be [told](Self::expire) before. [`Recorder::pushed`](crate::Recorder::pushed) publishes this.
     ///
     /// # Errors
     ///
@@ -204,7 +204,8 @@ impl<T> BoundedBuffer<T> {
     pub fn push_with(&mut self, item: impl FnOnce() -> T) -> bool {
         let Store::Fifo(queue) = &mut self.store else { return false };
         let held = self.queued + self.reserved + self.lent;
-        if held >= self.capacity || self.closed || matches!(self.strategy, Strategy::Sample { .. }) {
+        if held >= self.capacity || self.accepted >= self.open_until || matches!(self.strategy, Strategy::Sample { .. })
+        {
             return false;
         }
         queue.push_back(item());
@@ -316,6 +317,7 @@ impl<T> BoundedBuffer<T> {
     /// Takes nothing more in; what is queued can still be taken out. Idempotent.
     pub fn close(&mut self) {
         self.closed = true;
+        self.open_until = 0;
     }
 
     /// Whether the queued items alone are as many as the bound allows, and no more.

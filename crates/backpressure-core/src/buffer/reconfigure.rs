@@ -29,8 +29,11 @@ impl<T> BoundedBuffer<T> {
         self.oversize = config.oversize();
         self.marks = marks(config.capacity());
         self.weight_marks = config.max_weight().map(marks);
-        if let Some(expiry) = &mut self.expiry {
+        if let Some(expiry) = &mut self.expiry
+            && expiry.max_age() != config.max_age()
+        {
             expiry.set_max_age(config.max_age());
+            self.open_for(0);
         }
         Ok(())
     }

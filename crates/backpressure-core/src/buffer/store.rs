@@ -10,8 +10,6 @@ use crate::strategy::Priority;
 #[derive(Debug)]
 pub(super) enum Store<T> {
     Fifo(VecDeque<T>),
-    /// The same where items grow too old.
-    Aging(VecDeque<T>),
     Weighed(VecDeque<(T, usize)>),
     /// With the weight, and with the deadline.
     Dated(VecDeque<(T, usize, Option<Instant>)>),
@@ -27,16 +25,10 @@ impl<T> Store<T> {
         Self::Weighed(VecDeque::new())
     }
 
-    pub(super) const fn aging() -> Self {
-        Self::Aging(VecDeque::new())
-    }
-
     /// The same items, where each may have a deadline.
     pub(super) fn dated(self) -> Self {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => {
-                Self::Dated(queue.into_iter().map(|item| (item, 0, None)).collect())
-            }
+            Self::Fifo(queue) => Self::Dated(queue.into_iter().map(|item| (item, 0, None)).collect()),
             Self::Weighed(queue) => Self::Dated(queue.into_iter().map(|(item, weight)| (item, weight, None)).collect()),
             Self::Dated(_) | Self::Lanes(_) => self,
         }
@@ -49,7 +41,7 @@ impl<T> Store<T> {
     #[inline]
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => queue.push_back(item),
+            Self::Fifo(queue) => queue.push_back(item),
             Self::Weighed(queue) => queue.push_back((item, tag.weight)),
             Self::Dated(queue) => queue.push_back((item, tag.weight, tag.deadline)),
             Self::Lanes(lanes) => lanes.push(item, tag, arrival),
@@ -60,7 +52,7 @@ impl<T> Store<T> {
     #[inline]
     pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => queue.pop_front().map(|item| (item, 0)),
+            Self::Fifo(queue) => queue.pop_front().map(|item| (item, 0)),
             Self::Weighed(queue) => queue.pop_front(),
             Self::Dated(queue) => queue.pop_front().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_next(),
@@ -89,7 +81,7 @@ impl<T> Store<T> {
         match self {
             Self::Dated(queue) => queue.front()?.2,
             Self::Lanes(lanes) => lanes.peek_deadline(),
-            Self::Fifo(_) | Self::Aging(_) | Self::Weighed(_) => None,
+            Self::Fifo(_) | Self::Weighed(_) => None,
         }
     }
 
@@ -102,7 +94,7 @@ impl<T> Store<T> {
     /// The item that would be delivered last.
     pub(super) fn pop_last(&mut self) -> Option<(T, usize)> {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => queue.pop_back().map(|item| (item, 0)),
+            Self::Fifo(queue) => queue.pop_back().map(|item| (item, 0)),
             Self::Weighed(queue) => queue.pop_back(),
             Self::Dated(queue) => queue.pop_back().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_last(),
@@ -120,7 +112,7 @@ impl<T> Store<T> {
     /// Appends up to `max_items` items to `out`, up to `max_weight` together or one. Returns their number and weight.
     pub(super) fn take(&mut self, out: &mut Vec<T>, max_items: usize, max_weight: usize) -> (usize, usize) {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => {
+            Self::Fifo(queue) => {
                 let taken = max_items.min(queue.len());
                 out.extend(queue.drain(..taken));
                 (taken, 0)
@@ -165,7 +157,7 @@ impl<T> Store<T> {
 
     pub(super) fn peek_weight(&self) -> Option<usize> {
         match self {
-            Self::Fifo(queue) | Self::Aging(queue) => queue.front().map(|_| 0),
+            Self::Fifo(queue) => queue.front().map(|_| 0),
             Self::Weighed(queue) => queue.front().map(|&(_, weight)| weight),
             Self::Dated(queue) => queue.front().map(|&(_, weight, _)| weight),
             Self::Lanes(lanes) => lanes.peek_weight(),

@@ -16,6 +16,7 @@ pub struct Tag {
 }
 
 impl Default for Tag {
+    #[inline]
     fn default() -> Self {
         Self { weight: 1, priority: Priority::NORMAL, deadline: None }
     }

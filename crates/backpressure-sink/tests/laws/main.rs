@@ -7,6 +7,8 @@ mod bytes;
 mod conservation;
 mod driven;
 mod ends;
+#[cfg(feature = "time")]
+mod expiry;
 mod kit;
 mod panics;
 mod reconfigure;

@@ -8,6 +8,7 @@ mod compile;
 mod composition;
 mod conflate;
 mod differential;
+mod expiry;
 mod forward;
 mod micro_batch;
 mod micro_batch_by;
