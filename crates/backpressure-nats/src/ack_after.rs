@@ -130,7 +130,7 @@ pub trait AckExt<T>: Sized {
         R: Into<FlushOutcome<Delivery<T>, E>>;
 }
 
-impl<T: Clone> AckExt<T> for ControllerBuilder<Delivery<T>> {
+impl<T> AckExt<T> for ControllerBuilder<Delivery<T>> {
     fn flush_acked<S>(self, service: S) -> FlushBuilder<Delivery<T>, AckAfter<S>>
     where
         S: Service<Vec<Delivery<T>>, Response: Into<FlushOutcome<Delivery<T>, S::Error>>>,

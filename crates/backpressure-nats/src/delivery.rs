@@ -1,7 +1,7 @@
 //! A message that is held until somebody says what became of it.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,9 +22,11 @@ use crate::settlement::Settlement;
 /// The same message may be delivered twice, to this worker or to another one: after a kill, after a lost acknowledgement, after a
 /// flush that took too long. [`id`](Self::id) is the same then, so a flush that writes it beside the row, with a unique key, writes
 /// nothing twice.
+///
+/// The message is shared by all clones, and never copied: to clone or to move a delivery costs the same whatever it delivers.
 #[must_use = "a delivery that is dropped goes back to the server"]
 pub struct Delivery<T> {
-    item: T,
+    item: Arc<T>,
     settler: Settler,
 }
 
@@ -77,7 +79,7 @@ impl Settler {
 }
 
 impl<T> Delivery<T> {
-    pub(crate) fn new(item: T, id: u64, delivered: u64, outbox: &Arc<Outbox>) -> Self {
+    pub(crate) fn new(item: Arc<T>, id: u64, delivered: u64, outbox: &Arc<Outbox>) -> Self {
         let lease = Lease { id, delivered, is_settled: AtomicBool::new(false), outbox: Arc::clone(outbox) };
         Self { item, settler: Settler(Arc::new(lease)) }
     }
@@ -93,7 +95,7 @@ impl<T> Delivery<T> {
     }
 
     /// The message.
-    pub const fn item(&self) -> &T {
+    pub fn item(&self) -> &T {
         &self.item
     }
 
@@ -131,22 +133,29 @@ impl<T> Delivery<T> {
         self.settler.settle(Settlement::Term)
     }
 
-    /// The same delivery of another item.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Delivery<U> {
-        Delivery { item: change(self.item), settler: self.settler }
+    /// The same delivery of another item. If there is another clone of it, `change` gets a copy of the message.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Delivery<U>
+    where
+        T: Clone,
+    {
+        let Self { item, settler } = self;
+        Delivery { item: Arc::new(change(Arc::unwrap_or_clone(item))), settler }
     }
 
-    /// The same delivery of another item, or of what is in its way. A message that can never be read is best
-    /// [terminated](Self::term).
+    /// The same delivery of another item, or of what is in its way, as [`map`](Self::map) makes it. A message that can never be
+    /// read is best [terminated](Self::term).
     ///
     /// # Errors
     ///
     /// The delivery of the error.
-    pub fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Delivery<U>, Delivery<E>> {
+    pub fn try_map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Delivery<U>, Delivery<E>>
+    where
+        T: Clone,
+    {
         let Self { item, settler } = self;
-        match change(item) {
-            Ok(item) => Ok(Delivery { item, settler }),
-            Err(item) => Err(Delivery { item, settler }),
+        match change(Arc::unwrap_or_clone(item)) {
+            Ok(item) => Ok(Delivery { item: Arc::new(item), settler }),
+            Err(item) => Err(Delivery { item: Arc::new(item), settler }),
         }
     }
 
@@ -156,9 +165,9 @@ impl<T> Delivery<T> {
 }
 
 /// The clone is of the same delivery: whichever is settled first settles it.
-impl<T: Clone> Clone for Delivery<T> {
+impl<T> Clone for Delivery<T> {
     fn clone(&self) -> Self {
-        Self { item: self.item.clone(), settler: self.settler.clone() }
+        Self { item: Arc::clone(&self.item), settler: self.settler.clone() }
     }
 }
 
@@ -167,12 +176,6 @@ impl<T> Deref for Delivery<T> {
 
     fn deref(&self) -> &T {
         &self.item
-    }
-}
-
-impl<T> DerefMut for Delivery<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.item
     }
 }
 
@@ -185,5 +188,42 @@ impl<T: fmt::Debug> fmt::Debug for Delivery<T> {
 impl fmt::Debug for Settler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Settler").field(&self.id()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cannot be copied.
+    #[derive(Debug)]
+    struct Message;
+
+    #[test]
+    fn clones_share_the_message_and_whichever_is_settled_first_settles_it() {
+        let outbox = Arc::<Outbox>::default();
+        let delivery = Delivery::new(Arc::new(Message), 7, 1, &outbox);
+        let copy = delivery.clone();
+        assert!(std::ptr::eq(delivery.item(), copy.item()));
+        assert!(copy.ack() && delivery.is_settled() && !delivery.nak());
+        let mut answers = Vec::new();
+        outbox.take(&mut answers);
+        assert_eq!(answers, [(7, Settlement::Ack)]);
+    }
+
+    #[test]
+    fn c2_what_is_mapped_is_the_same_delivery_for_all_clones() {
+        let outbox = Arc::<Outbox>::default();
+        let delivery = Delivery::new(Arc::new("message"), 7, 1, &outbox);
+        let copy = delivery.clone();
+        let mapped = delivery.map(str::len);
+        assert_eq!((*mapped.item(), *copy.item()), (7, "message"));
+        drop(mapped);
+        let mut answers = Vec::new();
+        outbox.take(&mut answers);
+        assert_eq!(answers, [], "there is another clone");
+        drop(copy);
+        outbox.take(&mut answers);
+        assert_eq!(answers, [(7, Settlement::Dropped)]);
     }
 }

@@ -5,14 +5,15 @@
 //! what happened and the time. The engine carries them out, in order.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::config::ConsumerRules;
 
 /// A connection to a queue that delivers at least once, and waits for an answer to each delivery for a bounded time.
 pub trait Engine: Send + 'static {
-    /// A message.
-    type Item: Send + 'static;
+    /// A message. Those who hold it share it.
+    type Item: Send + Sync + 'static;
     /// How a delivery is named in an answer.
     type Key: Clone + Send + 'static;
 
@@ -103,8 +104,8 @@ pub struct Arrival<T, K> {
     pub id: u64,
     /// How this delivery is named in an answer.
     pub key: K,
-    /// The message.
-    pub item: T,
+    /// The message, where it will stay.
+    pub item: Arc<T>,
     /// What it weighs in bytes, as the server counts them.
     pub bytes: usize,
     /// Which delivery of the message this is, from 1 on.
@@ -117,8 +118,8 @@ pub struct Arrival<T, K> {
 
 impl<T, K> Arrival<T, K> {
     /// The first delivery of a message behind which nothing waits.
-    pub const fn new(id: u64, key: K, item: T) -> Self {
-        Self { id, key, item, bytes: 0, delivered: 1, pending: 0, age: None }
+    pub fn new(id: u64, key: K, item: T) -> Self {
+        Self { id, key, item: Arc::new(item), bytes: 0, delivered: 1, pending: 0, age: None }
     }
 }
 

@@ -48,7 +48,7 @@ trait Source: Send + Sync {
     fn has_ended(&self) -> watch::Receiver<bool>;
 }
 
-impl<T: Send + 'static> PullSource<T> {
+impl<T: Send + Sync + 'static> PullSource<T> {
     /// Starts to pull from an engine. For JetStream see [`PullSource::from_consumer`](crate::PullSource::from_consumer).
     ///
     /// # Errors
@@ -189,7 +189,7 @@ impl PullHandle {
     }
 }
 
-impl<T: Send> Source for Shared<T> {
+impl<T: Send + Sync> Source for Shared<T> {
     fn stop(&self) {
         self.outbox.stop();
         self.inbox.close();

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -103,7 +104,7 @@ impl JetStreamEngine {
             id: position.sequence,
             key: DeliveryKey { reply, letter },
             bytes: message.length,
-            item: message,
+            item: Arc::new(message),
             delivered: position.delivered,
             pending: position.pending,
             age: published.and_then(|published| now.duration_since(published).ok()),

@@ -35,7 +35,7 @@ impl Default for Setup {
 
 /// A server, of flesh or of paper.
 pub(crate) trait World: Send + Sync {
-    type Item: Clone + Debug + Send + 'static;
+    type Item: Debug + Send + Sync + 'static;
 
     fn set_up(&self, setup: Setup) -> impl Future<Output = Result<()>> + Send;
 
@@ -57,13 +57,13 @@ pub(crate) trait World: Send + Sync {
 }
 
 /// A worker: a source before a controller before the database.
-pub(crate) struct Worker<T: Clone + Debug + Send + 'static> {
+pub(crate) struct Worker<T: Debug + Send + Sync + 'static> {
     pub(crate) source: PullHandle,
     pub(crate) controller: BackpressureController<Delivery<T>>,
     pump: JoinHandle<()>,
 }
 
-impl<T: Clone + Debug + Send + 'static> Worker<T> {
+impl<T: Debug + Send + Sync + 'static> Worker<T> {
     /// Flushes batches of `batch` into the database, `concurrency` at a time, under this name.
     pub(crate) fn start(
         mut source: PullSource<T>,
