@@ -93,8 +93,8 @@ impl<E: Engine> Agent<E> {
                 }
                 false
             }
-            Event::Ended(number, end) => {
-                let is_end = self.pull.ended(now, number, end);
+            Event::Ended(number, end, undelivered) => {
+                let is_end = self.pull.ended(now, number, end, undelivered);
                 if is_end {
                     self.shared.gone();
                 }
@@ -183,7 +183,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn c1_what_came_just_before_the_connection_broke_off_is_in_the_books() {
         let arrived = |id| Event::Arrived(Arrival::new(id, id, "message"));
-        let engine = BreaksOff(vec![arrived(1), arrived(2), Event::Ended(0, End::Expired)]);
+        let engine = BreaksOff(vec![arrived(1), arrived(2), Event::Ended(0, End::Expired, None)]);
         let rules = ConsumerRules::new(std::time::Duration::from_secs(30));
         let mut source = PullSource::spawn(engine, PullConfig::new(), rules).unwrap();
         let handle = source.handle();

@@ -86,8 +86,9 @@ pub struct Demand {
 pub enum Event<T, K> {
     /// A message was delivered.
     Arrived(Arrival<T, K>),
-    /// The request with this number ended before all of its messages came.
-    Ended(u64, End),
+    /// The request with this number ended before all of its messages came: so many will not come, if the server says so. Several
+    /// requests may be out, in the order of their numbers.
+    Ended(u64, End, Option<usize>),
     /// The message with this number is among the dead letters, or could not be put there.
     Lettered(u64, bool),
     /// How far behind this consumer is, and when the server was asked.

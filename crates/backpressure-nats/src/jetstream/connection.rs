@@ -94,7 +94,7 @@ impl JetStreamEngine {
         if let Some(status) = message.status.filter(|status| status.as_u16() != 200) {
             let number = message.subject.rsplit('.').next()?.parse().ok()?;
             let end = status::end(status, message.description.as_deref().unwrap_or_default())?;
-            return Some(Event::Ended(number, end));
+            return Some(Event::Ended(number, end, status::undelivered(message.headers.as_ref())));
         }
         let reply = message.reply.clone()?;
         let position = reply::parse(&reply)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::StatusCode;
+use async_nats::{HeaderMap, StatusCode};
 
 use crate::engine::End;
 
@@ -23,6 +23,11 @@ pub(super) fn end(status: StatusCode, description: &str) -> Option<End> {
         // The server shuts down, has a new leader, or too many requests wait; and what later servers will say.
         _ => End::Busy,
     })
+}
+
+/// How many messages of the request will not come, if the server says so.
+pub(super) fn undelivered(headers: Option<&HeaderMap>) -> Option<usize> {
+    headers?.get("Nats-Pending-Messages")?.as_str().parse().ok()
 }
 
 fn last_word(text: &str) -> Option<&str> {

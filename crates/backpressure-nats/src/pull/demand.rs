@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::out::{Out, Request};
 use crate::config::{ConsumerRules, PullConfig};
 use crate::engine::{Demand, End};
 
@@ -26,11 +27,11 @@ pub(super) struct Room {
     pub(super) is_wanted: bool,
 }
 
-/// The one request that is out, and what was learned from those before it.
+/// The requests that are out, and what was learned from those before them.
 #[derive(Debug)]
 pub(super) struct Requests {
     next_number: u64,
-    out: Option<Request>,
+    out: Out,
     paused: Option<Instant>,
     /// Since when nobody answers.
     unanswered: Option<Instant>,
@@ -45,20 +46,11 @@ pub(super) struct Requests {
     patience: Duration,
 }
 
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    bytes: Option<usize>,
-    left: usize,
-    has_come: bool,
-    unheard_at: Instant,
-}
-
 impl Requests {
     pub(super) fn new(config: &PullConfig, rules: &ConsumerRules) -> Self {
         Self {
             next_number: 0,
-            out: None,
+            out: Out::default(),
             paused: None,
             unanswered: None,
             too_large_beside: None,
@@ -71,39 +63,38 @@ impl Requests {
         }
     }
 
-    pub(super) const fn is_out(&self) -> bool {
-        self.out.is_some()
+    pub(super) fn is_out(&self) -> bool {
+        !self.out.is_empty()
     }
 
     /// When to look again although nothing happens.
     pub(super) fn timeout(&self) -> Option<Instant> {
-        match &self.out {
-            Some(request) => Some(request.unheard_at),
-            None => self.paused,
-        }
+        self.out.unheard_at().or(self.paused)
     }
 
     /// A message came.
     pub(super) fn came(&mut self) {
         self.unanswered = None;
-        if let Some(request) = &mut self.out {
-            request.has_come = true;
-            request.left = request.left.saturating_sub(1);
-            if request.left == 0 {
-                self.out = None;
-            }
-        }
+        self.out.came();
     }
 
-    /// A request ended; `false` if that is the end of all.
-    pub(super) fn ended(&mut self, now: Instant, number: u64, end: End, held_bytes: usize) -> bool {
-        let Some(request) = self.out.take_if(|request| request.number == number) else { return end != End::Gone };
+    /// A request ended, and so many of its messages will not come, if that is known; `false` if that is the end of all.
+    pub(super) fn ended(
+        &mut self,
+        now: Instant,
+        number: u64,
+        end: End,
+        undelivered: Option<usize>,
+        held_bytes: usize,
+    ) -> bool {
+        let has_come = self.out.has_come();
+        let Some(request) = self.out.end(number, undelivered) else { return end != End::Gone };
         if end != End::Unanswered {
             self.unanswered = None;
         }
         match end {
             End::Expired => {}
-            End::Bytes if request.has_come => {}
+            End::Bytes if has_come => {}
             // The bound is the consumer's own: nobody can be given this message, however little is held.
             End::Bytes if request.bytes == self.largest => self.paused = Some(now + PAUSE),
             End::Bytes => self.too_large_beside = Some(held_bytes),
@@ -123,31 +114,31 @@ impl Requests {
 
     /// There is no connection: what is asked for now would be asked for again and again, all at once.
     pub(super) fn put_off(&mut self, now: Instant) {
-        if self.out.is_none() {
+        if self.out.is_empty() {
             self.paused = Some(now + PAUSE);
         }
     }
 
-    /// Gives up a request whose end is not heard. Answers whether there was one.
+    /// Gives up requests whose end is not heard. Answers whether messages were to come.
     pub(super) fn give_up_unheard(&mut self, now: Instant) -> bool {
-        self.out.take_if(|request| request.unheard_at <= now).is_some()
+        self.out.give_up(now)
     }
 
     /// The next request, if it is time for one. Small ones wait until there are more, unless there is nothing else to do.
     pub(super) fn next(&mut self, now: Instant, room: Room) -> Option<Demand> {
         self.paused = self.paused.filter(|&until| now < until);
-        if self.out.is_some() || self.paused.is_some() {
+        if self.paused.is_some() || !self.out.has_place() {
             return None;
         }
-        let items = room.window.min(room.server).min(self.batch);
-        if items == 0 || !(room.is_wanted || items >= self.batch.min(self.window / 4)) {
+        let items = room.window.min(room.server).saturating_sub(self.out.left()).min(self.batch);
+        let is_large = items >= self.batch.min(self.window / 4);
+        if items == 0 || !(is_large || room.is_wanted && self.out.is_empty()) {
             return None;
         }
         let (items, bytes) = self.within_bytes(items, room)?;
         let number = self.next_number;
         self.next_number += 1;
-        let unheard_at = now + self.expires + GRACE;
-        self.out = Some(Request { number, bytes, left: items, has_come: false, unheard_at });
+        self.out.send(Request { number, items, bytes, unheard_at: now + self.expires + GRACE });
         Some(Demand { number, items, bytes, expires: self.expires })
     }
 

@@ -28,7 +28,7 @@ pub(crate) enum Reception {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Pulling,
-    /// Nothing more is asked for; what the last request brings goes back.
+    /// Nothing more is asked for; what the last requests bring goes back.
     Stopping,
     /// No request is out.
     Closing,
@@ -101,9 +101,10 @@ impl<K: Clone> Pull<K> {
         Reception::Deliver
     }
 
-    /// A request ended before all of its messages came. Answers whether that is the end of all.
-    pub(crate) fn ended(&mut self, now: Instant, number: u64, end: End) -> bool {
-        let goes_on = self.requests.ended(now, number, end, self.held_bytes);
+    /// A request ended before all of its messages came: so many will not come, if that is known. Answers whether that is the end
+    /// of all.
+    pub(crate) fn ended(&mut self, now: Instant, number: u64, end: End, undelivered: Option<usize>) -> bool {
+        let goes_on = self.requests.ended(now, number, end, undelivered, self.held_bytes);
         if !goes_on {
             self.phase = Phase::Closed;
         }
@@ -212,8 +213,8 @@ impl<K: Clone> Pull<K> {
         [self.renewals.next(), request, delayed].into_iter().flatten().min()
     }
 
-    /// Asks for nothing more. What arrives from now on goes back at once. A request that is out is waited for: it cannot be taken
-    /// back, and what it brings to nobody would wait for `ack_wait`.
+    /// Asks for nothing more. What arrives from now on goes back at once. Requests that are out are waited for: they cannot be taken
+    /// back, and what they bring to nobody would wait for `ack_wait`.
     pub(crate) fn stop(&mut self) {
         if self.phase == Phase::Pulling {
             self.phase = Phase::Stopping;

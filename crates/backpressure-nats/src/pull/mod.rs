@@ -5,6 +5,7 @@ mod demand;
 mod held;
 mod ids;
 mod machine;
+mod out;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -67,6 +67,8 @@ struct World {
     config: PullConfig,
     rules: ConsumerRules,
     up_again: Option<Instant>,
+    /// Whether the server says how many messages a request that ended did not bring.
+    is_told_what_is_left: bool,
     dead_letters: BTreeSet<u64>,
     wires: BTreeMap<usize, Vec<(Instant, Sent)>>,
 }
@@ -86,6 +88,7 @@ impl World {
             config,
             rules,
             up_again: None,
+            is_told_what_is_left: true,
             dead_letters: BTreeSet::new(),
             wires: BTreeMap::new(),
         };
@@ -151,7 +154,10 @@ impl World {
                         Reception::HandBack => {}
                     }
                 }
-                Sent::End(request, end) => assert!(!worker.pull.ended(self.now, request, end)),
+                Sent::End(request, end, left) => {
+                    let undelivered = self.is_told_what_is_left.then_some(left);
+                    assert!(!worker.pull.ended(self.now, request, end, undelivered));
+                }
             }
         }
         worker.pull.advance(self.now, worker.holds.is_empty(), !self.server.is_down);
@@ -160,7 +166,8 @@ impl World {
             moved = true;
             match command {
                 Command::Pull(demand) => {
-                    check_demand(worker, demand, self.now, &self.config, &self.rules, &self.server);
+                    let out = self.server.asked_by(number);
+                    check_demand(worker, demand, out, self.now, &self.config, &self.rules, &self.server);
                     self.server.request(self.now, number, demand);
                 }
                 Command::Progress(id) => {
@@ -187,7 +194,12 @@ impl World {
         assert!(counts.balances(), "{counts:?}");
         assert!(counts.held as usize <= self.config.window, "{counts:?}");
         let bytes: usize = worker.holds.iter().map(|&id| self.server.sizes[id as usize - 1]).sum();
-        assert!(bytes <= BYTES || worker.holds.len() == 1, "{bytes} bytes in {} deliveries", worker.holds.len());
+        let is_bounded = self.config.window_bytes.is_some();
+        assert!(
+            !is_bounded || bytes <= BYTES || worker.holds.len() == 1,
+            "{bytes} bytes in {} deliveries",
+            worker.holds.len()
+        );
         moved
     }
 
@@ -239,25 +251,30 @@ impl World {
             }
         }
         self.settle_down();
+        let most = self.rules.max_ack_pending.unwrap_or(usize::MAX);
+        assert!(self.server.pending() <= most, "{} are out", self.server.pending());
     }
 }
 
-/// Nothing is asked for that there is no room for.
+/// Nothing is asked for that there is no room for, beside what is held and what the requests that are `out` may bring.
 fn check_demand(
     worker: &mut Worker,
     demand: Demand,
+    (requests, out): (usize, usize),
     now: Instant,
     config: &PullConfig,
     rules: &ConsumerRules,
     server: &Server,
 ) {
     worker.delayed.retain(|&until| until > now);
-    let held = worker.holds.len();
-    assert!(demand.items >= 1 && demand.items <= config.window - held, "{demand:?} beside {held}");
+    let held = worker.holds.len() + out;
+    assert!(requests < 4, "{demand:?} beside {requests} others");
+    assert!(demand.items >= 1 && demand.items + held <= config.window, "{demand:?} beside {held}");
     let most = rules.max_ack_pending.unwrap_or(usize::MAX);
     assert!(demand.items + held + worker.delayed.len() <= most, "{demand:?} beside {held} and {:?}", worker.delayed);
     let bytes: usize = worker.holds.iter().map(|&id| server.sizes[id as usize - 1]).sum();
     match demand.bytes {
+        None if config.window_bytes.is_none() => {}
         Some(free) => assert!(free <= BYTES - bytes),
         None => assert_eq!((demand.items, held), (1, 0), "only a message that fits nowhere has no bound"),
     }
@@ -267,10 +284,10 @@ fn rules(max_ack_pending: usize) -> ConsumerRules {
     ConsumerRules { max_ack_pending: Some(max_ack_pending), dead_letters: true, ..ConsumerRules::new(ACK_WAIT) }
 }
 
-fn config(window: usize) -> PullConfig {
-    PullConfig::new()
+fn config(window: usize, is_bounded: bool) -> PullConfig {
+    let config = if is_bounded { PullConfig::new().window_bytes(BYTES) } else { PullConfig::new() };
+    config
         .with_window(window)
-        .window_bytes(BYTES)
         .redeliver([300 * MS, 900 * MS, 2_000 * MS])
         .dropped_delay(200 * MS)
         .longest_hold(Duration::from_secs(86_400))
@@ -282,12 +299,14 @@ proptest! {
     #[test]
     fn c2_d2_d3_every_message_has_one_end_whatever_happens_to_the_workers(
         window in 1..40_usize,
+        (is_bounded, is_told_what_is_left) in any::<(bool, bool)>(),
         max_ack_pending in 1..60_usize,
         max_deliver in prop_oneof![Just(None), (1..6_u64).prop_map(Some)],
         steps in proptest::collection::vec(step(3), 1..120),
     ) {
         let rules = ConsumerRules { max_deliver, ..rules(max_ack_pending) };
-        let mut world = World::new(3, config(window), rules);
+        let mut world = World::new(3, config(window, is_bounded), rules);
+        world.is_told_what_is_left = is_told_what_is_left;
         for step in steps {
             world.apply(step);
         }

@@ -114,7 +114,7 @@ fn what_the_consumer_says_of_requests_is_heeded() {
     let (mut pull, mut now) = pull(PullConfig::new().with_window(500).expires(4_000 * MS), rules());
     let mut next = |end| {
         let asked = demand(&mut pull, now).expect("there is room");
-        assert!(!pull.ended(now, asked.number, end));
+        assert!(!pull.ended(now, asked.number, end, None));
         let is_paused = demand(&mut pull, now).is_none();
         now += 10_000 * MS;
         pull.advance(now, true, true);
@@ -136,7 +136,7 @@ fn t6_nobody_answers_for_as_long_as_patience_lasts_and_then_it_is_over() {
     let (mut now, mut is_over) = (start, false);
     while !is_over {
         if let Some(asked) = demand(&mut pull, now) {
-            is_over = pull.ended(now, asked.number, End::Unanswered);
+            is_over = pull.ended(now, asked.number, End::Unanswered, None);
         }
         now += 100 * MS;
     }
@@ -165,7 +165,7 @@ fn a_source_that_stops_waits_for_its_last_request_and_gives_back_what_it_brings(
     assert_eq!(commands(&mut pull, now), [], "the request is out");
     assert_eq!(pull.arrived(now, 2, 2, 100, 1), Reception::HandBack);
     assert_eq!(commands(&mut pull, now), [Command::Nak(2, Duration::ZERO)]);
-    assert!(!pull.ended(now, asked.number, End::Expired));
+    assert!(!pull.ended(now, asked.number, End::Expired, None));
     assert_eq!(commands(&mut pull, now), [Command::Close]);
     pull.closed();
     assert!(!pull.is_over(), "one is held");
@@ -181,7 +181,7 @@ fn w3_a_message_that_the_consumer_gives_to_no_request_is_not_asked_for_again_and
     while let Some(asked) = demand(&mut pull, now) {
         requests += 1;
         assert!(requests < 10, "without a pause");
-        assert!(!pull.ended(now, asked.number, End::Bytes));
+        assert!(!pull.ended(now, asked.number, End::Bytes, None));
     }
     assert_eq!(requests, 1);
     let next = pull.timeout().expect("it is asked for later");
@@ -223,4 +223,72 @@ fn a_request_as_large_as_they_get_is_not_small_however_large_the_window_is() {
     let (mut pull, now) = pull(PullConfig::new().with_window(10_000).batch(100), rules());
     pull.advance(now, false, true);
     assert!(matches!(pull.command(), Some(Command::Pull(Demand { items: 100, .. }))), "a reader that is busy");
+}
+
+#[test]
+fn d2_the_next_request_goes_out_when_half_of_the_last_one_has_come_and_together_they_fit_into_the_window() {
+    let (mut pull, now) = pull(PullConfig::new().with_window(1_000).batch(400), rules());
+    assert_eq!(demand(&mut pull, now).unwrap().items, 400);
+    arrive(&mut pull, now, 1..=199);
+    assert_eq!(demand(&mut pull, now), None, "less than half has come");
+    arrive(&mut pull, now, [200]);
+    assert_eq!(demand(&mut pull, now).unwrap().items, 400, "200 are held, 200 are to come");
+    arrive(&mut pull, now, 201..=600);
+    assert_eq!(demand(&mut pull, now), None, "600 are held, 200 are to come: too little room for one more");
+    (1..=300).for_each(|id| pull.settle(now, id, Settlement::Ack));
+    assert_eq!(demand(&mut pull, now).unwrap().items, 400);
+    arrive(&mut pull, now, 601..=1_200);
+    assert_eq!((pull.counts().pulls, pull.counts().handed_back), (3, 0));
+}
+
+#[test]
+fn d2_what_an_ended_request_did_not_bring_is_asked_for_again_and_what_the_others_owe_is_not() {
+    let (mut pull, now) = pull(PullConfig::new().with_window(1_000).batch(400), rules());
+    let first = demand(&mut pull, now).unwrap();
+    arrive(&mut pull, now, 1..=200);
+    let second = demand(&mut pull, now).unwrap();
+    arrive(&mut pull, now, 201..=400);
+    assert!(!pull.ended(now, first.number, End::Expired, Some(100)));
+    assert_eq!(demand(&mut pull, now), None, "300 are to come");
+    arrive(&mut pull, now, 401..=500);
+    (1..=500).for_each(|id| pull.settle(now, id, Settlement::Ack));
+    assert_eq!(demand(&mut pull, now).unwrap().items, 400, "200 are to come");
+    assert!(!pull.ended(now, second.number, End::Expired, Some(200)));
+    pull.stop();
+    assert!(!commands(&mut pull, now).contains(&Command::Close), "400 are to come");
+    let late = pull.timeout().expect("an end is waited for");
+    assert!(commands(&mut pull, late).contains(&Command::Close), "it was waited for in vain");
+    assert_eq!(pull.counts().unheard, 1);
+}
+
+#[test]
+fn d2_without_a_word_about_what_did_not_come_no_more_is_asked_for_than_fits() {
+    let (mut pull, now) = pull(PullConfig::new().with_window(1_000).batch(400), rules());
+    let first = demand(&mut pull, now).unwrap();
+    arrive(&mut pull, now, 1..=200);
+    let second = demand(&mut pull, now).unwrap();
+    assert!(!pull.ended(now, first.number, End::Expired, None));
+    assert_eq!(demand(&mut pull, now), None, "up to 400 may be to come");
+    assert!(!pull.ended(now, second.number, End::Expired, None));
+    assert_eq!(demand(&mut pull, now).unwrap().items, 400, "nothing is");
+}
+
+#[test]
+fn w3_a_worker_that_has_nothing_to_do_asks_once_each_time_its_request_expires() {
+    let (mut pull, start) = pull(PullConfig::new(), rules());
+    let (mut now, mut looks) = (start, 0);
+    let mut out = demand(&mut pull, now);
+    while now < start + 60_000 * MS {
+        looks += 1;
+        let Some(Demand { number, items, expires, .. }) = out else { panic!("nothing is asked for") };
+        assert_eq!(
+            pull.timeout(),
+            Some(now + expires + 1_000 * MS),
+            "nothing but the end of the request is waited for"
+        );
+        now += expires;
+        assert!(!pull.ended(now, number, End::Expired, Some(items)));
+        out = demand(&mut pull, now);
+    }
+    assert_eq!((looks, pull.counts().pulls), (60, 61), "one request a second");
 }

@@ -58,7 +58,7 @@ impl Paper {
                     (arrival.bytes, arrival.delivered, arrival.pending) = (bytes, delivered, pending);
                     Event::Arrived(arrival)
                 }
-                Sent::End(number, end) => Event::Ended(number, end),
+                Sent::End(number, end, left) => Event::Ended(number, end, Some(left)),
             };
             state.wires.entry(client).or_default().push_back(event);
         }
@@ -76,6 +76,11 @@ impl Paper {
         });
         let wire = Wire { paper: self.clone(), client, is_cut: Arc::default() };
         Ok((PullSource::spawn(wire.clone(), config, rules)?, wire))
+    }
+
+    /// Deliveries that wait for an answer.
+    pub(crate) fn pending(&self) -> usize {
+        self.with(|state| state.server.pending())
     }
 
     /// Time passes for the server, too.
@@ -173,9 +178,13 @@ impl Wire {
         let back = state.wires.entry(self.client).or_default();
         let (id, answer) = match command {
             Command::Pull(demand) if state.is_deleted => {
-                return back.push_back(Event::Ended(demand.number, End::Unanswered));
+                return back.push_back(Event::Ended(demand.number, End::Unanswered, None));
             }
-            Command::Pull(demand) => return state.server.request(now, self.client, demand),
+            Command::Pull(demand) => {
+                let (requests, _) = state.server.asked_by(self.client);
+                assert!(requests < 4, "{requests} requests are out already");
+                return state.server.request(now, self.client, demand);
+            }
             Command::DeadLetter(id, _) => {
                 back.push_back(Event::Lettered(id, true));
                 return state.letters.push(id);

@@ -25,8 +25,14 @@ pub(crate) enum Answer {
 /// What a client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    Message { id: u64, bytes: usize, delivered: u64, pending: u64 },
-    End(u64, End),
+    Message {
+        id: u64,
+        bytes: usize,
+        delivered: u64,
+        pending: u64,
+    },
+    /// A request ended without so many of its messages.
+    End(u64, End, usize),
 }
 
 /// One stream with one consumer that many clients share.
@@ -86,6 +92,11 @@ impl Server {
         self.sizes.push(bytes);
     }
 
+    /// Deliveries that wait for an answer.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Messages that will be delivered, or are.
     pub(crate) fn unsettled(&self) -> usize {
         self.sizes.len() - self.acked.len() - self.termed.len() - self.exhausted.len()
@@ -96,6 +107,12 @@ impl Server {
             let Demand { number, items, bytes, expires, .. } = demand;
             self.requests.push_back(Request { client, number, left: items, bytes, expires: now + expires });
         }
+    }
+
+    /// How many requests of a client are out, and how many messages they may bring.
+    pub(crate) fn asked_by(&self, client: usize) -> (usize, usize) {
+        let requests = self.requests.iter().filter(|request| request.client == client);
+        requests.fold((0, 0), |(count, left), request| (count + 1, left + request.left))
     }
 
     pub(crate) fn answer(&mut self, now: Instant, id: u64, answer: Answer) {
@@ -150,7 +167,7 @@ impl Server {
         self.requests.retain(|request| {
             let is_over = request.expires <= now;
             if is_over {
-                sent.push((request.client, Sent::End(request.number, End::Expired)));
+                sent.push((request.client, Sent::End(request.number, End::Expired, request.left)));
             }
             !is_over
         });
@@ -164,7 +181,7 @@ impl Server {
             let Some(mut request) = self.requests.pop_front() else { break };
             let bytes = self.sizes[id as usize - 1];
             if request.bytes.is_some_and(|most| bytes > most) {
-                sent.push((request.client, Sent::End(request.number, End::Bytes)));
+                sent.push((request.client, Sent::End(request.number, End::Bytes, request.left)));
                 continue;
             }
             sent.push((request.client, self.deliver(now, id)));

@@ -1,6 +1,7 @@
 //! The scenarios before a model of the server, in simulated time.
 
 mod kills;
+mod load;
 #[path = "../model/mod.rs"]
 mod model;
 #[path = "../scenarios/mod.rs"]
