@@ -82,7 +82,8 @@ impl PullConfig {
         self
     }
 
-    /// How long a request waits at the server for messages. Default 1 s, at least 100 ms, at most 24 hours. An idle worker asks this often. After a
+    /// How long a request waits at the server for messages. Default 1 s, at least 100 ms, at most 24 hours. An idle worker asks this often; a busy one has up to four
+    /// requests out, which together fit into its window. After a
     /// restart of the server it takes this long, and a second, until a worker asks again; and a source that is stopped while it
     /// waits for messages waits for the end of its request.
     pub const fn expires(mut self, expires: Duration) -> Self {

@@ -153,7 +153,7 @@ impl PullHandle {
     /// Resolves once the source has ended, everything that was taken out of it is settled, and the server has all answers. Only
     /// then may the client be drained or dropped: an acknowledgement that comes later is lost, and the message delivered again.
     ///
-    /// It waits for the end of the [request](PullConfig::expires) that is out, for as long as anybody holds a delivery, and while
+    /// It waits for the end of the [requests](PullConfig::expires) that are out, for as long as anybody holds a delivery, and while
     /// there is no connection; bound it.
     ///
     /// # Cancel safety

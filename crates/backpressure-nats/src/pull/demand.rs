@@ -46,6 +46,11 @@ pub(super) struct Requests {
     patience: Duration,
 }
 
+/// Whether a request that ended this way brought nothing, or whether all that are out end with it.
+const fn is_refusal(end: End) -> bool {
+    matches!(end, End::TooMany(_) | End::TooLong(_) | End::TooLarge(_) | End::Busy | End::Unanswered)
+}
+
 impl Requests {
     pub(super) fn new(config: &PullConfig, rules: &ConsumerRules) -> Self {
         Self {
@@ -88,6 +93,7 @@ impl Requests {
         held_bytes: usize,
     ) -> bool {
         let has_come = self.out.has_come();
+        let undelivered = undelivered.or_else(|| is_refusal(end).then_some(usize::MAX));
         let Some(request) = self.out.end(number, undelivered) else { return end != End::Gone };
         if end != End::Unanswered {
             self.unanswered = None;

@@ -66,7 +66,7 @@ impl Out {
     pub(super) fn end(&mut self, number: u64, undelivered: Option<usize>) -> Option<Request> {
         let place = self.requests.iter().position(|request| request.number == number)?;
         let ended = self.requests.remove(place)?;
-        self.left = self.left.saturating_sub(undelivered.unwrap_or(0));
+        self.left = self.left.saturating_sub(undelivered.unwrap_or(0).min(ended.items));
         self.at_most_what_is_asked_for();
         Some(ended)
     }

@@ -274,6 +274,20 @@ fn d2_without_a_word_about_what_did_not_come_no_more_is_asked_for_than_fits() {
 }
 
 #[test]
+fn d2_a_request_that_is_refused_owes_nothing() {
+    for refusal in [End::Busy, End::TooMany(400), End::TooLong(900 * MS), End::TooLarge(4_096), End::Unanswered] {
+        let (mut pull, now) = pull(PullConfig::new().with_window(700).batch(400), rules());
+        demand(&mut pull, now);
+        arrive(&mut pull, now, 1..=200);
+        let second = demand(&mut pull, now).unwrap();
+        assert!(!pull.ended(now, second.number, refusal, None));
+        arrive(&mut pull, now, 201..=400);
+        let later = now + 300 * MS;
+        assert!(demand(&mut pull, later).is_some_and(|it| it.items >= 200), "{refusal:?}: nothing is out");
+    }
+}
+
+#[test]
 fn w3_a_worker_that_has_nothing_to_do_asks_once_each_time_its_request_expires() {
     let (mut pull, start) = pull(PullConfig::new(), rules());
     let (mut now, mut looks) = (start, 0);
