@@ -15,17 +15,24 @@ const EARTHQUAKES: &str = include_str!("../data/earthquakes.ndjson");
 /// How many records a second are published while workers are killed.
 const PACE: u64 = 2_000;
 
+pub(crate) type Lines = std::iter::Cycle<std::str::Lines<'static>>;
+
+/// The records, without an end.
+pub(crate) fn lines() -> Lines {
+    EARTHQUAKES.lines().cycle()
+}
+
 /// Publishes; every record has an id, so one that is published again is stored once.
 pub(crate) struct Publisher {
     sink: JetStreamSink,
-    lines: std::iter::Cycle<std::str::Lines<'static>>,
+    lines: Lines,
     published: u64,
 }
 
 impl Publisher {
     pub(crate) fn new(jetstream: Context) -> Result<Self> {
         let sink = JetStreamSink::builder(jetstream).build()?;
-        Ok(Self { sink, lines: EARTHQUAKES.lines().cycle(), published: 0 })
+        Ok(Self { sink, lines: lines(), published: 0 })
     }
 
     pub(crate) async fn publish(&mut self, records: u64) -> Result<()> {

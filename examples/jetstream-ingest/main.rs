@@ -12,15 +12,18 @@
 //!
 //! * `--chaos` kills a worker every second, without warning, while more is published: `--seconds 120` keeps on for two minutes.
 //! * `--workers 1,2,4` does it with one, then two, then four workers, and shows how the throughput grows.
-//! * `--flat-out` leaves the database out: how fast deliveries go through all this, beside a loop written by hand.
+//! * `--flat-out` leaves the database out: how fast deliveries go through all this, beside a loop written by hand. With `--database`
+//!   it measures how fast rows get into it, beside the same rows out of memory; `--lookup-ms 0` makes the database the limit.
 //! * `--database postgres://…` writes into PostgreSQL instead of a file.
 //! * `--url nats://…` uses a server that runs already; the stream is called `backpressure-earthquakes` there.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a terminal program: printing is its purpose")]
 
 mod args;
+mod beside_memory;
 #[path = "../common/copy_columns.rs"]
 mod copy_columns;
+mod cpu;
 mod crew;
 mod fill;
 mod flat_out;

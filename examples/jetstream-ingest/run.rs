@@ -13,19 +13,22 @@ use crate::fill::Publisher;
 use crate::place::Place;
 use crate::server::{Server, connect};
 use crate::writer::Writer;
-use crate::{flat_out, fresh, report, stream};
+use crate::{beside_memory, flat_out, fresh, report, stream};
 
 pub(crate) async fn run(settings: &Settings) -> Result<()> {
     let scratch = Scratch(fresh::directory(&std::env::temp_dir(), "jetstream-ingest")?);
-    let (url, _server) = match &settings.url {
+    let (url, server) = match &settings.url {
         Some(url) => (url.clone(), None),
         None => {
             let server = Server::start(&scratch.0.join("nats"))?;
             (server.url.clone(), Some(server))
         }
     };
+    if settings.flat_out && settings.database.is_some() {
+        return beside_memory::measure(&url, settings, &scratch.0).await;
+    }
     if settings.flat_out {
-        return flat_out::measure(&url, settings).await;
+        return flat_out::measure(&url, server.as_ref().map(Server::process_id), settings).await;
     }
     let mut runs = Vec::new();
     for (number, &workers) in settings.workers.iter().enumerate() {

@@ -30,6 +30,10 @@ impl Server {
         let process = process.with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Self { process, url: format!("nats://127.0.0.1:{port}") })
     }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 impl Drop for Server {

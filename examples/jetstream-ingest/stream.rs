@@ -19,7 +19,15 @@ pub(crate) async fn create(client: &Client, ack_pending: i64) -> Result<Context>
     let jetstream = jetstream::new(client.clone());
     let _ = jetstream.delete_stream(STREAM).await;
     let config = stream::Config { name: STREAM.into(), subjects: vec![SUBJECT.into()], ..stream::Config::default() };
-    let stream = jetstream.create_stream(config).await?;
+    jetstream.create_stream(config).await?;
+    renew_consumer(&jetstream, ack_pending).await?;
+    Ok(jetstream)
+}
+
+/// A consumer that begins with the first message. A former one is gone.
+pub(crate) async fn renew_consumer(jetstream: &Context, ack_pending: i64) -> Result<()> {
+    let stream = jetstream.get_stream(STREAM).await?;
+    let _ = stream.delete_consumer(CONSUMER).await;
     let config = pull::Config {
         durable_name: Some(CONSUMER.into()),
         ack_wait: ACK_WAIT,
@@ -27,7 +35,7 @@ pub(crate) async fn create(client: &Client, ack_pending: i64) -> Result<Context>
         ..pull::Config::default()
     };
     stream.create_consumer(config).await?;
-    Ok(jetstream)
+    Ok(())
 }
 
 pub(crate) async fn consumer(jetstream: &Context) -> Result<PullConsumer> {

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Output};
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::nats::server;
 use support::path;
+use support::scratch::Scratch;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("workers_that_are_killed_lose_nothing", workers_that_are_killed_lose_nothing),
         Trial::test("more_workers_are_shown_side_by_side", more_workers_are_shown_side_by_side),
+        Trial::test("the_speed_is_shown_beside_the_field", the_speed_is_shown_beside_the_field),
         Trial::test("a_server_that_does_not_answer_is_named", a_server_that_does_not_answer_is_named),
     ];
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(is_missing)).collect();
@@ -50,6 +52,15 @@ fn workers_that_are_killed_lose_nothing() -> Result<(), Failed> {
 fn more_workers_are_shown_side_by_side() -> Result<(), Failed> {
     let printed = printed(&["--records", "2000", "--workers", "1,2"])?;
     check(printed.matches("published 2000 = rows 2000").count() == 2 && printed.contains("growth"), &printed)
+}
+
+fn the_speed_is_shown_beside_the_field() -> Result<(), Failed> {
+    let by_hand = printed(&["--flat-out", "--records", "2000"])?;
+    check(by_hand.contains("loop by hand") && by_hand.contains("median against median"), &by_hand)?;
+    let scratch = Scratch::new();
+    let database = scratch.0.join("rows.db").display().to_string();
+    let memory = printed(&["--flat-out", "--records", "2000", "--lookup-ms", "0", "--database", &database])?;
+    check(memory.contains("from memory") && memory.contains("median against median"), &memory)
 }
 
 fn a_server_that_does_not_answer_is_named() -> Result<(), Failed> {
