@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backpressure::core::WorkShares;
 use backpressure::{DropReason, Snapshot};
 
 use crate::history::History;
@@ -14,6 +15,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) title: &'a str,
     pub(crate) elapsed: Duration,
     pub(crate) snapshot: &'a Snapshot,
+    /// Where the time of the flushes went in the last seconds.
+    pub(crate) work: Option<WorkShares>,
     pub(crate) rates: Rates,
     /// The whole run.
     pub(crate) history: &'a History,
@@ -77,6 +80,7 @@ pub(crate) mod tests {
             title: "block",
             elapsed: Duration::from_millis(1234),
             snapshot,
+            work: Some(WorkShares { idle: 0.25, busy: 0.75, blocked: 0.0 }),
             rates: Rates { received: 1234.4, delivered: 1000.0, lost: 0.0 },
             history,
             pace: Some(5000.0),

@@ -6,7 +6,7 @@
 //! │ lines ▸ event   │─────▶│ bounded buffer │───────────▶│ one transaction each   │
 //! │ (producer.rs)   │◀─────│ state, ledger  │◀───────────│ (store.rs, database.rs)│
 //! └─────────────────┘ wait └───────┬────────┘ Pending    └────────────▲───────────┘
-//!                                  │ gauge                            │ lock
+//!                                  │ registry                         │ lock
 //!                           view.rs, report.rs                     stall.rs
 //! ```
 //!
@@ -48,6 +48,7 @@ mod stop;
 mod store;
 mod tally;
 mod view;
+mod watched;
 
 use std::process::ExitCode;
 

@@ -37,7 +37,7 @@ impl Widget for &Frame<'_> {
     fn render(self, area: Rect, buffer: &mut Buffer) {
         let height = area.height;
         let rows = |wanted: u16, from: u16| if height >= from { wanted } else { 0 };
-        let numbers = rows(7, WITH_NUMBERS);
+        let numbers = rows(8, WITH_NUMBERS);
         let [title, fill, legend, rates, axis, numbers, keys] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Fill(1),
@@ -207,7 +207,7 @@ impl Frame<'_> {
         )
     }
 
-    fn numbers(&self) -> [Line<'static>; 7] {
+    fn numbers(&self) -> [Line<'static>; 8] {
         let Snapshot { counts, flush, .. } = self.snapshot;
         [
             row(
@@ -225,6 +225,14 @@ impl Frame<'_> {
             row(
                 "flush",
                 [("p50", some_time(flush.p50)), ("p99", some_time(flush.p99)), ("last", some_time(flush.last))],
+            ),
+            row(
+                "time",
+                [
+                    ("busy", share(self.work.map(|work| work.busy))),
+                    ("idle", share(self.work.map(|work| work.idle))),
+                    ("blocked", share(self.work.map(|work| work.blocked))),
+                ],
             ),
             row(
                 "pace",
@@ -263,6 +271,10 @@ fn row(what: &str, cells: [(&str, String); 3]) -> Line<'static> {
         .into_iter()
         .flat_map(|(what, value)| [Span::from(format!("{what:<10}")).dim(), Span::from(format!("{value:>11}   "))]);
     Line::from_iter(std::iter::once(name(what)).chain(cells))
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 fn name(what: &str) -> Span<'static> {
@@ -340,6 +352,7 @@ mod tests {
         let bottom = lines.iter().position(|line| line.starts_with("     0 %")).unwrap() as u16;
         assert_eq!(buffer[(9, bottom)].fg, Color::Green);
         assert!(buffer.content.iter().any(|cell| cell.fg == Color::Cyan && cell.symbol() > "\u{2800}"), "the curves");
+        assert!(lines.iter().any(|line| line.starts_with("time     busy") && line.contains("75 %")), "{lines:#?}");
         assert!(lines.iter().any(|line| line.contains("━ in 1,234/s") && line.contains("paced at 5,000/s")));
     }
 

@@ -25,6 +25,7 @@ use crate::stop;
 use crate::store::{Place, Store, StoreError};
 use crate::tally::Tally;
 use crate::view::{self, View, Watched};
+use crate::watched;
 
 /// The waits before a batch that the database refused is tried again.
 const RETRIES: [Duration; 3] = [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(500)];
@@ -56,8 +57,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Ending> {
     let pace = Arc::new(args.rate().map_or_else(Pace::flat_out, Pace::new));
     let watched = Watched {
         title: args.strategy().to_string(),
-        gauge: controller.gauge(),
-        tally: Arc::clone(&tally),
+        registry: watched::registry(&tally, controller.gauge())?,
         pace: Arc::clone(&pace),
         stalling: stalling.clone(),
         stop: stop.clone(),

@@ -31,3 +31,4 @@ mod stop;
 mod store;
 mod tally;
 mod view;
+mod watched;

@@ -9,7 +9,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use backpressure::{Gauge, State};
+use backpressure::State;
+use backpressure_metrics::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::frame::Frame;
@@ -19,7 +20,7 @@ use crate::pace::Pace;
 use crate::rates::{Meter, lost};
 use crate::screen::{self, Screen};
 use crate::stall::Stalling;
-use crate::tally::Tally;
+use crate::watched::Seen;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -30,8 +31,7 @@ const A_SECOND: Duration = Duration::from_millis(950);
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) title: String,
-    pub(crate) gauge: Gauge,
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) registry: Registry,
     pub(crate) pace: Arc<Pace>,
     pub(crate) stalling: Option<Arc<Stalling>>,
     pub(crate) stop: CancellationToken,
@@ -118,14 +118,14 @@ impl Watched {
     fn watch(&self, mut wait: impl FnMut() -> bool, mut show: impl FnMut(&Frame<'_>, bool)) {
         let start = Instant::now();
         let mut looked = start;
-        let mut before = self.gauge.snapshot().counts;
+        let mut before = Seen::at(start, &self.registry).buffer.counts;
         let (mut meter, mut history) = (Meter::default(), History::default());
         loop {
             let is_last = wait();
-            let snapshot = self.gauge.snapshot();
             let now = Instant::now();
+            let seen = Seen::at(now, &self.registry);
             let stalled = self.stalling.as_ref().is_some_and(|stalling| stalling.is_on());
-            let counts = snapshot.counts;
+            let (snapshot, counts) = (&seen.buffer, seen.buffer.counts);
             history.add(Sample {
                 lasting: now - looked,
                 utilization: snapshot.utilization,
@@ -136,16 +136,16 @@ impl Watched {
                 stalled,
             });
             (looked, before) = (now, counts);
-            let (lines, bad_lines) = self.tally.lines_and_bad();
             let frame = Frame {
                 title: &self.title,
                 elapsed: now - start,
-                snapshot: &snapshot,
+                snapshot,
+                work: seen.work,
                 rates: meter.rates(now, &counts),
                 history: &history,
                 pace: self.pace.per_second(),
-                lines,
-                bad_lines,
+                lines: seen.lines,
+                bad_lines: seen.bad_lines,
                 stalled,
                 stopping: self.stop.is_cancelled(),
             };
