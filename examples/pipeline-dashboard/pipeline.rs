@@ -18,11 +18,15 @@ use crate::load::Load;
 /// How long it takes to look something up, however much it is.
 const LOOKUP: Duration = Duration::from_millis(3);
 
-/// Items that `enrich` holds at once.
-const IN_ENRICH: usize = 128;
+/// Items that may wait in `enrich`.
+const QUEUED: usize = 128;
 
-/// Items that `parse` has in hand at once: more than `enrich` holds, so that the rest is seen to wait for it.
-const CONCURRENCY: usize = 2 * IN_ENRICH;
+/// Lookups that it makes at once, and the most items in each.
+const LOOKUPS: usize = 4;
+const IN_LOOKUP: usize = 32;
+
+/// Items that `parse` has in hand at once: more than `enrich` takes, so that the rest is seen to wait for it.
+const CONCURRENCY: usize = QUEUED + LOOKUPS * IN_LOOKUP + 64;
 
 /// Adds a name to an item, and puts it into the database.
 type Enrich = Batch<u64, (), anyhow::Error>;
@@ -53,7 +57,7 @@ impl Pipeline {
         let target = database.clone();
         let look_up = service_fn(move |ids: Vec<u64>| look_up(ids, target.clone()));
         let enrich: Enrich =
-            BatchLayer::builder().max_items(32).concurrency(4).capacity(IN_ENRICH).build()?.layer(look_up);
+            BatchLayer::builder().max_items(IN_LOOKUP).concurrency(LOOKUPS).capacity(QUEUED).build()?.layer(look_up);
         let (source, incoming) =
             channel(BackpressureConfig::builder().capacity(3_000).strategy(Strategy::DropNewest).build()?);
         let (parsed, to_parse) =

@@ -31,7 +31,7 @@ const PAGE: &str = concat!(
 /// Nothing is loaded from anywhere, and nothing runs but this style and this script, which are named by their hashes.
 const POLICY: &str = concat!(
     "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; ",
-    "style-src 'sha256-AvxVgots0ZwqSIK512YmemsoQxk0a2rz9ALDlYo5XQw='; script-src 'sha256-9acKNXFMEXtgVgnvhcWndK9lOHPtgBsYC9eNyQ+CyCo='",
+    "style-src 'sha256-eEe25HJXSpNgmLIinUoP4Y8vR6p6H037I7iSaPqv/+M='; script-src 'sha256-v2UMhapqxc08NyMjmHSkINuyrdtoIkLSNoeCYH67fKg='",
 );
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [

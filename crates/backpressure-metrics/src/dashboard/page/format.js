@@ -4,7 +4,6 @@ const NONE = "–";
 const STATES = ["normal", "elevated", "critical", "blocked", "draining", "ended"];
 const UNKNOWN = "unknown";
 const WORDS = { normal: "Normal", elevated: "Elevated", critical: "Critical", blocked: "Blocked", draining: "Draining", ended: "Ended", unknown: "No numbers yet" };
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function el(tag, props = {}, ...children) {
   const made = document.createElement(tag);

@@ -35,11 +35,11 @@ class Graph {
   }
 
   node(part) {
-    const node = { part, sign: sign(UNKNOWN), word: el("span", { className: "word" }), rate: el("span", { className: "num" }), tag: el("span", { className: "neck-tag", hidden: true }, "Bottleneck"), shares: new Shares() };
+    const node = { part, sign: sign(UNKNOWN), word: el("span", { className: "word" }), full: el("span", { className: "full num" }), rate: el("span", { className: "num" }), tag: el("span", { className: "neck-tag", hidden: true }, "Bottleneck"), shares: new Shares() };
     const name = el("span", { className: "name", title: part.name }, part.name);
     node.root = el("button", { type: "button", className: "node", tabIndex: -1 },
       el("span", { className: "row" }, node.sign, name, node.tag),
-      el("span", { className: "sub" }, node.word, node.rate),
+      el("span", { className: "sub" }, node.word, node.full, node.rate),
       node.shares.root);
     node.root.addEventListener("click", () => this.choose(part.index));
     return node;
@@ -114,7 +114,8 @@ class Graph {
       const state = model.state(part), neck = model.neck === part.index;
       mark(node.root, "data-state", state);
       mark(node.sign.firstChild, "href", `#sign-${state}`);
-      put(node.word, now.fill == null ? WORDS[state] : `${WORDS[state]} ${percent(now.fill)}`);
+      put(node.word, WORDS[state]);
+      put(node.full, now.fill == null ? "" : `${percent(now.fill)} full`);
       put(node.rate, rate(now.out));
       node.tag.hidden = !neck;
       node.root.classList.toggle("neck", neck);

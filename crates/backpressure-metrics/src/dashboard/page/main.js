@@ -113,9 +113,10 @@ $("pause").addEventListener("click", () => {
 });
 
 const THEMES = ["system", "dark", "light"];
+const SIGNS = { system: "◐ Auto", dark: "● Dark", light: "○ Light" };
 function theme(name) {
   document.documentElement.dataset.theme = name;
-  put($("theme"), capital(name));
+  put($("theme"), SIGNS[name]);
   mark($("theme"), "aria-label", `Theme: ${name}`);
   if (detail.part) detail.update();
 }
