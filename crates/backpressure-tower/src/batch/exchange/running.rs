@@ -121,6 +121,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// Calls got a response or an error, and are settled.
+    #[inline]
     pub(super) fn completed(
         &mut self,
         delivered: usize,

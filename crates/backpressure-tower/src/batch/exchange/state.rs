@@ -151,6 +151,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     }
 
     /// So many calls are in the queue no more, and give their permits back.
+    #[inline]
     pub(super) fn vacate(&mut self, calls: usize, moved: Moved, effects: &mut Effects) {
         self.queue.pop_many(&mut Vec::new(), calls, usize::MAX);
         if self.permits.release(calls) {

@@ -32,7 +32,7 @@ pub(crate) struct Batch<Req> {
 }
 
 /// In place of a call whose caller is gone.
-const GONE: usize = usize::MAX;
+pub(crate) const GONE: usize = usize::MAX;
 
 impl<Req> Batch<Req> {
     /// A batch of these calls, each with the request of its position.
@@ -65,24 +65,24 @@ impl<Req> Batch<Req> {
         self.calls.iter().copied().filter(|&call| call != GONE)
     }
 
-    /// The calls whose callers are still there, and the request of each, in the order of requests.
-    pub(crate) fn calls_and_places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let place = |position| self.places.as_ref().map_or(position, |places| places[position]);
-        let all = self.calls.iter().enumerate();
-        all.filter(|&(_, &call)| call != GONE).map(move |(position, &call)| (call, place(position)))
+    /// The calls that asked for this request, [`GONE`] where the caller is gone.
+    #[inline]
+    pub(crate) fn calls_for(&self, place: usize) -> &[usize] {
+        let positions = match &self.places {
+            None => place..place + 1,
+            Some(places) => places.partition_point(|&of| of < place)..places.partition_point(|&of| of <= place),
+        };
+        self.calls.get(positions).unwrap_or_default()
     }
 
     /// The part whose requests are `from..to`, the next of these, without those that nobody waits for any more.
     fn part(&self, from: usize, to: usize, requests: &mut impl Iterator<Item = Req>) -> Option<Self> {
         let (mut calls, mut places, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        let mut members = self.calls_and_places().skip_while(|&(_, place)| place < from).peekable();
         for (place, request) in (from..to).zip(requests) {
             let before = calls.len();
-            while let Some((call, _)) = members.next_if(|&(_, of)| of == place) {
-                calls.push(call);
-                places.push(kept.len());
-            }
+            calls.extend(self.calls_for(place).iter().filter(|&&call| call != GONE));
             if calls.len() > before {
+                places.resize(calls.len(), kept.len());
                 kept.push(request);
             }
         }
@@ -170,7 +170,8 @@ mod tests {
     }
 
     fn told(batch: &Batch<char>) -> (Vec<usize>, Vec<usize>, String) {
-        let (calls, answers) = batch.calls_and_places().unzip();
+        let of = |place| batch.calls_for(place).iter().map(move |&call| (call, place));
+        let (calls, answers) = (0..batch.size).flat_map(of).filter(|&(call, _)| call != GONE).unzip();
         (calls, answers, batch.requests.iter().collect())
     }
 

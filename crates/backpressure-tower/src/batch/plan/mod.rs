@@ -12,7 +12,7 @@ mod schedule;
 mod settings;
 mod tuning;
 
-pub(super) use self::batches::{Batch, Batches};
+pub(super) use self::batches::{Batch, Batches, GONE};
 pub(super) use self::call::{Inspector, QueuedCall};
 pub(super) use self::dedup::Dedup;
 pub(super) use self::keys::Keyed;

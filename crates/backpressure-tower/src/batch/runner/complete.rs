@@ -9,7 +9,7 @@ use backpressure_rt::{Panic, guarded, now};
 use super::engine::Engine;
 use crate::batch::answers::{Answers, AnswersBatches};
 use crate::batch::error::BatchError;
-use crate::batch::plan::{Batch, Fallback};
+use crate::batch::plan::{Batch, Fallback, GONE};
 
 impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     /// Notes the answers of a batch.
@@ -60,25 +60,28 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     }
 
     /// Notes everyone's answer.
+    #[inline]
     fn answer(&mut self, batch: &Batch<Req>, response: S::Response) -> Result<(), BatchError<S::Error>> {
-        let (answers, expected) = (response.into_answers(), batch.size);
+        let (mut answers, expected) = (response.into_answers(), batch.size);
         let wrong = |got| Err(BatchError::WrongLength { expected, got });
         if answers.len() != expected {
             return wrong(answers.len());
         }
         let copy = self.exchange.settings.hooks.dedup.as_ref().map(|dedup| dedup.copy);
-        let mut calls = batch.calls_and_places().peekable();
-        for (place, answer) in answers.take(expected).enumerate() {
+        for place in 0..expected {
+            // It may have fewer than it said.
+            let Some(answer) = answers.next() else { return wrong(place) };
             let answer = answer.map_err(|error| BatchError::Request(Arc::new(error)));
-            while let Some((call, _)) = calls.next_if(|&(_, of)| of == place) {
-                let Some(copy) = copy.filter(|_| calls.peek().is_some_and(|&(_, of)| of == place)) else {
-                    self.answers.push((call, answer));
-                    break;
-                };
-                self.answers.push((call, answer.as_ref().map(copy).map_err(Clone::clone)));
+            let Some((&last, others)) = batch.calls_for(place).split_last() else { continue };
+            for &call in others.iter().filter(|&&call| call != GONE) {
+                if let Some(copy) = copy {
+                    self.answers.push((call, answer.as_ref().map(copy).map_err(Clone::clone)));
+                }
+            }
+            if last != GONE {
+                self.answers.push((last, answer));
             }
         }
-        // There are fewer than it said.
-        calls.next().map_or(Ok(()), |(_, place)| wrong(place))
+        Ok(())
     }
 }

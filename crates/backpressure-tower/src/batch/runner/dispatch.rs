@@ -59,7 +59,8 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
     /// Calls the inner service, and polls what it gives once: an answer that comes at once is noted.
     pub(super) fn send(&mut self, mut batch: Batch<Req>) {
         let requests = mem::take(&mut batch.requests);
-        if let (Some((_, copy)), true) = (self.exchange.settings.hooks.fallback, requests.len() > 1) {
+        let has_parts = requests.len() > 1;
+        if let Some((_, copy)) = has_parts.then_some(&self.exchange.settings.hooks).and_then(|hooks| hooks.fallback) {
             batch.requests = guarded(|| copy(&requests)).unwrap_or_default();
         }
         let Some(future) = self.inner.call(requests) else { return self.fail(batch, BatchError::Panicked) };
