@@ -18,7 +18,7 @@ use crate::batch::plan::{Batch, Linger, QueuedCall};
 const MAX_STEPS: usize = 64;
 
 /// Calls that are sent alone are timed at least this often while they come.
-const RESOLUTION: Duration = Duration::from_micros(250);
+const RESOLUTION: Duration = Duration::from_millis(10);
 
 impl<S, Req, Resp> Run<Exchange<Req, Resp, S::Error>, Req, Resp, S::Error> for Engine<S, Req, Resp>
 where
