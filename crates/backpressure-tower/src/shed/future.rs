@@ -52,10 +52,12 @@ impl<S: Service<Req>, Req> Stage<S, Req> {
         Self::Running { future, permit }
     }
 
+    /// Of a request that is shed.
     pub(super) const fn shed(overloaded: Overloaded) -> Self {
         Self::Shed { overloaded }
     }
 
+    /// Of a request that waits for a slot, or for the service.
     pub(super) fn parked(parked: Parked<S, Req>) -> Self {
         Self::Parked { parked: Some(Box::new(parked)) }
     }

@@ -163,6 +163,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.contention = MEMORY;
     }
 
+    /// Whether somebody had to wait for the lock not long ago.
     pub(super) const fn expects_contention(&self) -> bool {
         self.contention > 0
     }
@@ -194,6 +195,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.count_since(before)
     }
 
+    /// Collects what is in any shard, and counts it.
     #[inline(never)]
     fn collect(&mut self, close: bool) {
         let before = self.calls.queued();

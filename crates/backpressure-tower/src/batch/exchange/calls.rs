@@ -109,6 +109,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         self.call(number).stage = Stage::Queued(call);
     }
 
+    /// Makes the slab that the next calls go to.
     #[inline(never)]
     fn open_slab(&mut self, owner: &Arc<O>) -> usize {
         let (key, _) = self.add_slab(owner);
@@ -225,6 +226,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         }
     }
 
+    /// Forgets a slab whose calls are all settled: its number is free.
     #[inline(never)]
     fn give_up(&mut self, key: usize) {
         let slab = self.slabs.remove(key);
@@ -233,10 +235,12 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         }
     }
 
+    /// Counts a call that comes into the inbox.
     fn count_queued(&mut self, call: &QueuedCall<Req>) {
         (self.queued, self.weight) = (self.queued + 1, self.weight + call.weight as u128);
     }
 
+    /// Counts a call out that leaves at this stage, if that is the inbox.
     fn forget_queued(&mut self, stage: &Stage<Req>) {
         if let Stage::Queued(call) = stage {
             (self.queued, self.weight) = (self.queued - 1, self.weight - call.weight as u128);
@@ -271,6 +275,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
 }
 
 impl<O, Req, Resp, E> CallSlab<O, Req, Resp, E> {
+    /// Takes in the next call.
     fn arrive(&mut self, stage: Stage<Req>, waker: Option<Waker>) {
         self.calls.push(Call { stage, waker });
         self.unsettled += 1;

@@ -24,6 +24,7 @@ impl Effects {
         }
     }
 
+    /// Wakes and notifies, where there is something to do.
     #[inline(never)]
     fn flush_all(&mut self, reporter: &Reporter) {
         let mut relay = Relay::new();

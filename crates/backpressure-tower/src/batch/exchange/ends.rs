@@ -76,6 +76,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         (self.pending == 0, replaced)
     }
 
+    /// A drain waits no more. Hands out its waker, to be dropped outside the lock.
     pub(crate) fn leave_drain(&mut self, key: usize) -> Option<Waker> {
         self.drains.remove(key)
     }

@@ -260,10 +260,12 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
 }
 
 impl<Req, Resp, E> Called<Req, Resp, E> {
+    /// A call that has its answer already.
     pub(super) const fn answered(answer: Answer<Resp, E>) -> Self {
         Self::Answered(Exclusive::new(Some(answer)))
     }
 
+    /// A call whose waker was stored under this token, for whoever answers it.
     const fn waits(call: CallOf<Req, Resp, E>, token: WakerToken) -> Self {
         Self::Waits(Waiting { call, poller: Poller::Worker(Some(token)) })
     }

@@ -67,6 +67,7 @@ impl<O, Req, Resp, E> Shards<O, Req, Resp, E> {
         Self { shards: (0..shards).map(|_| Padded::default()).collect() }
     }
 
+    /// How many shards there are.
     pub(crate) const fn len(&self) -> usize {
         self.shards.len()
     }

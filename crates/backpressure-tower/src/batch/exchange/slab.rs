@@ -90,6 +90,7 @@ impl<O, Resp, E> CallRef<O, Resp, E> {
 }
 
 impl<Resp, E> Slot<Resp, E> {
+    /// What is in it for the caller, if it has come.
     fn answer(self) -> Option<Answer<Resp, E>> {
         match self {
             Self::Answered(answer) => Some(answer),

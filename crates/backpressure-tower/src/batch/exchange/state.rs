@@ -141,6 +141,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         !matches!(self.phase, Phase::Open)
     }
 
+    /// Whether every call has its answer, and none follows.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over(_))
     }

@@ -17,6 +17,7 @@ impl<Req: Hash + Eq, Resp: Clone> Dedup<Req, Resp> {
     pub(crate) const NEW: Self = Self { unite, copy: Resp::clone };
 }
 
+/// Leaves the first of equal requests where it is, and takes out the others.
 fn unite<Req: Hash + Eq>(mut requests: Vec<Req>) -> United<Req> {
     if requests.len() < 2 {
         return (requests, None);

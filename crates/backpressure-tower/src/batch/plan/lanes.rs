@@ -218,16 +218,19 @@ impl<Req> Lanes<Req> {
         }
     }
 
+    /// By what this lane is full, if it is.
     fn fullness(&self, lane: &Lane) -> Option<FlushReason> {
         fullness(lane.calls.len(), lane.weight, self.max_items, self.max_weight)
     }
 
+    /// The time it is, or the latest that was seen, if that is later.
     fn pass(&mut self, now: Instant) -> Instant {
         *self.now.insert(self.now.map_or(now, |before| before.max(now)))
     }
 }
 
 impl Lane {
+    /// The call that has been here for the longest time.
     fn first(&self) -> Option<usize> {
         self.calls.values().next().copied()
     }

@@ -166,6 +166,7 @@ impl Schedule {
         }
     }
 
+    /// Puts a lane behind those that are due, for this reason.
     fn fall_due(&mut self, lane: usize, reason: FlushReason) {
         if self.times[lane].standing == Standing::Waiting {
             self.delist(lane);
@@ -175,11 +176,13 @@ impl Schedule {
         self.due.insert(self.fell_due, lane);
     }
 
+    /// Takes a lane off the lists of those that wait.
     fn delist(&mut self, lane: usize) {
         self.by_age.remove(&(self.times[lane].since, lane));
         self.delist_arrival(lane);
     }
 
+    /// Takes a lane off the list by last calls, if there is one.
     fn delist_arrival(&mut self, lane: usize) {
         if self.quiet.is_some() {
             self.by_arrival.remove(&(self.times[lane].arrived, lane));
@@ -187,6 +190,7 @@ impl Schedule {
     }
 }
 
+/// Whether so long a wait, begun then, is over by now.
 fn is_past(start: Instant, wait: Duration, now: Instant) -> bool {
     start.checked_add(wait).is_some_and(|end| end <= now)
 }

@@ -94,6 +94,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         self.lanes.next_is_full()
     }
 
+    /// By what so many calls of this weight fill a batch, if they do.
     pub(super) fn fullness(&self, calls: usize, weight: u128) -> Option<FlushReason> {
         fullness(calls, weight, self.tuning.max_items, self.max_weight)
     }
@@ -118,6 +119,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         Some(if let Some(places) = places { batch.united(places) } else { batch })
     }
 
+    /// Takes the first calls that are in the inbox, as many as a batch may hold.
     fn take_from_inbox(&mut self) -> Option<Taken<Req>> {
         let usual = if self.updates.outlook == Outlook::Ending { FlushReason::End } else { FlushReason::Linger };
         let reason = self.fullness(self.updates.queued.0, self.updates.queued.1).unwrap_or(usual);
@@ -131,6 +133,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         Some(Taken { calls, requests, reason })
     }
 
+    /// Takes the calls of the lane whose turn it is, without those whose callers are gone.
     fn take_from_lanes(&mut self) -> Option<Taken<Req>> {
         let mut taken = self.lanes.take()?;
         let (mut gone, mut effects) = (Vec::new(), Effects::default());

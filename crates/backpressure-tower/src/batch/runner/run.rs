@@ -120,6 +120,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         false
     }
 
+    /// Does one thing of what there is to do: answers a batch, or sends one.
     fn step(&mut self, run_as: RunAs, cx: &mut Context<'_>) -> Step {
         let now = now();
         if !self.update(now, run_as) {
