@@ -55,16 +55,26 @@ impl Gate {
     }
 
     pub fn enter(&mut self, call: Call) -> Answer {
-        self.enter_within(call, Level::default(), None)
+        self.enter_within(call, None, Level::default(), None)
     }
 
-    /// The call says how important it is, and brings along what is left of its time.
-    pub fn enter_within(&mut self, call: Call, level: Level, patience: Option<Duration>) -> Answer {
+    /// The call says what class it is of, maybe, and how important it is, and brings along what is left of its time.
+    pub fn enter_within(
+        &mut self,
+        call: Call,
+        class: Option<usize>,
+        level: Level,
+        patience: Option<Duration>,
+    ) -> Answer {
         let Some(limiter) = &self.limiter else {
             self.in_flight += 1;
             return Answer::Admitted;
         };
-        match limiter.acquire(level, patience) {
+        let entry = match class {
+            None => limiter.acquire(level, patience),
+            Some(class) => limiter.acquire_of(&class, level, patience),
+        };
+        match entry {
             Ok(Entry::Admitted(permit)) => self.admit(call, permit),
             Ok(Entry::Queued(ticket)) => {
                 self.tickets.insert(call, ticket);

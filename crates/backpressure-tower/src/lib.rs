@@ -55,6 +55,8 @@ mod client;
 #[cfg(feature = "serde")]
 mod external;
 #[cfg(feature = "shed")]
+mod hash;
+#[cfg(feature = "shed")]
 mod limiter;
 #[cfg(feature = "shed")]
 mod overloaded;
@@ -91,8 +93,8 @@ pub use respond::Grpc;
 pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RefusedExt, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
-    Action, ByLevel, ByOutcome, ByPatience, ByTenant, Bypass, Class, Classify, Drain, LingerCounts, Lingering, Plain,
-    Policy, Responder, Shed, ShedCounts, ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer,
+    Action, ByClass, ByLevel, ByOutcome, ByPatience, ByTenant, Bypass, Class, Classify, Drain, LingerCounts, Lingering,
+    Plain, Policy, Responder, Shed, ShedCounts, ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer,
     ShedLayerBuilder, TenantLevels, is_timeout,
 };
 

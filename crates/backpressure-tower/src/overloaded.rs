@@ -115,11 +115,13 @@ pub enum ShedReason {
     Draining = 6,
     /// Its answer is a stream, and as many are open as may be. The service has worked on it.
     Streams = 7,
+    /// As many calls of its [class](crate::ShedLayer::class_by) are in flight as fit: what they need is dead or full.
+    Class = 8,
 }
 
 impl ShedReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Limit,
         Self::Priority,
         Self::QueueFull,
@@ -128,6 +130,7 @@ impl ShedReason {
         Self::Pressure,
         Self::Draining,
         Self::Streams,
+        Self::Class,
     ];
 
     /// The reason in snake case, for metrics and headers.
@@ -141,6 +144,7 @@ impl ShedReason {
             Self::Pressure => "pressure",
             Self::Draining => "draining",
             Self::Streams => "streams",
+            Self::Class => "class",
         }
     }
 
@@ -154,6 +158,7 @@ impl ShedReason {
             Self::Pressure => "overloaded: downstream is under pressure",
             Self::Draining => "shutting down: no new calls are accepted",
             Self::Streams => "overloaded: stream limit reached",
+            Self::Class => "overloaded: concurrency limit of this class of calls reached",
         }
     }
 }
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     fn reasons_are_listed_by_their_numbers_and_have_names_of_their_own() {
         assert!((0..).zip(ShedReason::ALL).all(|(number, reason)| reason as u8 == number));
-        assert!(ShedReason::ALL.map(ShedReason::as_str).iter().collect::<std::collections::HashSet<_>>().len() == 8);
+        assert!(ShedReason::ALL.map(ShedReason::as_str).iter().collect::<std::collections::HashSet<_>>().len() == 9);
         assert_eq!(format!("[{:>9}]", ShedReason::Limit), "[    limit]");
     }
 

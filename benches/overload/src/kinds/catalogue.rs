@@ -17,7 +17,9 @@ pub struct Kind {
 impl Kind {
     /// The world of a seed.
     pub fn world(&self, seed: u64) -> World {
-        let number = self.name.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        // With and without its classes told it is the same world.
+        let name = self.name.trim_end_matches(", classes told");
+        let number = name.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         (self.make)(&mut Draw(Random::new(seed, 1000 + number)))
     }
 }
@@ -46,7 +48,7 @@ const fn kind(name: &'static str, has_room: bool, make: fn(&mut Draw) -> World) 
     Kind { name, has_room, make }
 }
 
-pub const KINDS: [Kind; 26] = [
+pub const KINDS: [Kind; 31] = [
     kind("plain, 0.8", true, |draw| draw.plain().at_load(0.8)),
     kind("plain, 2", false, |draw| draw.plain().at_load(2.0)),
     kind("very fast, 2", false, |draw| World::new(2, draw.from(0.1, 0.3), 0.5).at_load(2.0).measured(2.0, 5.0)),
@@ -54,13 +56,21 @@ pub const KINDS: [Kind; 26] = [
     kind("mixed I/O, 2", false, |draw| mixed_io(draw).at_load(2.0)),
     kind("mixed CPU, 0.7", true, |draw| mixed_cpu(draw).at_load(0.7)),
     kind("mixed CPU, 3", false, |draw| mixed_cpu(draw).at_load(3.0)),
+    kind("mixed CPU, 3, classes told", false, |draw| World { tells_class: true, ..mixed_cpu(draw).at_load(3.0) }),
     kind("heavy tail, 0.7", true, |draw| heavy(draw).at_load(0.7)),
     kind("heavy tail, 3", false, |draw| heavy(draw).at_load(3.0)),
     kind("a pool for some, 2", false, |draw| pooled(draw).at_load(2.0)),
+    kind("a pool for some, 2, classes told", false, |draw| World { tells_class: true, ..pooled(draw).at_load(2.0) }),
+    kind("a pool fills", false, filling),
+    kind("a pool fills, classes told", false, |draw| World { tells_class: true, ..filling(draw) }),
     kind("a pool for all, 3", false, |draw| World { pool: draw.whole(4, 40), ..all_pooled(draw) }.at_load(3.0)),
     kind("dead backend, timeouts", true, |draw| {
         let after = draw.from(500.0, 3000.0);
         dead(draw, after)
+    }),
+    kind("dead backend, timeouts, classes told", true, |draw| {
+        let after = draw.from(500.0, 3000.0);
+        World { tells_class: true, ..dead(draw, after) }
     }),
     kind("dead backend, errors", true, |draw| {
         let after = draw.from(0.5, 5.0);
@@ -144,6 +154,13 @@ fn pooled(draw: &mut Draw) -> World {
         ..world.classes[0]
     };
     World { pool: draw.whole(4, 16), ..world }.with(slow)
+}
+
+/// At first there are enough workers.
+fn filling(draw: &mut Draw) -> World {
+    let world = pooled(draw);
+    let capacity = world.capacity();
+    World { load: vec![(0.0, 0.5 * capacity), (5.0, 2.0 * capacity)], ..world }
 }
 
 fn all_pooled(draw: &mut Draw) -> World {

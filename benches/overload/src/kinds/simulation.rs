@@ -185,7 +185,8 @@ impl<'a> Run<'a> {
 
     fn decided(&mut self, call: Call, is_new: bool, half: f64) -> (Done, f64) {
         let answer = if is_new {
-            self.gate.enter_within(call, self.level(call), self.patience(call))
+            let class = self.world.tells_class.then_some(self.calls[call as usize].class);
+            self.gate.enter_within(call, class, self.level(call), self.patience(call))
         } else {
             self.gate.look(call)
         };

@@ -65,6 +65,8 @@ pub struct World {
     pub pause: Option<(f64, f64)>,
     /// Whether calls bring their deadline with them.
     pub tells_deadline: bool,
+    /// Whether calls bring their class with them.
+    pub tells_class: bool,
     /// Whether levels follow from what tenants use, rather than from the class.
     pub by_usage: bool,
     /// Measured from here to there, in seconds.
@@ -99,6 +101,7 @@ impl World {
             longer: vec![(0.0, 1.0)],
             pause: None,
             tells_deadline: false,
+            tells_class: false,
             by_usage: false,
             from: 5.0,
             to: 20.0,

@@ -142,6 +142,11 @@ impl Fast {
         }
     }
 
+    /// A limit that knows how long calls usually take.
+    pub(super) fn knowing(bounds: Bounds, usual: Baseline) -> Self {
+        Self { baseline: Some(usual), first: Some(usual), is_opening: false, ..Self::new(bounds) }
+    }
+
     /// How late the runtime may be, by the mean time from a call to its first poll. Default 20 ms.
     ///
     /// It should be well below the latency that is promised, and above what a busy runtime needs to get round. More of it

@@ -14,6 +14,7 @@
 //! * **What is the number?** [`Fast`] for most; [`Fixed`] if you know it; [`Aimd`], [`Vegas`] and [`Gradient`] as they are
 //!   known from elsewhere, for comparison and for those who trust them.
 //! * **From what does it learn?** A [`Window`], which a [`Sampler`] gathers from calls that end with an [`Outcome`].
+//! * **Whose fault is it?** A [`ClassLimit`] holds down a class of calls that fails, or waits for something that only it needs.
 //! * **Who goes first?** A [`Criticality`] and a rank make a [`Level`]; the [`Threshold`] says which levels fit. [`Usage`] knows
 //!   who calls most, and should go last.
 //! * **And the others?** [`CoDel`] says how long to wait, [`retry_after`] when to come back.
@@ -26,6 +27,7 @@ mod baseline;
 #[cfg(test)]
 mod behaviour;
 mod bounds;
+mod class;
 mod codel;
 mod failures;
 mod fast;
@@ -48,6 +50,7 @@ use std::fmt;
 
 pub use aimd::Aimd;
 pub use bounds::Bounds;
+pub use class::{ClassLimit, Surroundings};
 pub use codel::CoDel;
 pub use fast::Fast;
 pub use fixed::Fixed;

@@ -8,21 +8,25 @@ use super::fate::Fate;
 /// A permit is moved several times before it comes to rest. With this it is two words, which travel in registers.
 ///
 /// ```text
-///  63 ····· 61  60        59       58 ····· 42  41 ······ 0
-///  fate         reserved  sending  delay        started
+///  63 ····· 61  60        59       58 ····· 53  52 ····· 40  39 ······ 0
+///  fate         reserved  sending  class        delay        started
 /// ```
 #[derive(Clone, Copy, Default)]
 pub(super) struct CallTiming(u64);
 
 /// When a call that is timed was admitted, in units of 64 ns of the limiter's own; 0 if it is not timed. The units start
-/// anew every 78 hours.
-const STARTED: u64 = (1 << 42) - 1;
+/// anew every 19 hours.
+const STARTED: u64 = (1 << 40) - 1;
 const UNIT: u32 = 6;
 
-/// From admission to the first poll of the work, in units of 40 µs, and one more; 0 before it. At most 5 s.
-const DELAY: u32 = 42;
-const MOST_DELAYED: u64 = (1 << 17) - 1;
-const DELAY_UNIT: u64 = 40_000;
+/// From admission to the first poll of the work, in units of 500 µs, and one more; 0 before it. At most 4 s.
+const DELAY: u32 = 40;
+const MOST_DELAYED: u64 = (1 << 13) - 1;
+const DELAY_UNIT: u64 = 500_000;
+
+/// The number of its class; 0 if it has none.
+const CLASS: u32 = 53;
+pub(super) const MOST_CLASSES: usize = (1 << 6) - 1;
 
 /// Whether it was answered before it is dropped.
 const SENDING: u64 = 1 << 59;
@@ -121,6 +125,16 @@ impl CallTiming {
         self.0 & SENDING != 0
     }
 
+    /// The call is one of this class.
+    pub(super) const fn classify(&mut self, class: u8) {
+        self.0 |= (class as u64 & MOST_CLASSES as u64) << CLASS;
+    }
+
+    #[inline]
+    pub(super) const fn class(self) -> u8 {
+        (self.0 >> CLASS) as u8 & MOST_CLASSES as u8
+    }
+
     pub(super) const fn reserve(&mut self) {
         self.0 |= RESERVED;
     }
@@ -157,11 +171,12 @@ mod tests {
             assert!(call_timing.end(fate) && !call_timing.end(Fate::Success));
             call_timing.reserve();
             call_timing.send();
+            call_timing.classify(fate as u8 * 9);
             call_timing.start(u64::MAX);
             call_timing.begin(u64::MAX);
             assert_eq!(
-                (call_timing.fate(), call_timing.is_reserved(), call_timing.is_sending()),
-                (Some(fate), true, true)
+                (call_timing.fate(), call_timing.is_reserved(), call_timing.is_sending(), call_timing.class()),
+                (Some(fate), true, true, fate as u8 * 9)
             );
             assert!(call_timing.is_timed() && !call_timing.is_to_begin());
             assert_eq!(call_timing.take_timing().map(|timing| timing.delay), Some(Duration::ZERO));
@@ -176,7 +191,7 @@ mod tests {
             let timing = timing(started, Some(started.saturating_add(3 * MS))).unwrap();
             let latency = timing.latency(started.saturating_add(250 * MS));
             assert!(latency.abs_diff(Duration::from_millis(250)) < Duration::from_nanos(200), "{latency:?}");
-            assert!(timing.delay.abs_diff(Duration::from_millis(3)) < Duration::from_micros(41), "{:?}", timing.delay);
+            assert!(timing.delay.abs_diff(Duration::from_millis(3)) < Duration::from_micros(501), "{:?}", timing.delay);
         }
         assert_eq!(timing(MS, None).unwrap().delay, Duration::ZERO);
     }
@@ -186,8 +201,8 @@ mod tests {
         let hour = 3600 * 1000 * MS;
         assert_eq!(timing(hour, Some(0)).unwrap().delay, Duration::ZERO);
         assert_eq!(timing(hour, None).unwrap().latency(0), Duration::ZERO);
-        assert_eq!(timing(0, None).unwrap().latency(38 * hour).as_secs(), 38 * 3600 - 1);
-        assert_eq!(timing(0, Some(10 * hour)).unwrap().delay.as_secs(), 5);
+        assert_eq!(timing(0, None).unwrap().latency(9 * hour).as_secs(), 9 * 3600 - 1);
+        assert_eq!(timing(0, Some(9 * hour)).unwrap().delay.as_secs(), 4);
         let around = (STARTED << UNIT) - MS;
         assert_eq!(timing(around, None).unwrap().latency(around + 5 * MS).as_millis(), 5, "the units start anew");
         timing(u64::MAX, Some(u64::MAX)).unwrap().latency(0);

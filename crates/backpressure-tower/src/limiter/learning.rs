@@ -26,14 +26,18 @@ impl Shared {
 
     /// Takes note of a call whose work is done.
     #[inline(never)]
-    pub(super) fn learn_from(&self, timing: Timing, fate: Fate) {
+    pub(super) fn learn_from(&self, timing: Timing, fate: Fate, class: u8) {
         let now = (self.clock)();
         let latency = timing.latency(self.nanos(now).get());
         if fate.is_answered() {
             self.signal.took(now, latency);
         }
         let timed = Timed { latency, delay: timing.delay, is_usual: fate == Fate::Success };
-        self.learn(now, fate.is_measure().then_some(timed));
+        let timed = fate.is_measure().then_some(timed);
+        if let Some(classes) = self.classes.get().filter(|_| class != 0) {
+            lock(&self.class_tuner).look(classes, class, now, timed.as_ref());
+        }
+        self.learn(now, timed);
     }
 
     /// Looks at what is going on, learns if a window is over, and lets the state fall.
@@ -53,7 +57,12 @@ impl Shared {
         };
         let tuning = tuner.look(&look, &self.levels, || self.sums());
         match tuning {
-            Some(tuning) => self.tune(&tuning),
+            Some(tuning) => {
+                if let Some(classes) = self.classes.get() {
+                    lock(&self.class_tuner).conclude(classes, &look, tuning.is_felt);
+                }
+                self.tune(&tuning);
+            }
             None => tuner.hurry(&look).into_iter().for_each(|every| self.every.store(every, Ordering::Relaxed)),
         }
         drop(tuner);

@@ -22,6 +22,7 @@ mod admit;
 mod builder;
 mod call_timing;
 mod cells;
+mod classes;
 mod cut;
 mod cuts;
 mod fate;
@@ -43,6 +44,7 @@ mod tuner;
 mod waiting;
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -59,6 +61,7 @@ pub(crate) use permit::Reserved;
 pub use queued_call::{Entry, QueuedCall};
 pub(crate) use ready::Readiness;
 
+use crate::hash::hash_of;
 use crate::overloaded::{Overloaded, ShedReason};
 use shared::Shared;
 
@@ -110,6 +113,35 @@ impl Limiter {
     #[inline]
     pub fn acquire(&self, level: Level, patience: Option<Duration>) -> Result<Entry, Overloaded> {
         self.shared.acquire(level, patience)
+    }
+
+    /// [`acquire`](Self::acquire) for a call of a class, such as its route: calls that do the same. A class that fails, or that waits for
+    /// something that only it needs, gets a limit of its own, so that it cannot fill this one. See
+    /// [`ClassLimit`](backpressure_core::limit::ClassLimit).
+    ///
+    /// The first 62 classes are kept apart, and all that come later are one. The name of a class should not be one that
+    /// callers can choose: a pattern of paths rather than a path.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire), and [`ShedReason::Class`] if as many calls of the class are in flight, or wait, as it may have.
+    pub fn acquire_of<K: Hash + ?Sized>(
+        &self,
+        class: &K,
+        level: Level,
+        patience: Option<Duration>,
+    ) -> Result<Entry, Overloaded> {
+        self.shared.acquire_of(hash_of(class), level, patience)
+    }
+
+    /// [`acquire_of`](Self::acquire_of) for a class by its key.
+    pub(crate) fn acquire_keyed(
+        &self,
+        key: u64,
+        level: Level,
+        patience: Option<Duration>,
+    ) -> Result<Entry, Overloaded> {
+        self.shared.acquire_of(key, level, patience)
     }
 
     /// Admits a call at once, or lets it wait behind all others of its class for as long as it takes, queue or no queue. It is

@@ -68,6 +68,12 @@ impl Permit {
         permit
     }
 
+    /// The permit of a call of this class.
+    pub(super) const fn of_class(mut self, class: u8) -> Self {
+        self.call_timing.classify(class);
+        self
+    }
+
     /// Takes the time, if it is timed, and a look at what is going on. That may run a
     /// [`Limit`](backpressure_core::limit::Limit) that is not ours: the slot is held already, so it is given back whatever
     /// happens.
@@ -111,7 +117,7 @@ impl Permit {
         if self.call_timing.end(outcome.into()) {
             self.call_timing.send();
             let timing = self.call_timing.take_timing();
-            self.limiter.answered(outcome.into(), timing);
+            self.limiter.answered(outcome.into(), timing, self.call_timing.class());
         }
     }
 
@@ -173,7 +179,7 @@ impl Drop for Permit {
             self.limiter.reserved.fetch_sub(1, Ordering::Relaxed);
         }
         let timing = self.call_timing.take_timing();
-        self.limiter.depart(fate, timing, self.call_timing.is_sending());
+        self.limiter.depart(fate, timing, self.call_timing.is_sending(), self.call_timing.class());
     }
 }
 

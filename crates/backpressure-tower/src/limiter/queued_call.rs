@@ -31,11 +31,19 @@ pub struct QueuedCall {
     /// `None` once there is nothing left to give back.
     limiter: Option<Arc<Shared>>,
     key: Key,
+    /// The number of its class; 0 if it has none.
+    class: u8,
 }
 
 impl QueuedCall {
     pub(super) const fn new(limiter: Arc<Shared>, key: Key) -> Self {
-        Self { limiter: Some(limiter), key }
+        Self { limiter: Some(limiter), key, class: 0 }
+    }
+
+    /// The place of a call of this class, which has been counted.
+    pub(super) fn of_class(mut self, class: u8) -> Self {
+        self.class = class;
+        self
     }
 
     /// Ready once there is a slot, or once it is clear that there will be none in time. Whoever polls it polls again when
@@ -72,23 +80,30 @@ impl QueuedCall {
 
     fn read(&self, limiter: Arc<Shared>, verdict: Verdict) -> Result<Permit, Overloaded> {
         match verdict {
-            Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since)),
-            Verdict::Refused(reason) => Err(limiter.overloaded(reason)),
+            Verdict::Admitted(since) => Ok(Permit::served(limiter, self.key.number(), since).of_class(self.class)),
+            Verdict::Refused(reason) => Err(self.refuse(&limiter, reason)),
             // Only a service's, which waits again.
-            Verdict::TakenBack => Err(limiter.overloaded(ShedReason::Limit)),
+            Verdict::TakenBack => Err(self.refuse(&limiter, ShedReason::Limit)),
         }
+    }
+
+    fn refuse(&self, limiter: &Shared, reason: ShedReason) -> Overloaded {
+        limiter.turn_back(self.class);
+        limiter.overloaded(reason)
     }
 
     /// Leaves the queue for this reason. If it was served a slot meanwhile, which now goes on, it has this fate instead, or that
     /// of a permit that is dropped.
     pub(super) fn leave(&mut self, reason: DropReason, fate: Option<Fate>) {
         if let Some(limiter) = self.limiter.take() {
-            if let Some(Verdict::Admitted(since)) = limiter.leave(self.key, reason) {
-                let permit = Permit::served(limiter, self.key.number(), since);
-                match fate {
-                    Some(fate) => permit.end(fate),
-                    None => drop(permit),
-                }
+            let Some(Verdict::Admitted(since)) = limiter.leave(self.key, reason) else {
+                limiter.turn_back(self.class);
+                return;
+            };
+            let permit = Permit::served(limiter, self.key.number(), since).of_class(self.class);
+            match fate {
+                Some(fate) => permit.end(fate),
+                None => drop(permit),
             }
         }
     }

@@ -128,7 +128,7 @@ impl Shared {
         fence(Ordering::SeqCst);
         let slots = self.ready.take_all() + self.seats.take_all(self.seats_in_use());
         for _ in 0..slots {
-            relay.call(|| self.depart(Fate::Cancelled, None, false));
+            relay.call(|| self.depart(Fate::Cancelled, None, false, 0));
         }
     }
 
@@ -143,7 +143,7 @@ impl Shared {
             let ready = self.ready.take_back(wanted);
             let served = self.seats.take_back(self.seats_in_use(), wanted - ready);
             for _ in 0..ready + served {
-                relay.call(|| self.depart(Fate::Cancelled, None, false));
+                relay.call(|| self.depart(Fate::Cancelled, None, false, 0));
             }
             self.see_the_ready();
         }
@@ -201,7 +201,7 @@ mod tests {
         drop(dropped);
         let fresh = ready(&limiter);
         assert_eq!((limiter.in_flight(), cells.take_back(9)), (3, 1), "the one that was idle");
-        limiter.shared.depart(Fate::Cancelled, None, false);
+        limiter.shared.depart(Fate::Cancelled, None, false, 0);
         assert!(!idle.is_held() && fresh.is_held());
         assert!(idle.claim().is_none());
         assert_eq!(limiter.in_flight(), 2);
@@ -237,7 +237,7 @@ mod tests {
                 (thread.join().unwrap(), back)
             });
             assert_eq!(usize::from(claimed) + back, 1);
-            (0..back).for_each(|_| limiter.shared.depart(Fate::Cancelled, None, false));
+            (0..back).for_each(|_| limiter.shared.depart(Fate::Cancelled, None, false, 0));
             taken += back;
             assert_eq!(limiter.in_flight(), 0);
         }

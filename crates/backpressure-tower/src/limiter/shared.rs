@@ -1,6 +1,7 @@
 //! The state shared by all clones of a limiter: how a slot is taken, held and given back.
 
 use std::num::NonZeroU64;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64 as Cell, AtomicUsize as Hint};
 use std::task::Waker;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use backpressure_rt::{Padded, Relay};
 
 use super::call_timing::Timing;
 use super::cells::Ready;
+use super::classes::{ClassTuner, Classes};
 use super::cuts::Cuts;
 use super::fate::Fate;
 use super::levels::{Levels, is_nearly_full};
@@ -52,6 +54,9 @@ pub(crate) struct Shared {
     pub(super) overloads: Cell,
     pub(super) cuts: Cuts,
     pub(super) tuner: Mutex<Tuner>,
+    pub(super) classes: OnceLock<Classes>,
+    /// Locked after the tuner, never before it.
+    pub(super) class_tuner: Mutex<ClassTuner>,
     pub(super) queue: Mutex<Queue>,
     pub(super) seats: Seats,
     pub(super) streams: Streams,
@@ -80,6 +85,8 @@ impl Shared {
             overloads: Cell::new(0),
             cuts: Cuts::new(),
             tuner: Mutex::new(Tuner::new(epoch, limit)),
+            classes: OnceLock::new(),
+            class_tuner: Mutex::new(ClassTuner::default()),
             queue: Mutex::new(Queue::new(rule)),
             seats: Seats::new(),
             streams: Streams::new(),
@@ -117,19 +124,22 @@ impl Shared {
     }
 
     /// The work of a call is done, and its answer is on its way; the slot is still taken.
-    pub(super) fn answered(&self, fate: Fate, timing: Option<Timing>) {
+    pub(super) fn answered(&self, fate: Fate, timing: Option<Timing>, class: u8) {
         if fate.is_overload() {
             self.overloads.fetch_add(1, Ordering::Relaxed);
         }
         self.sending.0.fetch_add(1, Ordering::Relaxed);
         if let Some(timing) = timing {
-            self.learn_from(timing, fate);
+            self.learn_from(timing, fate, class);
         }
     }
 
     /// A slot comes free.
     #[inline]
-    pub(super) fn depart(&self, fate: Fate, timing: Option<Timing>, was_sending: bool) {
+    pub(super) fn depart(&self, fate: Fate, timing: Option<Timing>, was_sending: bool, class: u8) {
+        if class != 0 {
+            self.class_departs(class, fate);
+        }
         if was_sending {
             self.sending.0.fetch_sub(1, Ordering::Relaxed);
         } else if fate.is_overload() {
@@ -152,8 +162,13 @@ impl Shared {
             }
         }
         if let Some(timing) = timing {
-            self.learn_from(timing, fate);
+            self.learn_from(timing, fate, class);
         }
+    }
+
+    #[inline(never)]
+    fn class_departs(&self, class: u8, fate: Fate) {
+        self.classes.get().into_iter().for_each(|classes| classes.depart(class, fate));
     }
 
     #[inline(never)]

@@ -82,6 +82,8 @@ pub(crate) struct Tuning {
     /// How long the calls took that were answered; `None` if none was.
     pub(crate) usual: Option<Duration>,
     pub(crate) every: usize,
+    /// Whether the limit was felt.
+    pub(crate) is_felt: bool,
 }
 
 impl Tuner {
@@ -153,6 +155,7 @@ impl Tuner {
             delay: window.delay,
             usual: latency.checked_div(answered),
             every: every(window.throughput(), Pace::of(&window, look.room)),
+            is_felt: window.saturated,
         };
         let level = self.cut(&window, look, sums, levels);
         levels.cut_at(level, self.threshold.keeps_distance());

@@ -9,11 +9,21 @@ use backpressure_core::{AdmissionState, DropReason};
 use backpressure_rt::sync::{MutexGuard, Ordering};
 use backpressure_rt::{Relay, lock};
 
+use super::classes::Classes;
 use super::queue::{Key, Next, Patience, Queue};
 use super::queued_call::{Entry, QueuedCall};
 use super::seats::Verdict;
 use super::shared::Shared;
 use crate::overloaded::{Overloaded, ShedReason};
+
+/// A call that was counted in its class, and may not get in.
+struct TurnBack<'a>(&'a Shared, u8);
+
+impl Drop for TurnBack<'_> {
+    fn drop(&mut self) {
+        self.0.turn_back(self.1);
+    }
+}
 
 impl Shared {
     /// Admits a call, or lets it wait.
@@ -24,6 +34,36 @@ impl Shared {
             Err((_, ShedReason::Limit)) if self.has_queue => self.enter_queue(level, patience),
             Err((seen, reason)) => Err(self.refuse(seen, reason)),
         }
+    }
+
+    /// The same for a call of the class with this key.
+    #[inline(never)]
+    pub(super) fn acquire_of(
+        self: &Arc<Self>,
+        key: u64,
+        level: Level,
+        patience: Option<Duration>,
+    ) -> Result<Entry, Overloaded> {
+        let classes = self.classes.get_or_init(Classes::new);
+        let class = classes.number(key);
+        if !classes.enter(class) {
+            return Err(self.refuse(self.signal.slots(), ShedReason::Class));
+        }
+        // A limit that is not ours may panic.
+        let unless_it_panics = TurnBack(self, class);
+        let entry = self.acquire(level, patience);
+        if entry.is_ok() {
+            std::mem::forget(unless_it_panics);
+        }
+        entry.map(|entry| match entry {
+            Entry::Admitted(permit) => Entry::Admitted(permit.of_class(class)),
+            Entry::Queued(ticket) => Entry::Queued(ticket.of_class(class)),
+        })
+    }
+
+    /// A call of this class goes without having had a slot.
+    pub(super) fn turn_back(&self, class: u8) {
+        self.classes.get().into_iter().for_each(|classes| classes.turn_back(class));
     }
 
     #[inline(never)]

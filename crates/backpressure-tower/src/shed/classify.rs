@@ -1,10 +1,12 @@
 //! The class of a call: whether it bypasses the layer, its level, and its deadline.
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use backpressure_core::limit::Level;
 
 use super::Plain;
+use crate::hash::hash_of;
 
 /// How a call is to be treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,13 @@ impl<L: Into<Level>> From<L> for Class {
 pub trait Classify<Req> {
     /// The class of this request. Called once for each, before it is decided; it should be cheap.
     fn classify(&self, request: &Req) -> Class;
+
+    /// The key of those calls that do the same as this one, such as a hash of its route. Calls with the same key share a limit of
+    /// their own where they need one: see [`ShedLayer::class_by`](super::ShedLayer::class_by). Default: none.
+    fn key(&self, request: &Req) -> Option<u64> {
+        let _ = request;
+        None
+    }
 }
 
 /// Every request is a call of the default level.
@@ -69,11 +78,32 @@ pub struct ByLevel<C, F> {
 }
 
 impl<Req, C: Classify<Req>, F: Fn(&Req) -> Level> Classify<Req> for ByLevel<C, F> {
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.rest.key(request)
+    }
+
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,
             Class::Call { patience, .. } => Class::Call { level: (self.level)(request), patience },
         }
+    }
+}
+
+/// Made by [`ShedLayer::class_by`](super::ShedLayer::class_by).
+#[derive(Debug, Clone, Copy)]
+pub struct ByClass<C, F> {
+    pub(super) rest: C,
+    pub(super) class: F,
+}
+
+impl<Req, C: Classify<Req>, K: Hash, F: Fn(&Req) -> K> Classify<Req> for ByClass<C, F> {
+    fn classify(&self, request: &Req) -> Class {
+        self.rest.classify(request)
+    }
+
+    fn key(&self, request: &Req) -> Option<u64> {
+        Some(hash_of(&(self.class)(request)))
     }
 }
 
@@ -85,6 +115,10 @@ pub struct ByPatience<C, F> {
 }
 
 impl<Req, C: Classify<Req>, F: Fn(&Req) -> Option<Duration>> Classify<Req> for ByPatience<C, F> {
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.rest.key(request)
+    }
+
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,
@@ -101,6 +135,10 @@ pub struct Bypass<C, F> {
 }
 
 impl<Req, C: Classify<Req>, F: Fn(&Req) -> bool> Classify<Req> for Bypass<C, F> {
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.rest.key(request)
+    }
+
     fn classify(&self, request: &Req) -> Class {
         if (self.passes)(request) { Class::Bypass } else { self.rest.classify(request) }
     }
@@ -123,5 +161,10 @@ mod tests {
         let closure = |n: &u8| if *n == 0 { Class::Bypass } else { Criticality::CriticalPlus.into() };
         assert_eq!((closure.classify(&0), closure.classify(&1)), (Class::Bypass, Class::of(Level::FIRST)));
         assert_eq!(Plain.classify(&0), Class::of(Level::default()));
+        let keyed = ByClass { rest: class, class: |n: &u8| n / 2 };
+        assert_eq!(keyed.classify(&7), class.classify(&7));
+        let keyed = Bypass { rest: ByLevel { rest: keyed, level: |_: &u8| Level::FIRST }, passes: |_: &u8| false };
+        assert_eq!(keyed.key(&6), keyed.key(&7), "whatever is around it");
+        assert!(keyed.key(&6) != keyed.key(&8) && class.key(&6).is_none());
     }
 }

@@ -123,18 +123,19 @@ impl Gate {
 
     /// Decides a call, once.
     #[inline(always)]
-    pub(super) fn decide(&self, level: Level, patience: Option<Duration>) -> Decision {
-        match self.admit_plainly(level) {
+    pub(super) fn decide(&self, level: Level, patience: Option<Duration>, key: Option<u64>) -> Decision {
+        let admitted = if key.is_none() { self.admit_plainly(level) } else { None };
+        match admitted {
             Some(permit) => Decision::Go(Some(permit)),
-            None => self.decide_at_length(level, patience),
+            None => self.decide_at_length(level, patience, key),
         }
     }
 
     #[inline(never)]
-    pub(super) fn decide_at_length(&self, level: Level, patience: Option<Duration>) -> Decision {
+    pub(super) fn decide_at_length(&self, level: Level, patience: Option<Duration>, key: Option<u64>) -> Decision {
         let shadow = self.is_shadow();
         if self.watch.is_idle() && !shadow {
-            return self.enter(level, patience, None);
+            return self.enter(level, patience, key, None);
         }
         let reserved = match self.watch.admit(level, &self.limiter) {
             Ok(Passage::Free) => None,
@@ -152,13 +153,23 @@ impl Gate {
                 Err(reason) => self.pass_by(reason),
             };
         }
-        self.enter(level, patience, reserved)
+        self.enter(level, patience, key, reserved)
     }
 
     #[inline]
-    fn enter(&self, level: Level, patience: Option<Duration>, reserved: Option<Reserved>) -> Decision {
+    fn enter(
+        &self,
+        level: Level,
+        patience: Option<Duration>,
+        key: Option<u64>,
+        reserved: Option<Reserved>,
+    ) -> Decision {
         let patience = patience.into_iter().chain(self.timeout).min();
-        match self.limiter.acquire(level, patience) {
+        let entry = match key {
+            None => self.limiter.acquire(level, patience),
+            Some(key) => self.limiter.acquire_keyed(key, level, patience),
+        };
+        match entry {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),
             Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, reserved),
             Err(overloaded) => Decision::Shed(overloaded),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use backpressure_core::limit::{Level, Outcome};
 use tower_layer::Layer;
 
-use super::classify::{ByLevel, ByPatience, Bypass};
+use super::classify::{ByClass, ByLevel, ByPatience, Bypass};
 use super::gate::Gate;
 use super::respond::ByOutcome;
 use super::tenants::{ByTenant, TenantLevels};
@@ -69,6 +69,35 @@ impl<C, R> ShedLayer<C, R> {
     /// How important a request is. Default: [`Critical`](backpressure_core::limit::Criticality::Critical), all alike.
     pub fn level<Req, F: Fn(&Req) -> Level>(self, level: F) -> ShedLayer<ByLevel<C, F>, R> {
         let classify = ByLevel { rest: self.classify, level };
+        ShedLayer { gate: self.gate, classify, respond: self.respond }
+    }
+
+    /// Which requests do the same, by any key: their routes, or the backend that they need. Default: nobody knows.
+    ///
+    /// A class whose calls hang or fail, because its backend is dead, or that waits for something that only it needs, such as a pool,
+    /// gets a limit of its own, so that it cannot take all slots from the others. Calls beyond that are shed for
+    /// [`ShedReason::Class`](crate::ShedReason::Class). As long as nothing of the kind happens, a class changes nothing. The
+    /// first 62 are kept apart; all that come later are one. Do not use what callers can choose: a path with a number in it
+    /// is no route.
+    ///
+    /// It has no effect where calls [wait](super::ShedLayerBuilder::wait), nor in a
+    /// [shadow](super::ShedLayerBuilder::shadow).
+    ///
+    /// ```
+    /// use backpressure_tower::ShedLayer;
+    ///
+    /// struct Request {
+    ///     method: &'static str,
+    ///     route: &'static str,
+    /// }
+    ///
+    /// let layer = ShedLayer::adaptive().class_by(|request: &Request| (request.method, request.route));
+    /// ```
+    ///
+    /// With axum the route is `request.extensions().get::<MatchedPath>()`, in a layer that is inside of the router; a gRPC
+    /// method is the path of its request.
+    pub fn class_by<Req, K: Hash, F: Fn(&Req) -> K>(self, class: F) -> ShedLayer<ByClass<C, F>, R> {
+        let classify = ByClass { rest: self.classify, class };
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 

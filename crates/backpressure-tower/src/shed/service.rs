@@ -257,7 +257,7 @@ where
                 match self.slot.take() {
                     Some(slot) => self.claim(slot),
                     None if std::mem::take(&mut self.is_unheld) => self.gate.wait(),
-                    None => self.gate.decide(level, patience),
+                    None => self.gate.decide(level, patience, self.classify.key(&request)),
                 }
             }
         };

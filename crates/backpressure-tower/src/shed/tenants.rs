@@ -1,7 +1,7 @@
 //! Levels by tenant: whoever calls most goes last.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use backpressure_core::limit::{Criticality, Level, Usage};
@@ -9,6 +9,7 @@ use backpressure_rt::lock;
 use backpressure_rt::sync::Mutex;
 
 use super::classify::{Class, Classify};
+use crate::hash::hash_of;
 
 /// The levels of tenants by how much they call: a tenant's rank is its share of the recent calls, in 128ths.
 ///
@@ -45,10 +46,7 @@ impl TenantLevels {
 
     /// Counts a call of this tenant, and answers its level in that class.
     pub fn level<T: Hash + ?Sized>(&self, tenant: &T, criticality: Criticality) -> Level {
-        // The same in every process, so that levels can be compared.
-        let mut hasher = DefaultHasher::new();
-        tenant.hash(&mut hasher);
-        let key = hasher.finish();
+        let key = hash_of(tenant);
         let mut usage = lock(&self.usage);
         usage.note(key);
         let share = usage.share(key);
@@ -72,6 +70,10 @@ pub struct ByTenant<C, F> {
 }
 
 impl<Req, C: Classify<Req>, T: Hash, F: Fn(&Req) -> T> Classify<Req> for ByTenant<C, F> {
+    fn key(&self, request: &Req) -> Option<u64> {
+        self.rest.key(request)
+    }
+
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,

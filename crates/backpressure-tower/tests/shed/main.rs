@@ -1,6 +1,7 @@
 //! The laws of shedding, by hand-driven polls.
 
 mod call_times;
+mod classes;
 mod draining;
 mod idle;
 mod kit;
