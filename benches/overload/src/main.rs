@@ -109,7 +109,8 @@ impl Options {
         let rows = kinds::run(&chosen, seeds.clone())?;
         let map = kinds::map(&chosen, &rows, &format!("The seeds of {name}: {seeds:?}."));
         std::fs::write(Path::new(OUT).join("kinds.md"), &map)?;
-        println!("\n{map}\nwritten to target/overload: kinds.md");
+        std::fs::write(Path::new(OUT).join("kinds.svg"), kinds::heat_map(&chosen, &rows))?;
+        println!("\n{map}\nwritten to target/overload: kinds.md, kinds.svg");
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod heat;
+mod picture;
 mod row;
 mod simulation;
 mod world;
@@ -19,6 +20,7 @@ use anyhow::Result;
 
 pub use catalogue::{KINDS, Kind};
 pub use heat::map;
+pub use picture::heat_map;
 
 use row::Row;
 
