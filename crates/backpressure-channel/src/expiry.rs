@@ -184,8 +184,7 @@ impl<T> Receiver<T> {
             inner.recorder.works(Activity::BUSY);
         }
         let taken = usize::from(item.is_some());
-        let follows = inner.drained(taken);
-        let after = inner.settle(Moved::taken(taken).beside_expired(expired.len())).with_change(follows);
+        let after = inner.settle_taken(taken, Moved::taken(taken).beside_expired(expired.len()));
         inner.lend(self.lease.get());
         drop(inner);
         Expired { items: expired, changed: false }.conclude(&self.shared, after);
@@ -210,8 +209,7 @@ impl<T> Receiver<T> {
         if let (Some(activity), true) = (then, taken > 0) {
             inner.recorder.works(activity);
         }
-        let follows = inner.drained(taken);
-        let after = inner.settle(Moved::taken(taken).beside_expired(later.len())).with_change(follows);
+        let after = inner.settle_taken(taken, Moved::taken(taken).beside_expired(later.len()));
         drop(inner);
         items.extend(later);
         Expired { items, changed }.conclude(&self.shared, after);

@@ -87,8 +87,8 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn turns_away(&self) -> Option<WhenFull> {
         let seen = self.rules.look();
-        let asks = matches!(seen.when_full(), WhenFull::Ask);
-        (!asks && self.reporter.is_full() && self.rules.are_still(seen)).then(|| seen.when_full())
+        let turns_away = !seen.asks() && self.reporter.is_full() && self.rules.are_still(seen);
+        turns_away.then(|| seen.when_full())
     }
 
     /// Answers an offer without the lock, and counts it.

@@ -113,8 +113,7 @@ impl<T> Receiver<T> {
         }
         let item = inner.buffer.pop()?;
         inner.recorder.works(Activity::BUSY);
-        let changed = inner.drained(1);
-        let after = inner.settle(Moved::taken(1)).with_change(changed);
+        let after = inner.settle_taken(1, Moved::taken(1));
         inner.lend(self.lease.get());
         drop(inner);
         self.shared.carry_out(after);
@@ -184,8 +183,7 @@ impl<T> Receiver<T> {
             if let Some(activity) = then {
                 inner.recorder.works(activity);
             }
-            let changed = inner.drained(taken);
-            let after = inner.settle(Moved::taken(taken)).with_change(changed);
+            let after = inner.settle_taken(taken, Moved::taken(taken));
             drop(inner);
             self.shared.carry_out(after);
         }

@@ -9,7 +9,7 @@ use backpressure_rt::sync::Arc;
 use backpressure_rt::{Relay, now, wake_all};
 
 use crate::looks::Looks;
-use crate::shared::{Inner, Shared};
+use crate::shared::{After, Inner, Shared};
 
 /// Changes a channel that is in use. Made by [`Sender::handle`](crate::Sender::handle) and
 /// [`Receiver::handle`](crate::Receiver::handle); clone it freely.
@@ -124,12 +124,19 @@ impl<T> Inner<T> {
         matches!(self.buffer.strategy(), Strategy::Block { .. }) && self.buffer.admits(weight)
     }
 
-    /// Items were taken, and are not settled yet. The capacity may follow; answers whether the state changed by that.
+    /// [Settles](Self::settle) what the receiver took.
     #[inline]
-    pub(crate) fn drained(&mut self, items: usize) -> bool {
+    pub(crate) fn settle_taken(&mut self, items: usize, moved: Moved) -> After {
+        if self.timed.is_some() { self.settle_timed(items, moved) } else { self.settle(moved) }
+    }
+
+    /// The same where the capacity may follow.
+    #[inline(never)]
+    fn settle_timed(&mut self, items: usize, moved: Moved) -> After {
         let queued = self.buffer.len();
         let is_due = self.timed.as_mut().is_some_and(|timed| timed.drained(items, queued));
-        is_due && self.look_at_the_rate(now())
+        let changed = is_due && self.look_at_the_rate(now());
+        self.settle(moved).with_change(changed)
     }
 
     /// Looks at the clock, where the capacity follows what is received. Answers whether the state changed.

@@ -27,6 +27,12 @@ pub(crate) struct Rules {
 pub(crate) struct Seen(usize);
 
 impl Seen {
+    /// Whether an offer to a full channel is for the buffer to answer.
+    #[inline]
+    pub(crate) const fn asks(self) -> bool {
+        self.0 & WhenFull::Ask as usize != 0
+    }
+
     #[inline]
     pub(crate) const fn when_full(self) -> WhenFull {
         WhenFull::from_bits(self.0)

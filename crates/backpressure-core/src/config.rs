@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::capacity::Capacity;
 use crate::error::ConfigError;
 use crate::machine::StateMachine;
 use crate::pacer::FlushPacer;
 use crate::strategy::{Oversize, Strategy};
 use crate::watermarks::Watermarks;
-use crate::within::Capacity;
 
 /// A checked configuration: bounds, watermarks, strategy, batches and pacing.
 ///

@@ -35,6 +35,7 @@ mod batch;
 mod bound_marks;
 mod boxed;
 mod buffer;
+mod capacity;
 mod coalesce;
 mod config;
 mod drained;
@@ -67,6 +68,7 @@ pub use batch::{Batch, BatchAccumulator, BatchConfig, BatchConfigBuilder, Closed
 pub use bound_marks::BoundMarks;
 pub use boxed::BoxedError;
 pub use buffer::{BoundedBuffer, Tag};
+pub use capacity::Capacity;
 pub use coalesce::{Coalescer, Filler};
 pub use config::{BackpressureConfig, BackpressureConfigBuilder};
 pub use drained::Drained;
@@ -95,7 +97,7 @@ pub use state::State;
 pub use strategy::{Oversize, Priority, Strategy};
 pub use watermarks::Watermarks;
 pub use weigh::Weigh;
-pub use within::{Capacity, TimedCapacity};
+pub use within::TimedCapacity;
 /// For the shells of this workspace.
 #[doc(hidden)]
 pub use {

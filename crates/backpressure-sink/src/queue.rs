@@ -89,7 +89,7 @@ impl<T> Queue<T> {
 
     /// Takes the configuration that was left, if there is one. An item that waits outside has been taken already: it goes on
     /// waiting, whatever the strategy, unless it can never enter any more.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn adopt(&mut self) -> Adopted<T> {
         match self.handle.as_ref().and_then(BufferHandle::take) {
             Some(config) => self.reconfigure(config),
@@ -97,7 +97,6 @@ impl<T> Queue<T> {
         }
     }
 
-    #[inline(never)]
     fn reconfigure(&mut self, mut config: BackpressureConfig) -> Adopted<T> {
         self.timed = TimedCapacity::succeeding(self.timed.as_deref(), &mut config);
         let mut changed = self.apply(config);
@@ -192,7 +191,7 @@ impl<T> Queue<T> {
     }
 
     /// An item was delivered; the capacity may follow. Returns whether the state changed by that.
-    #[inline]
+    #[inline(never)]
     fn drained(&mut self) -> bool {
         let queued = self.buffer.len();
         let Some(timed) = &mut self.timed else { return false };
@@ -274,7 +273,8 @@ impl<T> Queue<T> {
     pub(crate) fn settle(&mut self, handed: Handed) -> bool {
         match handed {
             Handed::Nothing => false,
-            Handed::Delivered => self.recorder.popped(&self.buffer) | self.drained(),
+            Handed::Delivered if self.timed.is_some() => self.recorder.popped(&self.buffer) | self.drained(),
+            Handed::Delivered => self.recorder.popped(&self.buffer),
             Handed::Failed => self.discard(DropReason::Failed, 1),
         }
     }
@@ -323,15 +323,7 @@ pub(crate) struct Adopted<T> {
 
 impl<T> Adopted<T> {
     /// Tells watchers, and gives what can never enter any more to the hook.
-    #[inline]
     pub(crate) fn carry_out(self, hooks: &Hooks<T>, reporter: &Reporter) {
-        if self.changed || self.lost.is_some() {
-            self.carry_out_all(hooks, reporter);
-        }
-    }
-
-    #[inline(never)]
-    fn carry_out_all(self, hooks: &Hooks<T>, reporter: &Reporter) {
         let mut relay = Relay::new();
         if self.changed {
             relay.call(|| reporter.notify());

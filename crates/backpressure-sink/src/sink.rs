@@ -236,8 +236,10 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         if self.way >= Way::Draining {
             return Poll::Ready(Err(BackpressureSinkError::Closed(None)));
         }
-        let this = self.as_mut().project();
-        this.queue.adopt().carry_out(&this.queue.hooks, &this.queue.reporter);
+        if self.queue.existing_handle().is_some() {
+            let queue = self.as_mut().project().queue;
+            queue.adopt().carry_out(&queue.hooks, &queue.reporter);
+        }
         let moved = self.as_mut().poll_move(cx);
         let this = self.project();
         let stopped = moved.inspect_err(|_| this.queue.end_wait())?;

@@ -37,6 +37,8 @@ pub(crate) struct Queue<T> {
     handle: Option<BufferHandle>,
     /// Where the capacity follows what is taken.
     timed: Option<Box<TimedCapacity>>,
+    /// Whether there is either of the two.
+    adapts: bool,
     /// Where items expire, and how many may come and go before the next look at it.
     clock: Option<(CoarseClock, usize)>,
 }
@@ -63,6 +65,7 @@ impl<T> Queue<T> {
             granted: 0,
             coasting: 0,
             handle: None,
+            adapts: config.capacity_within().is_some(),
             timed: TimedCapacity::succeeding(None, &mut config.clone()),
             config,
         }
@@ -72,6 +75,7 @@ impl<T> Queue<T> {
     pub(crate) fn handle(&mut self) -> BufferHandle {
         self.publish_taken(0);
         self.lag = 0;
+        self.adapts = true;
         self.handle.get_or_insert_with(|| BufferHandle::new(self.config.clone(), self.recorder.gauge())).clone()
     }
 
@@ -126,7 +130,7 @@ impl<T> Queue<T> {
 
     #[inline]
     fn room(&self) -> usize {
-        self.buffer.room()
+        self.config.capacity().saturating_sub(self.buffer.len())
     }
 
     /// Whether the weight bound lets another item in, as far as one can tell before it is weighed.
@@ -197,7 +201,9 @@ impl<T> Queue<T> {
         self.offer_heavy();
         self.recorder.stall(self.heavy.is_some());
         self.publish_taken(1);
-        self.drained();
+        if self.adapts {
+            self.drained();
+        }
         self.granted = self.buffer.len().min(self.lag).min(self.burst.saturating_sub(self.room()));
         self.coasting = self.granted;
         Some(item)

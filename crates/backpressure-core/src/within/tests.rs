@@ -135,15 +135,6 @@ fn r1_another_duration_keeps_what_is_known() {
 }
 
 #[test]
-fn d7_refusals_name_field_value_and_bound() {
-    let refusal = |capacity: Capacity| capacity.check().unwrap_err().to_string();
-    assert_eq!(refusal(Capacity::within(Duration::ZERO)), "capacity_within is 0, but must be above 0");
-    assert_eq!(refusal(Capacity::within(MS).floor(0)), "capacity_floor is 0, but must be at least 1");
-    let inverted = "capacity_floor is 100, but must be at most capacity_ceiling (7)";
-    assert_eq!(refusal(Capacity::within(MS).ceiling(7)), inverted);
-}
-
-#[test]
 fn d6_k1_the_extremes_neither_panic_nor_overflow() {
     let start = Instant::now();
     for within in [Duration::from_nanos(1), Duration::MAX] {

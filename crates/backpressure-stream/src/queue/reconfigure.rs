@@ -11,6 +11,13 @@ impl<T> Queue<T> {
     /// Takes the configuration that was left, if there is one.
     #[inline]
     pub(crate) fn adopt(&mut self) {
+        if self.adapts {
+            self.adopt_news();
+        }
+    }
+
+    #[inline(never)]
+    fn adopt_news(&mut self) {
         if let Some(config) = self.handle.as_ref().and_then(BufferHandle::take) {
             self.reconfigure(config);
         }
@@ -22,7 +29,7 @@ impl<T> Queue<T> {
     }
 
     /// An item was taken; the capacity may follow.
-    #[inline]
+    #[inline(never)]
     pub(super) fn drained(&mut self) {
         let queued = self.buffer.len();
         let Some(timed) = &mut self.timed else { return };
