@@ -18,6 +18,8 @@ patterns! {
     file_pipeline = "file-pipeline" says "strong earthquakes written",
     drain_by_hand = "drain-by-hand" says "waited",
     slow_iterator = "slow-iterator" says "ahead",
+    resize = "resize" says "nothing has changed",
+    capacity_by_time = "capacity-by-time" says "queued for",
     two_bounds = "two-bounds" says "bytes",
     many_producers = "many-producers" says "in a line",
     worker_pool = "worker-pool" says "in order",
