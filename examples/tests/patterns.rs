@@ -26,6 +26,7 @@ patterns! {
     paginated_fetch = "paginated-fetch" says "requested",
     work_queue = "work-queue" says "failed alone",
     ordered_by_key = "ordered-by-key" says "every account is in order",
+    stale_jobs = "stale-jobs" says "lost (expired)",
     priority_queue = "priority-queue" says "delivered",
     slow_consumer_test = "slow-consumer-test" says "as fast as its consumer",
     composition = "composition" says "stalled",
