@@ -2,7 +2,8 @@
 //!
 //! The [state](state::State) is under one lock, and knows what is to become of each call. Beside it are the [permits] and the
 //! [slabs](slab) where answers wait, which take no lock of the state's, and the [shards] where calls are left while many threads
-//! contend for it. Whoever answers a call goes to its slot first and then to the state, and so does a caller that leaves.
+//! contend for it. Whoever answers calls has the lock of the state, and takes that of their slab under it. A caller never holds
+//! both: it takes its answer, or leaves, at its slot first, and goes to the state afterwards.
 //!
 //! While nobody [runs](run::Run) the runner it is in the state. It is taken from there and put back under the lock that says who
 //! is to be woken.

@@ -28,8 +28,8 @@ pub(crate) const fn slab_of(call: usize) -> usize {
     call / SLOTS
 }
 
-/// The slots of consecutive calls. A caller and whoever answers it meet here and not at the lock of the exchange, which is
-/// the `owner`.
+/// The slots of consecutive calls. A caller finds its answer here, without the lock of the exchange, which is the
+/// `owner`.
 pub(crate) struct AnswerSlab<O, Resp, E> {
     pub(crate) owner: Arc<O>,
     /// How often answers came in.
