@@ -56,6 +56,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backlog;
 mod blocking;
 mod budget;
 mod builder;
@@ -83,11 +84,12 @@ mod wait_queue;
 mod wait_timeout;
 mod when_full;
 
+pub use backlog::Backlog;
 pub use builder::{Builder, channel};
 pub use demand::Demand;
 pub use error::{SendError, Sent, SentMany, SinkError};
 pub use permit::{Permit, Reserve};
-pub use receiver::{Backlog, Receiver, Recv, RecvMany};
+pub use receiver::{Receiver, Recv, RecvMany};
 pub use reconfigure::ChannelHandle;
 pub use send::Send;
 pub use send_many::SendMany;

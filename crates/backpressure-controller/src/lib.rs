@@ -75,6 +75,7 @@ mod home;
 mod hooks;
 mod in_flight;
 mod keyed;
+mod orders;
 mod outcome;
 mod remains;
 mod retries;

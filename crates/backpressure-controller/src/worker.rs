@@ -16,7 +16,7 @@ use std::time::Instant;
 use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, FlushReason, Reporter};
 use backpressure_rt::{Timer, now};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;
@@ -40,7 +40,7 @@ const TURNS: usize = 32;
 
 pub(crate) struct Worker<T, S: Service<Vec<T>>, H: Home> {
     pub(crate) receiver: Receiver<T>,
-    inbox: mpsc::UnboundedReceiver<Command<T>>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Command<T>>,
     /// `None` once it failed to become ready.
     pub(crate) service: Careful<Option<S>>,
     pub(crate) schedule: Schedule,
@@ -48,7 +48,7 @@ pub(crate) struct Worker<T, S: Service<Vec<T>>, H: Home> {
     /// Where the order is kept by key.
     pub(crate) keyed: Careful<Option<Box<Keyed<T>>>>,
     pub(crate) reporter: Reporter,
-    concurrency: usize,
+    pub(crate) concurrency: usize,
     pub(crate) on_drop: Careful<Option<OnDrop<T>>>,
     pub(crate) judge: Careful<Option<H::Judge<S::Error>>>,
     pub(crate) on_failed: Careful<Option<H::OnFailed<T, S::Error>>>,
@@ -199,26 +199,6 @@ where
         }
         self.end(now, remains);
         Turn::Over
-    }
-
-    /// Takes what was asked of the worker. Those who ask for a flush are to be put in line.
-    fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) -> Vec<oneshot::Sender<()>> {
-        let mut flushes = Vec::new();
-        while let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) {
-            match command {
-                Command::Flush(done) => flushes.push(done),
-                Command::Concurrency(batches) => self.concurrency = batches,
-                Command::Reconfigured => {
-                    self.schedule.reconfigure(&self.receiver.handle().config());
-                    self.reporter.paced(self.schedule.interval(), self.schedule.full().items);
-                }
-                Command::Drain { began, deadline, done } => {
-                    guarded(|| self.receiver.close());
-                    self.drains.add(began.min(now), deadline, self.totals, done);
-                }
-            }
-        }
-        flushes
     }
 
     /// Moves the retries that are due to those that are ready. What one flush left behind goes together if it can.
