@@ -67,6 +67,12 @@ impl Usage {
         known.map_or(0.0, |caller| (caller.count - caller.error) as f64 / self.total.max(FEW) as f64)
     }
 
+    /// The share of whoever calls most.
+    pub fn heaviest(&self) -> f64 {
+        let most = self.callers.iter().map(|caller| caller.count - caller.error).max();
+        most.unwrap_or_default() as f64 / self.total.max(FEW) as f64
+    }
+
     fn halve(&mut self) {
         self.total /= 2;
         for caller in &mut self.callers {
