@@ -1,6 +1,7 @@
-//! The user's hooks: the weight of an item, its priority, and what is told about lost items.
+//! The user's hooks: the weight of an item, its priority, key and deadline, and what is told about lost items.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::strategy::Priority;
 use crate::weigh::Weigh;
 
 type Rank<T> = Arc<dyn Fn(&T) -> Priority + Send + Sync>;
+type KeyOf<T> = Arc<dyn Fn(&T) -> u32 + Send + Sync>;
 type Expire<T> = Arc<dyn Fn(&T) -> Option<Instant> + Send + Sync>;
 type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
 
@@ -36,6 +38,7 @@ type OnDrop<T> = Arc<dyn Fn(T, DropReason) + Send + Sync>;
 pub struct Hooks<T> {
     weigh: Option<Weigher<T>>,
     rank: Option<Rank<T>>,
+    key: Option<KeyOf<T>>,
     expire: Option<Expire<T>>,
     /// Whether there is any of these.
     tags: bool,
@@ -77,7 +80,7 @@ impl<T> Weigher<T> {
 
 impl<T> Hooks<T> {
     /// Every item weighs 1 and ranks [`NORMAL`](Priority::NORMAL), and what is lost is dropped.
-    pub const NONE: Self = Self { weigh: None, rank: None, expire: None, tags: false, on_drop: None };
+    pub const NONE: Self = Self { weigh: None, rank: None, key: None, expire: None, tags: false, on_drop: None };
 
     /// Weighs items by this closure.
     pub fn weigh_by(&mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) {
@@ -100,6 +103,15 @@ impl<T> Hooks<T> {
         self.tags = true;
     }
 
+    /// Says by this closure which items belong together, for a buffer that is [fair](crate::BoundedBuffer::fair). The key is
+    /// hashed, with a secret of its own, and not kept. Two keys with the same 32 bits of that are one key to the buffer: among
+    /// a hundred keys that happens with a probability of one in a million.
+    pub fn fair_by<K: Hash>(&mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) {
+        let secret = RandomState::new();
+        self.key = Some(Arc::new(move |item| (secret.hash_one(key(item)) >> 32) as u32));
+        self.tags = true;
+    }
+
     /// Gives each item the deadline that this closure says: an [`Instant`], or `None` if it does not expire.
     pub fn expires_by<D: Into<Option<Instant>>>(&mut self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) {
         self.expire = Some(Arc::new(move |item| deadline(item).into()));
@@ -116,12 +128,17 @@ impl<T> Hooks<T> {
         self.rank.is_some()
     }
 
+    /// Whether items have keys.
+    pub const fn is_fair(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Whether items have deadlines of their own.
     pub const fn is_dating(&self) -> bool {
         self.expire.is_some()
     }
 
-    /// Whether items are weighed, ranked or dated: if not, each has the default [`Tag`].
+    /// Whether items are weighed, ranked, keyed or dated: if not, each has the default [`Tag`].
     #[inline]
     pub const fn is_tagging(&self) -> bool {
         self.tags
@@ -148,6 +165,9 @@ impl<T> Hooks<T> {
         }
         if let Some(rank) = &self.rank {
             tag.priority = rank(item);
+        }
+        if let Some(key) = &self.key {
+            tag.key = key(item);
         }
         if let Some(expire) = &self.expire {
             tag.deadline = expire(item);
@@ -190,6 +210,7 @@ impl<T> Clone for Hooks<T> {
         Self {
             weigh: self.weigh.clone(),
             rank: self.rank.clone(),
+            key: self.key.clone(),
             expire: self.expire.clone(),
             tags: self.tags,
             on_drop: self.on_drop.clone(),
@@ -217,6 +238,7 @@ impl<T> fmt::Debug for Hooks<T> {
         f.debug_struct("Hooks")
             .field("weigh", &self.weigh.is_some())
             .field("rank", &self.rank.is_some())
+            .field("key", &self.key.is_some())
             .field("expire", &self.expire.is_some())
             .field("on_drop", &self.on_drop.is_some())
             .finish()
@@ -256,7 +278,7 @@ mod tests {
         hooks.weigh_bytes();
         hooks.rank_by(|_| Priority::HIGHEST);
         let twin = hooks.clone();
-        assert_eq!(twin.tag(&Opaque(&text)), Tag { weight: 8, priority: Priority::HIGHEST, deadline: None });
+        assert_eq!(twin.tag(&Opaque(&text)), Tag { weight: 8, priority: Priority::HIGHEST, ..Tag::default() });
         assert!(twin.is_ranking() && !Hooks::<Opaque<'_>>::default().is_ranking());
     }
 }

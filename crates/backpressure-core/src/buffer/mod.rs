@@ -2,8 +2,11 @@
 
 mod ages;
 mod expiry;
+mod fair;
 mod lanes;
 mod lending;
+mod links;
+mod ranking;
 mod reading;
 mod reconfigure;
 mod store;
@@ -32,6 +35,8 @@ use store::Store;
 /// First in, first out. With [priorities](Self::prioritized), a higher priority first, and first in, first out inside a
 /// priority. So that nothing starves, every 16th delivery is the oldest queued item whatever its priority: an item with
 /// `n` older ones ahead of it leaves within `16 × (n + 1)` deliveries.
+///
+/// Where it is [fair](Self::fair), the keys take turns, and it is first in, first out inside a key.
 ///
 /// # Expiry
 ///
@@ -117,21 +122,6 @@ impl<T> BoundedBuffer<T> {
         if config.max_weight().is_some() { Self { store: Store::weighed(), ..buffer } } else { buffer }
     }
 
-    /// Keeps a lane per [`Priority`](crate::Priority) and delivers the most important items first. What is queued already ranks
-    /// [`NORMAL`](crate::Priority::NORMAL).
-    #[must_use]
-    pub fn prioritized(mut self) -> Self {
-        if self.store.is_in_lanes() {
-            return self;
-        }
-        let mut lanes = Store::lanes();
-        for arrival in self.oldest()..self.accepted {
-            let Some((item, tag)) = self.store.pop_oldest_tagged() else { break };
-            lanes.push(item, tag, arrival);
-        }
-        Self { store: lanes, ..self }
-    }
-
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
     #[inline(always)]
     pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
@@ -149,14 +139,16 @@ impl<T> BoundedBuffer<T> {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
             Strategy::DropOldest if self.is_just_full() && self.weight_marks.is_none() => {
-                let Some((oldest, _)) = self.store.pop_oldest() else {
+                let Some((oldest, _)) = self.store.pop_for(tag.key) else {
                     return Offer::Dropped(item, DropReason::Overflow);
                 };
                 self.queued -= 1;
                 self.insert(item, tag);
                 Offer::AcceptedEvicting(Evicted::one(oldest))
             }
-            Strategy::DropOldest => self.offer_evicting(item, tag, usize::MAX, usize::MAX, Store::pop_oldest),
+            Strategy::DropOldest => {
+                self.offer_evicting(item, tag, usize::MAX, usize::MAX, |store| store.pop_for(tag.key))
+            }
             Strategy::DropLowest => {
                 let (items, weight) = self.store.below(tag.priority);
                 self.offer_evicting(item, tag, items, weight, Store::pop_last)

@@ -59,7 +59,7 @@ impl<T> BoundedBuffer<T> {
     /// The same where items may leave out of turn; `None` where the oldest is the next to leave.
     #[inline]
     pub(crate) fn oldest_out_of_turn(&self) -> Option<u64> {
-        self.store.is_in_lanes().then(|| self.store.oldest().unwrap_or(self.accepted))
+        self.store.leaves_out_of_turn().then(|| self.store.oldest().unwrap_or(self.accepted))
     }
 
     /// Whether items leave in the order they came, and nothing is weighed.

@@ -1,8 +1,9 @@
-//! The storage of queued items: one queue, or lanes if items are weighed or ranked.
+//! The storage of queued items: one queue, lanes if items are ranked, or a queue per key.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::fair::Fair;
 use super::lanes::Lanes;
 use super::tag::Tag;
 use crate::strategy::Priority;
@@ -14,6 +15,7 @@ pub(super) enum Store<T> {
     /// With the weight, and with the deadline.
     Dated(VecDeque<(T, usize, Option<Instant>)>),
     Lanes(Box<Lanes<T>>),
+    Fair(Box<Fair<T>>),
 }
 
 impl<T> Store<T> {
@@ -30,12 +32,17 @@ impl<T> Store<T> {
         match self {
             Self::Fifo(queue) => Self::Dated(queue.into_iter().map(|item| (item, 0, None)).collect()),
             Self::Weighed(queue) => Self::Dated(queue.into_iter().map(|(item, weight)| (item, weight, None)).collect()),
-            Self::Dated(_) | Self::Lanes(_) => self,
+            Self::Dated(_) | Self::Lanes(_) | Self::Fair(_) => self,
         }
     }
 
     pub(super) fn lanes() -> Self {
         Self::Lanes(Box::new(Lanes::new()))
+    }
+
+    /// A queue for each of at most so many keys, and one for all others.
+    pub(super) fn fair(most_keys: usize, weighed: bool) -> Self {
+        Self::Fair(Box::new(Fair::new(most_keys, weighed)))
     }
 
     #[inline]
@@ -45,6 +52,7 @@ impl<T> Store<T> {
             Self::Weighed(queue) => queue.push_back((item, tag.weight)),
             Self::Dated(queue) => queue.push_back((item, tag.weight, tag.deadline)),
             Self::Lanes(lanes) => lanes.push(item, tag, arrival),
+            Self::Fair(fair) => fair.push(item, tag, arrival),
         }
     }
 
@@ -56,6 +64,7 @@ impl<T> Store<T> {
             Self::Weighed(queue) => queue.pop_front(),
             Self::Dated(queue) => queue.pop_front().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_next(),
+            Self::Fair(fair) => fair.pop_next(),
         }
     }
 
@@ -64,7 +73,17 @@ impl<T> Store<T> {
     pub(super) fn pop_oldest(&mut self) -> Option<(T, usize)> {
         match self {
             Self::Lanes(lanes) => lanes.pop_oldest(),
+            Self::Fair(fair) => fair.pop_oldest(),
             _ => self.pop_next(),
+        }
+    }
+
+    /// The item that is evicted for one of `key`.
+    #[inline]
+    pub(super) fn pop_for(&mut self, key: u32) -> Option<(T, usize)> {
+        match self {
+            Self::Fair(fair) => fair.pop_longest(key),
+            _ => self.pop_oldest(),
         }
     }
 
@@ -72,6 +91,7 @@ impl<T> Store<T> {
     pub(super) fn discard_next(&mut self) -> Option<(T, usize)> {
         match self {
             Self::Lanes(lanes) => lanes.discard_next(),
+            Self::Fair(fair) => fair.discard_next(),
             _ => self.pop_next(),
         }
     }
@@ -81,6 +101,7 @@ impl<T> Store<T> {
         match self {
             Self::Dated(queue) => queue.front()?.2,
             Self::Lanes(lanes) => lanes.peek_deadline(),
+            Self::Fair(fair) => fair.peek_deadline(),
             Self::Fifo(_) | Self::Weighed(_) => None,
         }
     }
@@ -91,13 +112,14 @@ impl<T> Store<T> {
         self.pop_oldest().map(|(item, weight)| (item, Tag { weight, deadline, ..Tag::default() }))
     }
 
-    /// The item that would be delivered last.
+    /// The item that would be delivered last; where there are keys, the oldest.
     pub(super) fn pop_last(&mut self) -> Option<(T, usize)> {
         match self {
             Self::Fifo(queue) => queue.pop_back().map(|item| (item, 0)),
             Self::Weighed(queue) => queue.pop_back(),
             Self::Dated(queue) => queue.pop_back().map(|(item, weight, _)| (item, weight)),
             Self::Lanes(lanes) => lanes.pop_last(),
+            Self::Fair(fair) => fair.pop_oldest(),
         }
     }
 
@@ -117,7 +139,7 @@ impl<T> Store<T> {
                 out.extend(queue.drain(..taken));
                 (taken, 0)
             }
-            Self::Weighed(_) | Self::Dated(_) | Self::Lanes(_) => {
+            Self::Weighed(_) | Self::Dated(_) | Self::Lanes(_) | Self::Fair(_) => {
                 self.take_each(max_items, max_weight, |item, _| out.push(item))
             }
         }
@@ -142,8 +164,8 @@ impl<T> Store<T> {
 
     /// Whether items may leave out of turn.
     #[inline]
-    pub(super) const fn is_in_lanes(&self) -> bool {
-        matches!(self, Self::Lanes(_))
+    pub(super) const fn leaves_out_of_turn(&self) -> bool {
+        matches!(self, Self::Lanes(_) | Self::Fair(_))
     }
 
     /// The arrival number of the oldest item, where items may leave out of turn; `None` where they may not.
@@ -151,6 +173,7 @@ impl<T> Store<T> {
     pub(super) fn oldest(&self) -> Option<u64> {
         match self {
             Self::Lanes(lanes) => lanes.oldest(),
+            Self::Fair(fair) => fair.oldest(),
             _ => None,
         }
     }
@@ -161,6 +184,7 @@ impl<T> Store<T> {
             Self::Weighed(queue) => queue.front().map(|&(_, weight)| weight),
             Self::Dated(queue) => queue.front().map(|&(_, weight, _)| weight),
             Self::Lanes(lanes) => lanes.peek_weight(),
+            Self::Fair(fair) => fair.peek_weight(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The weight and priority of an item.
+//! The weight, priority, key and deadline of an item.
 
 use std::time::Instant;
 
@@ -11,6 +11,9 @@ pub struct Tag {
     pub weight: usize,
     /// How important the item is. Ignored by a buffer without priorities. Default [`Priority::NORMAL`].
     pub priority: Priority,
+    /// Which items belong together: a hash of what they have in common. Ignored by a buffer that is not
+    /// [fair](crate::BoundedBuffer::fair). Default 0.
+    pub key: u32,
     /// When the item expires. Ignored by a buffer that is not [dated](crate::BoundedBuffer::dated). Default: never.
     pub deadline: Option<Instant>,
 }
@@ -18,6 +21,6 @@ pub struct Tag {
 impl Default for Tag {
     #[inline]
     fn default() -> Self {
-        Self { weight: 1, priority: Priority::NORMAL, deadline: None }
+        Self { weight: 1, priority: Priority::NORMAL, key: 0, deadline: None }
     }
 }

@@ -106,6 +106,7 @@ fn tag(start: Instant) -> impl Draw<Value = Tag> {
         weight,
         priority: Priority::new(priority),
         deadline,
+        ..Tag::default()
     })
 }
 
