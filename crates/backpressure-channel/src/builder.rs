@@ -1,10 +1,10 @@
 //! Building a channel.
 
 use std::fmt;
-
+use std::hash::Hash;
 use std::time::Instant;
 
-use backpressure_core::{BackpressureConfig, BoundedBuffer, DropReason, Hooks, Priority, Weigh};
+use backpressure_core::{BackpressureConfig, BoundedBuffer, ConfigError, DropReason, Hooks, Priority, Weigh};
 use backpressure_rt::sync::Arc;
 
 use crate::receiver::Receiver;
@@ -18,7 +18,7 @@ pub fn channel<T>(config: BackpressureConfig) -> (Sender<T>, Receiver<T>) {
     Builder::new(config).build()
 }
 
-/// Builds a channel whose items are weighed, ranked, or handed to a hook when they are lost.
+/// Builds a channel whose items are weighed, ranked, told apart by keys, or handed to a hook when they are lost.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -72,6 +72,38 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Is fair among keys, so that no key crowds the others out. Each item is asked for its key, once, as it is offered: a
+    /// tenant, a host, anything that can be hashed; the key itself is not kept.
+    ///
+    /// * The keys that have items queued take turns, first in, first out inside a key. Each turn is worth an item, or, where
+    ///   the weight is bounded, as much as the heaviest item weighs.
+    /// * Under [`Strategy::DropOldest`](backpressure_core::Strategy::DropOldest) what is full evicts the oldest item of the key that
+    ///   holds most; that is the key of the item that comes, if no other holds more. So whoever sends too much loses its own items.
+    ///   With a bound on the weight, a key that holds at least half of the most weight counts as one that holds most.
+    /// * The other strategies treat all keys alike when it is full, and evict nothing for it: under
+    ///   [`Strategy::Block`](backpressure_core::Strategy::Block) it is delivery that is fair, not admission.
+    /// * 1024 keys have a queue of their own while they have items queued. Those beyond share one until it is empty.
+    ///
+    /// Called outside every lock. Does not go with [`rank_by`](Self::rank_by): [`build`](Self::build) panics.
+    ///
+    /// ```
+    /// use backpressure_channel::Builder;
+    /// use backpressure_core::{BackpressureConfig, Strategy};
+    ///
+    /// let config = BackpressureConfig::builder().capacity(4).batch_items(1).strategy(Strategy::DropOldest).build()?;
+    /// let (tx, mut rx) = Builder::new(config).fair_by(|&(tenant, _): &(&str, u32)| tenant).build();
+    /// for job in [("quiet", 1), ("noisy", 1), ("noisy", 2), ("noisy", 3), ("noisy", 4), ("noisy", 5)] {
+    ///     tx.try_send(job)?;
+    /// }
+    /// let left: Vec<_> = std::iter::from_fn(|| rx.try_recv()).collect();
+    /// assert_eq!(left, [("quiet", 1), ("noisy", 3), ("noisy", 4), ("noisy", 5)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fair_by<K: Hash>(mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
+        self.hooks.fair_by(key);
+        self
+    }
+
     /// Asks each item, once, as it is offered, for its deadline: an [`Instant`], or `None` if it does not expire. An item that
     /// is still queued then is not delivered, but lost for [`DropReason::Expired`]. With a
     /// [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) too, whichever comes first counts. Called outside every
@@ -119,11 +151,25 @@ impl<T> Builder<T> {
         self
     }
 
+    /// Refuses what [`build`](Self::build) panics for.
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.hooks.check()
+    }
+
     /// Makes the channel.
+    ///
+    /// # Panics
+    ///
+    /// If items are both [ranked](Self::rank_by) and [fair by key](Self::fair_by).
     pub fn build(self) -> (Sender<T>, Receiver<T>) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
         let buffer = BoundedBuffer::new(&self.config);
         let buffer = if self.hooks.is_dating() { buffer.dated() } else { buffer };
         let buffer = if self.hooks.is_ranking() { buffer.prioritized() } else { buffer };
+        let buffer = if self.hooks.is_fair() { buffer.fair() } else { buffer };
         let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
         let tally = shared.tally();
         (Sender::new(shared.clone()), Receiver::new(shared, tally))

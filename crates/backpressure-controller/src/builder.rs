@@ -58,6 +58,25 @@ impl<T> ControllerBuilder<T> {
         Self { channel: self.channel.rank_by(rank), ..self }
     }
 
+    /// Is fair among keys, so that no key crowds the others out. Each item is asked for its key, once, as it is pushed: a
+    /// tenant, a host, anything that can be hashed; the key itself is not kept.
+    ///
+    /// * The keys that have items queued take turns, first in, first out inside a key. Each turn is worth an item, or, where
+    ///   the weight is bounded, as much as the heaviest item weighs.
+    /// * Under [`Strategy::DropOldest`](backpressure_core::Strategy::DropOldest) what is full evicts the oldest item of the key that
+    ///   holds most; that is the key of the item that comes, if no other holds more. So whoever sends too much loses its own items.
+    ///   With a bound on the weight, a key that holds at least half of the most weight counts as one that holds most.
+    /// * The other strategies treat all keys alike when it is full, and evict nothing for it: under
+    ///   [`Strategy::Block`](backpressure_core::Strategy::Block) it is delivery that is fair, not admission.
+    /// * 1024 keys have a queue of their own while they have items queued. Those beyond share one until it is empty.
+    ///
+    /// Batches are filled in turn, too: a batch holds items of as many keys as are waiting. To keep the order of each key while several
+    /// batches are in flight, see [`keyed_by`](FlushBuilder::keyed_by). Does not go with [`rank_by`](Self::rank_by), which
+    /// [`spawn`](FlushBuilder::spawn) refuses.
+    pub fn fair_by<K: Hash>(self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Self {
+        Self { channel: self.channel.fair_by(key), ..self }
+    }
+
     /// Asks each item, once, as it is pushed, for its deadline: an [`Instant`], or `None` if it does not expire. An item that is
     /// still queued then goes into no batch, but is lost for [`DropReason::Expired`]; with a
     /// [`max_age`](backpressure_core::BackpressureConfigBuilder::max_age) too, whichever comes first counts.

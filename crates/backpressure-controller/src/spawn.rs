@@ -40,8 +40,9 @@ where
     ///
     /// # Errors
     ///
-    /// A concurrency of 0, [nothing to be set aside](Self::set_aside_at_most), or a smallest batch that is 0
-    /// or larger than the configured one.
+    /// A concurrency of 0, [nothing to be set aside](Self::set_aside_at_most), a smallest batch that is 0
+    /// or larger than the configured one, or items that are both [ranked](crate::ControllerBuilder::rank_by) and
+    /// [fair by key](crate::ControllerBuilder::fair_by).
     ///
     /// # Panics
     ///
@@ -176,6 +177,7 @@ where
         at_least_1("concurrency", Some(self.concurrency))?;
         at_least_1("set_aside_at_most", self.set_aside)?;
         smallest_batch(self.smallest_batch, &self.config)?;
+        self.channel.check()?;
         let schedule = Schedule::new(&self.config, self.smallest_batch)?;
         let set_aside = self.set_aside.unwrap_or(self.config.batch_items().saturating_mul(self.concurrency));
         let most_weight = self.config.max_weight().unwrap_or(usize::MAX);

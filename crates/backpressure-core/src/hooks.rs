@@ -8,6 +8,7 @@ use std::time::Instant;
 use backpressure_rt::Relay;
 
 use crate::buffer::Tag;
+use crate::error::ConfigError;
 use crate::offer::DropReason;
 use crate::strategy::Priority;
 use crate::weigh::Weigh;
@@ -136,6 +137,18 @@ impl<T> Hooks<T> {
     /// Whether items have deadlines of their own.
     pub const fn is_dating(&self) -> bool {
         self.expire.is_some()
+    }
+
+    /// Refuses closures of which a buffer could heed only one.
+    ///
+    /// # Errors
+    ///
+    /// Items that are [ranked](Self::rank_by) and [fair](Self::fair_by), under the name `fair_by`.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.is_fair() && self.is_ranking() {
+            return Err(ConfigError::new("fair_by", "set", "unset where rank_by is set: either decides who is next"));
+        }
+        Ok(())
     }
 
     /// Whether items are weighed, ranked, keyed or dated: if not, each has the default [`Tag`].

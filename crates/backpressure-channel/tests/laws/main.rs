@@ -12,6 +12,7 @@ mod demand;
 mod ends;
 #[cfg(feature = "tokio")]
 mod expiry;
+mod fair;
 mod full;
 mod hooks;
 mod kept;

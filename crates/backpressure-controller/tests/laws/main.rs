@@ -13,6 +13,7 @@ mod drops;
 mod ends;
 mod expiry;
 mod failures;
+mod fair;
 mod keyed;
 mod local;
 mod pacing;
