@@ -27,6 +27,7 @@ patterns! {
     work_queue = "work-queue" says "failed alone",
     ordered_by_key = "ordered-by-key" says "every account is in order",
     stale_jobs = "stale-jobs" says "lost (expired)",
+    fair_tenants = "fair-tenants" says "fair by tenant 100.0",
     priority_queue = "priority-queue" says "delivered",
     slow_consumer_test = "slow-consumer-test" says "as fast as its consumer",
     composition = "composition" says "stalled",
