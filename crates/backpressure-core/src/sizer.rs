@@ -67,8 +67,14 @@ impl BatchSizer {
     /// of a configuration that was checked.
     #[doc(hidden)]
     pub fn reconfigure(&mut self, max: usize, target: Duration) {
-        self.max = max.max(self.min);
+        self.set_max(max);
         self.target = target;
+    }
+
+    /// Takes another upper bound in the same way.
+    #[doc(hidden)]
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max.max(self.min);
         self.limit = self.limit.min(self.max);
     }
 

@@ -69,8 +69,8 @@ mod shed;
 
 #[cfg(feature = "batch")]
 pub use batch::{
-    Answers, Batch, BatchDrain, BatchDrainReport, BatchError, BatchFuture, BatchLayer, BatchLayerBuilder, BatchWorker,
-    Fallback,
+    Answers, Batch, BatchDrain, BatchDrainReport, BatchError, BatchFuture, BatchHandle, BatchLayer, BatchLayerBuilder,
+    BatchWorker, BatcherConfig, Fallback,
 };
 #[cfg(all(feature = "client", feature = "tonic"))]
 pub use client::ReplayTonic;

@@ -156,6 +156,56 @@ fn w2_two_in_line_for_one_place_both_get_it() {
 }
 
 #[test]
+fn r3_w2_more_capacity_meets_one_who_is_about_to_wait_for_a_place() {
+    model(|| {
+        let (mut batch, _worker) = pair(1);
+        let (mut other, handle) = (batch.clone(), batch.handle());
+        assert!(batch.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
+        let waiter = thread::spawn(move || block_on(std::future::poll_fn(|cx| other.poll_ready(cx))).is_ok());
+        let mut config = handle.config();
+        config.capacity = 2;
+        handle.reconfigure(config).expect("a sound configuration");
+        assert!(waiter.join().expect("a place"));
+        drop(batch);
+    });
+}
+
+#[test]
+fn r2_w2_less_capacity_meets_a_place_that_is_given_back_and_one_who_is_about_to_wait_for_it() {
+    model(|| {
+        let (mut batch, _worker) = pair(2);
+        let mut second = batch.clone();
+        let (mut other, handle) = (batch.clone(), batch.handle());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(batch.poll_ready(cx).is_ready() && second.poll_ready(cx).is_ready());
+        let waiter = thread::spawn(move || block_on(std::future::poll_fn(|cx| other.poll_ready(cx))).is_ok());
+        let leaver = thread::spawn(move || drop((batch, second)));
+        let mut config = handle.config();
+        config.capacity = 1;
+        handle.reconfigure(config).expect("a sound configuration");
+        assert!(waiter.join().expect("a place"));
+        leaver.join().expect("two that leave");
+    });
+}
+
+#[test]
+fn w6_another_configuration_meets_a_worker_that_is_about_to_sleep() {
+    model(|| {
+        let layer = BatchLayer::builder().max_items(4).linger(std::time::Duration::MAX).build().expect("a sound layer");
+        let (mut batch, worker) = Batch::pair(Double { slowly: false }, &layer);
+        let handle = batch.handle();
+        let worker = thread::spawn(move || block_on(worker));
+        let call = start(&mut batch, 1).expect("a place");
+        let mut config = handle.config();
+        config.max_items = 1;
+        handle.reconfigure(config).expect("a sound configuration");
+        assert!(matches!(block_on(call), Ok(2)));
+        drop(batch);
+        worker.join().expect("a worker that ends");
+    });
+}
+
+#[test]
 fn w4_a_drain_meets_one_who_is_about_to_wait_for_a_place() {
     model(|| {
         let (mut batch, _worker) = pair(1);

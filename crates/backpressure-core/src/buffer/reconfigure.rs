@@ -37,6 +37,17 @@ impl<T> BoundedBuffer<T> {
         }
         Ok(())
     }
+
+    /// Takes `item` in whatever the capacity, as [`push`](Self::push) would if there were room: for who was promised a place
+    /// before the capacity was lowered.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn push_beyond(&mut self, item: T) {
+        let capacity = std::mem::replace(&mut self.capacity, usize::MAX);
+        let pushed = self.push(item);
+        self.capacity = capacity;
+        debug_assert!(pushed.is_ok(), "it is open, and nothing is weighed, ranked or sampled");
+    }
 }
 
 impl BackpressureConfig {

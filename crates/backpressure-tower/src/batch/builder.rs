@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backpressure_core::limit::Limit;
-use backpressure_core::{
-    BackpressureConfig, BackpressureConfigBuilder, BatchConfig, BatchConfigBuilder, BatchSizer, ConfigError, FlushPacer,
-};
+use backpressure_core::{BatchSizer, ConfigError, FlushPacer};
 
 use super::layer::BatchLayer;
-use super::plan::{Dedup, Fallback, Hooks, Inspector, Keyed, Linger, Settings};
+use super::plan::{BatcherConfig, Dedup, Fallback, Hooks, Inspector, Keyed, Settings};
 
 /// Most keys whose batches linger, unless it is set.
 const MAX_KEYS: usize = 1024;
@@ -19,9 +17,7 @@ const MAX_KEYS: usize = 1024;
 /// Builds a [`BatchLayer`]. Everything has a default.
 #[must_use = "a builder does nothing until it is built"]
 pub struct BatchLayerBuilder<Req, Resp> {
-    batch: BatchConfigBuilder,
-    buffer: BackpressureConfigBuilder,
-    concurrency: usize,
+    config: BatcherConfig,
     when_idle: bool,
     max_keys: usize,
     paced: Option<(Duration, Duration, Duration)>,
@@ -33,9 +29,7 @@ impl<Req, Resp> BatchLayer<Req, Resp> {
     /// A builder that holds the defaults.
     pub fn builder() -> BatchLayerBuilder<Req, Resp> {
         BatchLayerBuilder {
-            batch: BatchConfig::builder().linger(Duration::ZERO),
-            buffer: BackpressureConfig::builder(),
-            concurrency: 1,
+            config: BatcherConfig::default(),
             when_idle: false,
             max_keys: MAX_KEYS,
             paced: None,
@@ -56,7 +50,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     ///
     /// Larger batches spread the cost of a call over more requests; a failed one takes more of them along.
     pub fn max_items(mut self, items: usize) -> Self {
-        self.batch = self.batch.max_items(items);
+        self.config.max_items = items;
         self
     }
 
@@ -64,7 +58,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     ///
     /// A request heavier than this travels alone, in the one batch that may exceed it. `weigh` runs in `call`.
     pub fn max_weight(mut self, weight: usize, weigh: impl Fn(&Req) -> usize + Send + Sync + 'static) -> Self {
-        self.batch = self.batch.max_weight(weight);
+        self.config.max_weight = Some(weight);
         self.hooks.inspector.weigh = Some(Arc::new(weigh));
         self
     }
@@ -77,14 +71,14 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// fuller batches out of few callers, at the price of that wait.
     /// [`Duration::MAX`] waits until the batch is full.
     pub fn linger(mut self, linger: Duration) -> Self {
-        self.batch = self.batch.linger(linger);
+        self.config.linger = linger;
         self
     }
 
     /// Longest gap between arrivals, after which a batch lingers no more. Default: none. At or above the linger it has no
     /// effect.
     pub fn quiet(mut self, quiet: Duration) -> Self {
-        self.batch = self.batch.quiet(quiet);
+        self.config.quiet = Some(quiet);
         self
     }
 
@@ -117,13 +111,13 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// With all places taken, `poll_ready` is pending. What is with the inner service does not count: that is bounded by
     /// [`max_items`](Self::max_items) × [`concurrency`](Self::concurrency).
     pub fn capacity(mut self, calls: usize) -> Self {
-        self.buffer = self.buffer.capacity(calls);
+        self.config.capacity = calls;
         self
     }
 
     /// The shares of the capacity from which the [gauge](crate::Batch::gauge) is Elevated and Critical. Default 0.5 and 0.8.
     pub fn watermarks(mut self, low: f64, high: f64) -> Self {
-        self.buffer = self.buffer.low_watermark(low).high_watermark(high);
+        (self.config.low_watermark, self.config.high_watermark) = (low, high);
         self
     }
 
@@ -132,7 +126,7 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     /// One makes the fullest batches; more use an inner service that works on several at once. Its own readiness is
     /// respected, too.
     pub fn concurrency(mut self, batches: usize) -> Self {
-        self.concurrency = batches;
+        self.config.concurrency = batches;
         self.hooks.limit = None;
         self
     }
@@ -209,39 +203,24 @@ impl<Req, Resp> BatchLayerBuilder<Req, Resp> {
     ///
     /// The first field whose value is out of its bound, with the value and the bound.
     pub fn build(self) -> Result<BatchLayer<Req, Resp>, ConfigError> {
-        let batch = self.batch.build()?;
-        for (field, value) in [("concurrency", self.concurrency), ("max_keys", self.max_keys)] {
-            if value == 0 {
-                return Err(ConfigError::new(field, 0, "at least 1"));
-            }
-        }
-        let buffer = self.buffer.build()?;
-        let (max_items, capacity) = (batch.max_items(), buffer.capacity());
-        if max_items > capacity {
-            return Err(ConfigError::new("max_items", max_items, format!("at most the capacity ({capacity})")));
+        let buffer = self.config.check()?;
+        let max_items = self.config.max_items;
+        if self.max_keys == 0 {
+            return Err(ConfigError::new("max_keys", 0, "at least 1"));
         }
         if let Some((min, _)) = self.sized.filter(|&(min, _)| min > max_items) {
             return Err(ConfigError::new("batch_size_min", min, format!("at most max_items ({max_items})")));
         }
         let pacer = self.paced.map(|(floor, ceiling, target)| FlushPacer::new(floor, ceiling, target)).transpose()?;
         let sizer = self.sized.map(|(min, target)| BatchSizer::new(min, max_items, target)).transpose()?;
-        let linger = match (pacer.is_none() && batch.linger().is_zero(), self.when_idle) {
-            (true, _) => Linger::Never,
-            (false, true) => Linger::WhileBusy,
-            (false, false) => Linger::Always,
-        };
-        let Self { concurrency, max_keys, hooks, .. } = self;
-        let settings = Settings { batch, buffer, concurrency, linger, max_keys, pacer, sizer, hooks };
-        Ok(BatchLayer { settings: Arc::new(settings) })
+        let Self { config, when_idle, max_keys, hooks, .. } = self;
+        let settings = Settings { config, when_idle, max_keys, pacer, sizer, hooks };
+        Ok(BatchLayer { settings: Arc::new(settings), buffer })
     }
 }
 
 impl<Req, Resp> fmt::Debug for BatchLayerBuilder<Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BatchLayerBuilder")
-            .field("batch", &self.batch)
-            .field("buffer", &self.buffer)
-            .field("concurrency", &self.concurrency)
-            .finish_non_exhaustive()
+        f.debug_struct("BatchLayerBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }

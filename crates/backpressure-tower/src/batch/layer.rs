@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use backpressure_core::BackpressureConfig;
+
 use super::plan::Settings;
 
 /// Turns a service that answers batches into one that answers single calls: many callers, one call of the inner service,
@@ -54,18 +56,21 @@ use super::plan::Settings;
 /// ```
 pub struct BatchLayer<Req, Resp> {
     pub(super) settings: Arc<Settings<Req, Resp>>,
+    /// What the queue gets of them.
+    pub(super) buffer: BackpressureConfig,
 }
 
 impl<Req, Resp> Clone for BatchLayer<Req, Resp> {
     fn clone(&self) -> Self {
-        Self { settings: Arc::clone(&self.settings) }
+        Self { settings: Arc::clone(&self.settings), buffer: self.buffer.clone() }
     }
 }
 
 impl<Req, Resp> fmt::Debug for BatchLayer<Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { batch, buffer, concurrency, .. } = &*self.settings;
+        let Settings { config, when_idle, max_keys, pacer, sizer, .. } = &*self.settings;
         let mut layer = f.debug_struct("BatchLayer");
-        layer.field("batch", batch).field("buffer", buffer).field("concurrency", concurrency).finish_non_exhaustive()
+        layer.field("config", config).field("when_idle", when_idle).field("max_keys", max_keys);
+        layer.field("pacer", pacer).field("sizer", sizer).finish_non_exhaustive()
     }
 }

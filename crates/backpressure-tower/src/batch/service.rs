@@ -15,6 +15,7 @@ use super::drain::BatchDrain;
 use super::error::BatchError;
 use super::exchange::{Called, Exchange, LastPush};
 use super::future::BatchFuture;
+use super::handle::BatchHandle;
 use super::layer::BatchLayer;
 use super::runner::worker::BatchWorker;
 
@@ -65,7 +66,7 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
         S: Service<Vec<Req>, Error = E>,
         S::Response: Answers<Resp, E>,
     {
-        let exchange = Arc::new(Exchange::new(Arc::clone(&layer.settings)));
+        let exchange = Arc::new(Exchange::new(Arc::clone(&layer.settings), &layer.buffer));
         let worker = BatchWorker::new(Arc::clone(&exchange), inner);
         (Self { exchange, permit: Permit::None, last: None }, worker)
     }
@@ -81,6 +82,11 @@ impl<Req, Resp, E> Batch<Req, Resp, E> {
     /// batcher learns from them; all of them are counted.
     pub fn gauge(&self) -> Gauge {
         self.exchange.gauge.clone()
+    }
+
+    /// A handle that changes the batcher while it is in use.
+    pub fn handle(&self) -> BatchHandle<Req, Resp, E> {
+        BatchHandle::new(Arc::clone(&self.exchange))
     }
 
     /// Ends the batcher: takes no more calls, sends what is queued without lingering, and waits until every call is

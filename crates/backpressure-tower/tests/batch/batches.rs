@@ -208,6 +208,8 @@ fn i4_what_is_public_can_be_sent_and_shared() {
     is_send_sync_unpin::<Batch<u32, u32, &str>>();
     is_send_sync_unpin::<backpressure_tower::BatchFuture<u32, u32, &str>>();
     is_send_sync_unpin::<backpressure_tower::BatchDrain<u32, u32, &str>>();
+    is_send_sync_unpin::<backpressure_tower::BatchHandle<u32, u32, &str>>();
+    is_send_sync_unpin::<backpressure_tower::BatcherConfig>();
     is_send_sync_unpin::<BatchError<&str>>();
     is_send_unpin::<backpressure_tower::BatchWorker<Target, u32, u32>>();
     let _ = |rig: Rig| rig.handle();

@@ -10,6 +10,7 @@ mod homes;
 mod layers;
 mod leading;
 mod model;
+mod reconfigure;
 mod shed;
 mod support;
 mod time;

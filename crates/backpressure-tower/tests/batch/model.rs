@@ -31,16 +31,23 @@ enum Step {
     /// A batch that is held goes on.
     LetGo(usize, Act),
     Ready(bool),
+    Reconfigure(Numbers),
     Advance(u64),
 }
 
+/// What may change.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
+struct Numbers {
     capacity: usize,
     max_items: usize,
     concurrency: usize,
     linger: u64,
     quiet: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    numbers: Numbers,
     eager: bool,
     /// Whether the n-th request is of use for 3 n ms.
     ages: bool,
@@ -73,25 +80,36 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (any::<usize>(), act()).prop_map(|(batch, act)| Step::LetGo(batch, act)),
         1 => any::<bool>().prop_map(Step::Ready),
         2 => (0..15u64).prop_map(Step::Advance),
+        1 => numbers().prop_map(Step::Reconfigure),
     ]
+}
+
+fn numbers() -> impl Strategy<Value = Numbers> {
+    let bounds = (1..8usize, 1..6usize, 1..4usize, prop_oneof![Just(0), 1..12u64], prop::option::of(0..12u64));
+    bounds.prop_map(|(capacity, max_items, concurrency, linger, quiet)| Numbers {
+        capacity,
+        max_items: max_items.min(capacity),
+        concurrency,
+        linger,
+        quiet,
+    })
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
     let fallback = prop::option::of(prop_oneof![Just(Fallback::OneByOne), Just(Fallback::Bisect)]);
-    let bounds = (1..8usize, 1..6usize, 1..4usize, prop_oneof![Just(0), 1..12u64]);
-    let times = (prop::option::of(0..12u64), any::<bool>(), prop::bool::weighted(0.3));
-    (bounds, times, any::<(bool, bool, bool, bool)>(), fallback).prop_map(|(bounds, times, kinds, fallback)| {
-        let (capacity, max_items, concurrency, linger) = bounds;
-        let ((quiet, eager, ages), (keyed, dedup, weighed, led), max_items) = (times, kinds, max_items.min(capacity));
-        Shape { capacity, max_items, concurrency, linger, quiet, eager, ages, keyed, dedup, fallback, weighed, led }
+    let times = (any::<bool>(), prop::bool::weighted(0.3));
+    (numbers(), times, any::<(bool, bool, bool, bool)>(), fallback).prop_map(|(numbers, times, kinds, fallback)| {
+        let ((eager, ages), (keyed, dedup, weighed, led)) = (times, kinds);
+        Shape { numbers, eager, ages, keyed, dedup, fallback, weighed, led }
     })
 }
 
 impl Shape {
     fn build(self, builder: Builder) -> Builder {
-        let builder = builder.capacity(self.capacity).max_items(self.max_items).concurrency(self.concurrency);
-        let builder = builder.linger(Duration::from_millis(self.linger)).eager_when_idle(self.eager);
-        let builder = match self.quiet {
+        let Numbers { capacity, max_items, concurrency, linger, quiet } = self.numbers;
+        let builder = builder.capacity(capacity).max_items(max_items).concurrency(concurrency);
+        let builder = builder.linger(Duration::from_millis(linger)).eager_when_idle(self.eager);
+        let builder = match quiet {
             Some(quiet) => builder.quiet(Duration::from_millis(quiet)),
             None => builder,
         };
@@ -111,7 +129,7 @@ impl Shape {
 impl Shape {
     /// Whether callers lead from the beginning: the first call is not one of the model's.
     fn leads(self) -> bool {
-        self.led && self.linger == 0 && !self.ages
+        self.led && self.numbers.linger == 0 && !self.ages
     }
 }
 
@@ -211,13 +229,37 @@ impl World {
             }
             Step::Ready(true) => self.target.become_(Readiness::Ready),
             Step::Ready(false) => self.target.become_(Readiness::Pending),
+            Step::Reconfigure(numbers) => self.reconfigure(numbers),
             Step::Advance(ms) => tokio::time::advance(Duration::from_millis(ms)).await,
         }
         self.check();
     }
 
+    /// From now on the bounds are these, for what comes; for what is there they are as wide as they ever were.
+    fn reconfigure(&mut self, numbers: Numbers) {
+        let handle = self.rig.handle().handle();
+        let mut config = handle.config();
+        (config.capacity, config.max_items, config.concurrency) =
+            (numbers.capacity, numbers.max_items, numbers.concurrency);
+        config.linger = Duration::from_millis(numbers.linger);
+        config.quiet = numbers.quiet.map(Duration::from_millis);
+        assert_eq!(handle.reconfigure(config), Ok(()));
+        assert_eq!((handle.config(), handle.gauge().snapshot().capacity), (config, numbers.capacity));
+        let most = &mut self.shape.numbers;
+        most.capacity = most.capacity.max(numbers.capacity);
+        most.max_items = most.max_items.max(numbers.max_items);
+        most.concurrency = most.concurrency.max(numbers.concurrency);
+        let mut handle = self.rig.handle();
+        if handle.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready() {
+            assert!(
+                (handle.gauge().snapshot().counts.queued as usize) < numbers.capacity,
+                "r2: nobody is let in beyond the new bound"
+            );
+        }
+    }
+
     fn check(&self) {
-        let Shape { capacity, max_items, concurrency, keyed, weighed, .. } = self.shape;
+        let Shape { numbers: Numbers { capacity, max_items, concurrency, .. }, keyed, weighed, .. } = self.shape;
         let counts = self.rig.handle().gauge().snapshot().counts;
         assert!(counts.balances(), "{counts:?}");
         assert!(counts.queued as usize <= capacity, "{counts:?}");

@@ -91,8 +91,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
 
     /// A call comes, at this stage.
     pub(super) fn insert(&mut self, stage: Stage<Req>, waker: Option<Waker>, owner: &Arc<O>) -> CallRef<O, Resp, E> {
-        let pushed = self.queue.push(());
-        debug_assert!(pushed.is_ok(), "a permit is reserved");
+        self.admit();
         self.pending += 1;
         self.is_changed |= self.recorder.pushed(&self.queue);
         self.calls.insert(stage, waker, owner)
@@ -209,8 +208,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         if came > 0 {
             self.pending += came;
             for _ in 0..came {
-                let pushed = self.queue.push(());
-                debug_assert!(pushed.is_ok(), "each has a permit");
+                self.admit();
             }
             self.is_changed = self.publish(Moved::NOTHING);
         }
@@ -222,7 +220,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     pub(super) fn open_shard(&mut self, owner: &Arc<O>) {
         let Some(shard) = self.shards.mine() else { return };
         let room = self.recorder.headroom(self.queue.held()) / self.shards.len();
-        if room > 0 && self.worker.is_none() && !self.is_ending() {
+        if room > 0 && self.worker.is_none() && !self.is_ending() && !self.is_timed {
             let acquire = |permits| self.permits.try_acquire(permits);
             self.shards.open(shard, room.min(SLOTS), || self.calls.add_slab(owner), acquire);
             self.uses_shards = true;

@@ -16,6 +16,7 @@ mod calls;
 mod effects;
 mod ends;
 mod permits;
+mod reconfigure;
 mod run;
 mod running;
 pub(super) mod shards;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::thread;
 
-use backpressure_core::{DropReason, Gauge, Reporter};
+use backpressure_core::{BackpressureConfig, DropReason, Gauge, Reporter};
 
 use self::calls::Stage;
 use self::permits::Permits;
@@ -85,12 +86,12 @@ pub(super) enum Poller {
 }
 
 impl<Req, Resp, E> Exchange<Req, Resp, E> {
-    pub(super) fn new(settings: Arc<Settings<Req, Resp>>) -> Self {
-        let is_timed = settings.linger != Linger::Never;
-        let permits = Arc::new(Permits::new(settings.buffer.capacity()));
+    pub(super) fn new(settings: Arc<Settings<Req, Resp>>, buffer: &BackpressureConfig) -> Self {
+        let is_timed = settings.linger(&settings.config) != Linger::Never;
+        let permits = Arc::new(Permits::new(buffer.capacity()));
         // Where it matters when a call came, all of them come to the lock.
         let shards = Arc::new(Shards::new(if is_timed { 0 } else { shard_count() }));
-        let state = State::new(&settings.buffer, Arc::clone(&permits), Arc::clone(&shards), is_timed);
+        let state = State::new(settings.config, buffer, Arc::clone(&permits), Arc::clone(&shards), is_timed);
         Self {
             handles: AtomicUsize::new(1),
             shards,

@@ -13,8 +13,8 @@ use backpressure_rt::sync::{AtomicUsize, Ordering};
 pub(crate) struct Permits {
     /// Permits taken, times two; plus one if somebody waits.
     word: AtomicUsize,
-    /// The word from which on nothing is left, if nobody waits.
-    full: usize,
+    /// The word from which on nothing is left, if nobody waits. More may be taken if it was lowered.
+    full: AtomicUsize,
 }
 
 const WAITED_FOR: usize = 1;
@@ -23,13 +23,19 @@ const PERMIT: usize = 2;
 impl Permits {
     /// So many permits, or half as many as can be counted.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { word: AtomicUsize::new(0), full: capacity.min(usize::MAX / PERMIT - 1) * PERMIT }
+        Self { word: AtomicUsize::new(0), full: AtomicUsize::new(full(capacity)) }
+    }
+
+    /// So many permits from now on. Those that are taken stay good. Only under the lock of whoever waits.
+    pub(super) fn set_capacity(&self, capacity: usize) {
+        // Relaxed: those who wait look under the lock, and whoever comes later than this returns sees it by that.
+        self.full.store(full(capacity), Ordering::Relaxed);
     }
 
     /// Takes permits, unless there are not as many, or somebody waits for them.
     #[inline]
     pub(crate) fn try_acquire(&self, permits: usize) -> bool {
-        let is_free = |word: usize| word & WAITED_FOR == 0 && (self.full - word) / PERMIT >= permits;
+        let is_free = |word: usize| word & WAITED_FOR == 0 && self.full().saturating_sub(word) / PERMIT >= permits;
         let taken = |word: usize| is_free(word).then(|| word + permits * PERMIT);
         // AcqRel: pairs with `release`; the permit comes after what its last holder did. Acquire where there is none: see whoever waits.
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
@@ -37,7 +43,7 @@ impl Permits {
 
     /// Takes a permit for the first who waits.
     pub(super) fn try_acquire_waiting(&self) -> bool {
-        let taken = |word: usize| ((word & !WAITED_FOR) < self.full).then(|| word + PERMIT);
+        let taken = |word: usize| ((word & !WAITED_FOR) < self.full()).then(|| word + PERMIT);
         // AcqRel: pairs with `release`; the permit comes after what its last holder did. Acquire where there is none: see whoever waits.
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, taken).is_ok()
     }
@@ -47,6 +53,11 @@ impl Permits {
     pub(crate) fn release(&self, permits: usize) -> bool {
         // AcqRel: pairs with `try_acquire`, and with `start_waiting`: see the type.
         self.word.fetch_sub(permits * PERMIT, Ordering::AcqRel) & WAITED_FOR != 0
+    }
+
+    #[inline]
+    fn full(&self) -> usize {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// From now on somebody waits: nobody else gets a permit.
@@ -60,6 +71,11 @@ impl Permits {
         // AcqRel: keeps the chain of changes whole.
         self.word.fetch_and(!WAITED_FOR, Ordering::AcqRel);
     }
+}
+
+/// The word of so many permits, or of half as many as can be counted.
+fn full(capacity: usize) -> usize {
+    capacity.min(usize::MAX / PERMIT - 1) * PERMIT
 }
 
 /// Handles that wait for a permit, first come, first served.
@@ -126,6 +142,21 @@ mod tests {
         assert!(!permits.try_acquire(1) && !permits.try_acquire_waiting());
         assert!(!permits.release(2));
         assert!(permits.try_acquire(1));
+    }
+
+    #[test]
+    fn r2_r4_fewer_permits_take_none_away_and_give_none_until_they_fit() {
+        let permits = Permits::new(3);
+        assert!(permits.try_acquire(3));
+        permits.set_capacity(1);
+        for _ in 0..2 {
+            assert!(!permits.release(1));
+            assert!(!permits.try_acquire(1) && !permits.try_acquire_waiting());
+        }
+        assert!(!permits.release(1));
+        assert!(permits.try_acquire(1) && !permits.try_acquire(1));
+        permits.set_capacity(2);
+        assert!(permits.try_acquire(1) && !permits.try_acquire(1));
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             || self.calls.weight() >= threshold.weight as u128
             || !self.gone.is_empty()
             || self.is_changed
+            || self.is_reconfigured
             || self.is_ending() != is_ending
             || (is_ending && self.pending == 0)
             || self.is_over();

@@ -14,6 +14,7 @@ use super::effects::Effects;
 use super::permits::{Permits, Waiters};
 use super::run::Runner;
 use super::shards::Shards;
+use crate::batch::plan::BatcherConfig;
 
 /// Every operation is one short critical section. Nothing in here runs anybody's code: wakers are woken and dropped, requests
 /// and answers dropped, watchers notified after it. [`Effects`] collects what is left to do.
@@ -58,6 +59,9 @@ pub(crate) struct State<O, Req, Resp, E> {
     pub(super) contention: u32,
     /// Whether the state has changed, and nobody has been told.
     pub(super) is_changed: bool,
+    pub(super) config: BatcherConfig,
+    /// Whether the runner does not know the configuration yet.
+    pub(super) is_reconfigured: bool,
     pub(super) phase: Phase<E>,
     pub(super) drains: Slab<Option<Waker>>,
 }
@@ -93,19 +97,20 @@ pub(crate) enum WhenAlone {
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     pub(super) fn new(
-        config: &BackpressureConfig,
+        config: BatcherConfig,
+        buffer: &BackpressureConfig,
         permits: Arc<Permits>,
         shards: Arc<Shards<O, Req, Resp, E>>,
         is_timed: bool,
     ) -> Self {
-        let recorder = Recorder::new(config, now, true);
+        let recorder = Recorder::new(buffer, now, true);
         Self {
             calls: Calls::new(),
             since: None,
             is_timed,
             gone: Vec::new(),
             pending: 0,
-            queue: BoundedBuffer::new(config),
+            queue: BoundedBuffer::new(buffer),
             permits,
             waiters: Waiters::default(),
             shards,
@@ -124,6 +129,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             uses_shards: false,
             contention: 0,
             is_changed: false,
+            config,
+            is_reconfigured: false,
             phase: Phase::Open,
             drains: Slab::new(),
         }
@@ -133,6 +140,13 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     pub(super) fn note_arrival(&mut self) {
         if self.is_timed && self.since.is_none() {
             self.since = Some(now());
+        }
+    }
+
+    /// A call with a permit comes into the queue. It has its place there even if the capacity was lowered since it got that.
+    pub(super) fn admit(&mut self) {
+        if self.queue.push(()).is_err() {
+            self.queue.push_beyond(());
         }
     }
 

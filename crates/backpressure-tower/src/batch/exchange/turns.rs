@@ -65,7 +65,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// Whether the worker leaves its turn to the callers that run it.
     fn stays_away(&mut self) -> bool {
         let ran = mem::take(&mut self.ran_shard) && self.stayed_away < MAX_STAYED_AWAY;
-        let may_wait = ran && self.gone.is_empty() && !self.is_ending();
+        let may_wait = ran && self.gone.is_empty() && !self.is_ending() && !self.is_reconfigured;
         self.stayed_away = if may_wait { self.stayed_away + 1 } else { 0 };
         may_wait
     }

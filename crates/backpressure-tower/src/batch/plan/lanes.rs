@@ -90,10 +90,33 @@ impl<Req> Lanes<Req> {
         }
     }
 
-    /// Adapts the limits; a lane that is due stays so.
+    /// Adapts the limits; a lane that is due stays so, and one that is full now falls due.
     pub(crate) fn set_limits(&mut self, max_items: usize, linger: Duration) {
+        let has_shrunk = max_items < self.max_items;
         self.max_items = max_items;
         self.schedule.set_linger(linger);
+        if has_shrunk {
+            self.look_again();
+        }
+    }
+
+    /// Takes other limits but for the number of lanes, in the same way.
+    pub(crate) fn reconfigure(&mut self, limits: Limits, now: Instant) {
+        (self.max_items, self.max_weight) = (limits.max_items, limits.max_weight);
+        self.schedule.reconfigure(limits.linger, limits.quiet);
+        self.look_again();
+        self.advance(now);
+    }
+
+    /// Lanes that wait and are full fall due.
+    fn look_again(&mut self) {
+        let Self { lanes, max_items, max_weight, schedule, .. } = self;
+        schedule.look_again(|lane| fullness(lanes[lane].calls.len(), lanes[lane].weight, *max_items, *max_weight));
+    }
+
+    /// Whether nobody is in any lane.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.schedule.is_empty()
     }
 
     /// A call arrives in its lane. `since` is when it came, `now` is now. False if its key panics: it is not here then.

@@ -5,6 +5,7 @@
 
 mod batches;
 mod call;
+mod config;
 mod dedup;
 mod keys;
 mod lanes;
@@ -14,6 +15,7 @@ mod tuning;
 
 pub(super) use self::batches::{Batch, Batches, GONE};
 pub(super) use self::call::{Inspector, QueuedCall};
+pub use self::config::BatcherConfig;
 pub(super) use self::dedup::Dedup;
 pub(super) use self::keys::Keyed;
 pub(super) use self::lanes::{Lanes, Limits, Taken, fullness};

@@ -62,6 +62,24 @@ impl Schedule {
         self.linger = linger;
     }
 
+    /// Takes another linger and another quiet; a lane that is due stays so.
+    pub(super) fn reconfigure(&mut self, linger: Duration, quiet: Option<Duration>) {
+        let arrivals = |&(_, lane): &(Instant, usize)| (self.times[lane].arrived, lane);
+        self.by_arrival = if quiet.is_some() { self.by_age.iter().map(arrivals).collect() } else { BTreeSet::new() };
+        (self.linger, self.quiet) = (linger, quiet);
+    }
+
+    /// Lanes that wait are due if there is a reason, the oldest first.
+    pub(super) fn look_again(&mut self, full: impl Fn(usize) -> Option<FlushReason>) {
+        let full: Vec<_> = self.by_age.iter().filter_map(|&(_, lane)| Some((lane, full(lane)?))).collect();
+        full.into_iter().for_each(|(lane, reason)| self.fall_due(lane, reason));
+    }
+
+    /// Whether no lane is due and none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.by_age.is_empty()
+    }
+
     /// There is a lane of this number from now on.
     pub(super) fn open(&mut self, lane: usize, since: Instant) {
         let times = Times { since, arrived: since, standing: Standing::New };

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use backpressure_core::limit::{Limit, Sampler};
 use backpressure_core::{BatchSizer, FlushPacer};
 
+use super::config::BatcherConfig;
 use super::settings::Settings;
 
 pub(crate) struct Tuning {
@@ -25,11 +26,23 @@ impl Tuning {
         let (pacer, sizer) = (settings.pacer.clone(), settings.sizer.clone());
         let concurrency = match &settings.hooks.limit {
             Some(make) => Concurrency::Adaptive(make(), Box::new(Sampler::new(now))),
-            None => Concurrency::Fixed(settings.concurrency),
+            None => Concurrency::Fixed(settings.config.concurrency),
         };
-        let max_items = sizer.as_ref().map_or(settings.batch.max_items(), BatchSizer::limit);
-        let linger = pacer.as_ref().map_or(settings.batch.linger(), FlushPacer::interval);
+        let max_items = sizer.as_ref().map_or(settings.config.max_items, BatchSizer::limit);
+        let linger = pacer.as_ref().map_or(settings.config.linger, FlushPacer::interval);
         Self { concurrency, pacer, sizer, max_items, linger }
+    }
+
+    /// Takes the numbers of a configuration in place of those that were given. What was learned is kept, in the new bounds.
+    pub(crate) fn reconfigure(&mut self, config: &BatcherConfig) {
+        if let Concurrency::Fixed(limit) = &mut self.concurrency {
+            *limit = config.concurrency;
+        }
+        if let Some(sizer) = &mut self.sizer {
+            sizer.set_max(config.max_items);
+        }
+        self.max_items = self.sizer.as_ref().map_or(config.max_items, BatchSizer::limit);
+        self.linger = self.pacer.as_ref().map_or(config.linger, FlushPacer::interval);
     }
 
     /// How many batches may be out. At least one, or nothing would ever be learned.

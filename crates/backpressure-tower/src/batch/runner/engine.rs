@@ -7,8 +7,9 @@ use backpressure_rt::{ClockSampler, InFlight, Timer, now};
 use tower_service::Service;
 
 use super::inner::Inner;
+use super::reconfigure::{gather, limits};
 use crate::batch::exchange::{Answer, Effects, Exchange, RunAs, Updates};
-use crate::batch::plan::{Batches, Lanes, Limits, Linger, Tuning};
+use crate::batch::plan::{Batches, Lanes, Linger, Tuning};
 
 /// Of so many calls that are sent alone, and answered at once, one at least is timed. Each is in a model, which must not depend on
 /// the time.
@@ -22,6 +23,8 @@ where
     pub(super) inner: Inner<S>,
     pub(super) in_flight: InFlight<S::Future>,
     pub(super) gather: Gather,
+    /// Where they are to gather, once the lanes are empty.
+    pub(super) gather_next: Gather,
     pub(super) lanes: Lanes<Req>,
     pub(super) batches: Batches<Req>,
     /// Answers that are still to be handed out, by call.
@@ -83,26 +86,16 @@ where
 {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, S::Error>>, service: S) -> Self {
         let settings = &exchange.settings;
-        let (hooks, linger) = (&settings.hooks, settings.linger);
+        let (config, linger) = (&settings.config, settings.linger(&settings.config));
         let tuning = Tuning::new(settings, now());
-        let limits = Limits {
-            max_items: tuning.max_items,
-            max_weight: settings.batch.max_weight(),
-            linger: tuning.linger,
-            quiet: settings.batch.quiet().filter(|_| linger != Linger::Never),
-            max_lanes: settings.max_keys,
-        };
-        let by_request = hooks.sorting.is_some() || hooks.inspector.deadline.is_some();
-        let gather = match (by_request || limits.quiet.is_some(), linger) {
-            (true, _) => Gather::LanesAtOnce,
-            (false, Linger::Never) => Gather::Inbox,
-            (false, Linger::WhileBusy | Linger::Always) => Gather::Lanes,
-        };
+        let limits = limits(settings, config, &tuning);
+        let gather = gather(settings, &limits, linger);
         exchange.reporter.paced(limits.linger, limits.max_items);
         exchange.reporter.works(Activity::IDLE);
         Self {
             gather,
-            lanes: Lanes::new(limits, hooks.sorting.as_ref().map(|make| make())),
+            gather_next: gather,
+            lanes: Lanes::new(limits, settings.hooks.sorting.as_ref().map(|make| make())),
             max_weight: limits.max_weight,
             linger,
             exchange,

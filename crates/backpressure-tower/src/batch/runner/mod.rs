@@ -7,5 +7,6 @@ mod complete;
 mod dispatch;
 mod engine;
 mod inner;
+mod reconfigure;
 mod run;
 pub(super) mod worker;

@@ -148,9 +148,16 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
 
     /// Learns of calls that came and callers that went. False if everything is over.
     fn update(&mut self, now: Instant, run_as: RunAs) -> bool {
+        self.settle_gather();
         let mut state = self.exchange.lock_uncollected();
+        // A caller is about to be done with it, and leaves that to the worker.
         if run_as == RunAs::Worker {
             state.collect_shards_as_worker(&self.exchange);
+            if let Some(config) = state.take_config() {
+                drop(state);
+                self.adopt(&config, now);
+                state = self.exchange.lock_uncollected();
+            }
         }
         let is_changed = state.update(&mut self.updates, self.gather != Gather::Inbox);
         drop(state);

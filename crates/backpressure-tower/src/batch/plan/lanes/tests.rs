@@ -71,6 +71,28 @@ fn b5_what_is_left_in_a_lane_has_a_deadline_of_its_own() {
 }
 
 #[test]
+fn other_limits_hold_for_those_who_wait_the_oldest_first() {
+    let now = Instant::now();
+    let sort = Keyed::new(Arc::new(char::is_ascii_digit));
+    let mut lanes = Lanes::new(limits(9), Some(Box::new(sort)));
+    arrive(&mut lanes, "1ab2c", now);
+    lanes.reconfigure(limits(3), now + MS);
+    assert_eq!(take(&mut lanes), Some(("abc".into(), FlushReason::Full)));
+    assert_eq!((take(&mut lanes), lanes.poll_timeout(), lanes.is_empty()), (None, None, false));
+
+    lanes.reconfigure(Limits { linger: 9 * MS, quiet: Some(4 * MS), ..limits(3) }, now + 2 * MS);
+    assert_eq!(lanes.poll_timeout(), Some(now + 4 * MS), "since they came");
+    arrive(&mut lanes, "d", now + 3 * MS);
+    lanes.reconfigure(Limits { linger: 9 * MS, ..limits(3) }, now + 3 * MS);
+    assert_eq!(lanes.poll_timeout(), Some(now + 9 * MS));
+    lanes.reconfigure(Limits { linger: 3 * MS, max_weight: Some(2), ..limits(3) }, now + 3 * MS);
+    assert_eq!(take(&mut lanes), Some(("12".into(), FlushReason::Weight)));
+    lanes.set_limits(1, 3 * MS);
+    assert_eq!(take(&mut lanes), Some(("d".into(), FlushReason::Full)));
+    assert!(is_empty(&lanes) && lanes.is_empty());
+}
+
+#[test]
 fn k1_a_clock_that_goes_back_changes_nothing() {
     let now = Instant::now() + 100 * MS;
     let mut lanes = Lanes::new(Limits { linger: 10 * MS, quiet: Some(5 * MS), ..limits(9) }, None);
