@@ -44,7 +44,7 @@
 //! many requests at once (a query with many keys, a model, a bulk method): `Service<Vec<Req>>` becomes
 //! `Service<Req>`. Callers do not know of one another. Nobody waits for a batch to fill unless asked to;
 //! batches form by themselves while the service is busy. The queue is bounded and has a gauge. A caller
-//! that goes away is not executed.
+//! that goes away is not executed. [`Batch::handle`] changes a batcher that is in use.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
