@@ -8,7 +8,8 @@ use std::time::Instant;
 use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::{guarded, now};
 
-use super::engine::{Engine, Gather, Joining, Step};
+use super::engine::{Engine, Joining, Step};
+use super::gather::Gather;
 use crate::batch::answers::AnswersBatches;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Effects, Outlook, RunAs};

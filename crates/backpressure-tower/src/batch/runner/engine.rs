@@ -6,8 +6,8 @@ use backpressure_core::{Activity, DropReason};
 use backpressure_rt::{ClockSampler, InFlight, Timer, now};
 use tower_service::Service;
 
+use super::gather::{Gather, gather, limits};
 use super::inner::Inner;
-use super::reconfigure::{gather, limits};
 use crate::batch::exchange::{Answer, Effects, Exchange, RunAs, Updates};
 use crate::batch::plan::{Batches, Lanes, Linger, Tuning};
 
@@ -44,17 +44,6 @@ where
     pub(super) updates: Updates<Req>,
     /// Room for the calls of a batch.
     pub(super) spare: Vec<usize>,
-}
-
-/// Where calls gather for their batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gather {
-    /// In the inbox, from which batches are taken. This is the usual case.
-    Inbox,
-    /// In lanes. Only an arrival that fills a lane is of interest at once.
-    Lanes,
-    /// In lanes, and every arrival is of interest at once, while batches can leave.
-    LanesAtOnce,
 }
 
 /// Whether others are given the time to join the batch that goes next.

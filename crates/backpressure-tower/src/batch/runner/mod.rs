@@ -6,6 +6,7 @@
 mod complete;
 mod dispatch;
 mod engine;
+mod gather;
 mod inner;
 mod reconfigure;
 mod run;

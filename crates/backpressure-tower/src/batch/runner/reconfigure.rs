@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use tower_service::Service;
 
-use super::engine::{Engine, Gather};
-use crate::batch::plan::{BatcherConfig, Limits, Linger, Settings, Tuning};
+use super::engine::Engine;
+use super::gather::{Gather, gather, limits};
+use crate::batch::plan::BatcherConfig;
 
 impl<S, Req, Resp> Engine<S, Req, Resp>
 where
@@ -32,26 +33,5 @@ where
             let waits = self.gather_next == Gather::Inbox && !self.lanes.is_empty();
             self.gather = if waits { Gather::LanesAtOnce } else { self.gather_next };
         }
-    }
-}
-
-/// When lanes are due.
-pub(super) fn limits<Req, Resp>(settings: &Settings<Req, Resp>, config: &BatcherConfig, tuning: &Tuning) -> Limits {
-    Limits {
-        max_items: tuning.max_items,
-        max_weight: config.max_weight,
-        linger: tuning.linger,
-        quiet: config.quiet.filter(|_| settings.linger(config) != Linger::Never),
-        max_lanes: settings.max_keys,
-    }
-}
-
-/// Where calls gather.
-pub(super) fn gather<Req, Resp>(settings: &Settings<Req, Resp>, limits: &Limits, linger: Linger) -> Gather {
-    let by_request = settings.hooks.sorting.is_some() || settings.hooks.inspector.deadline.is_some();
-    match (by_request || limits.quiet.is_some(), linger) {
-        (true, _) => Gather::LanesAtOnce,
-        (false, Linger::Never) => Gather::Inbox,
-        (false, Linger::WhileBusy | Linger::Always) => Gather::Lanes,
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use backpressure_core::{DropReason, FlushReason};
 use backpressure_rt::now;
 
-use super::engine::{Engine, Gather, Joining, Step};
+use super::engine::{Engine, Joining, Step};
+use super::gather::Gather;
 use crate::batch::answers::AnswersBatches;
 use crate::batch::error::BatchError;
 use crate::batch::exchange::{Alone, CallOf, Effects, Exchange, Outlook, Run, RunAs, Threshold, WhenAlone};
