@@ -74,6 +74,11 @@ impl<T> Shared<T> {
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
         }
+        if inner.buffer.exchange_own(&mut item, tag) {
+            let Inner { recorder, buffer, .. } = &mut *inner;
+            recorder.exchanged_own(buffer);
+            return Ok(self.evicted(inner, item));
+        }
         if self.is_expiring {
             return self.offer_expiring(inner, item, tag);
         }
@@ -146,6 +151,11 @@ impl<T> Shared<T> {
     fn exchanged(&self, mut inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
         let Inner { recorder, buffer, .. } = &mut *inner;
         recorder.exchanged(buffer);
+        self.evicted(inner, oldest)
+    }
+
+    #[inline]
+    fn evicted(&self, inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
         drop(inner);
         self.hooks.dispose([oldest], DropReason::Evicted);
         Sent::Evicting(NonZeroUsize::MIN)

@@ -82,6 +82,24 @@ impl<T> Fair<T> {
         self.take(self.queues.head(self.queues.longest(key)?))
     }
 
+    /// Puts the first item of its own queue in the place of `item`, which has no weight and enters, if no queue is longer.
+    /// Returns whether it is so.
+    #[inline]
+    pub(super) fn exchange(&mut self, item: &mut T, tag: Tag, arrival: u64) -> bool {
+        let Some(queue) = self.queues.longest_of(tag.key) else { return false };
+        let index = self.queues.head(queue);
+        let entry = &mut self.entries[index];
+        let Some(held) = &mut entry.item else { return false };
+        std::mem::swap(held, item);
+        (entry.arrival, entry.deadline) = (arrival, tag.deadline);
+        let next = std::mem::replace(&mut entry.next, usize::MAX);
+        self.arrivals.make_last(&mut self.oldest, index);
+        if let Some(last) = self.queues.rotate(queue, next) {
+            self.entries[last].next = index;
+        }
+        true
+    }
+
     pub(super) fn peek_weight(&self) -> Option<usize> {
         self.peek().map(|entry| entry.weight)
     }

@@ -43,6 +43,17 @@ impl Links {
         }
     }
 
+    /// Makes an element the last of the list that begins with `first`, in which it is.
+    #[inline]
+    pub(super) fn make_last(&mut self, first: &mut Option<usize>, element: usize) {
+        if *first == Some(element) {
+            *first = Some(self.0[element].after);
+        } else {
+            self.remove(first, element);
+            self.append(first, element);
+        }
+    }
+
     /// The element behind this one; behind the last is the first.
     #[inline]
     pub(super) fn after(&self, element: usize) -> usize {

@@ -124,7 +124,7 @@ impl<T> BoundedBuffer<T> {
 
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
     #[inline(always)]
-    pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
+    pub fn offer(&mut self, mut item: T, tag: Tag) -> Offer<T> {
         if self.closed {
             return Offer::Closed(item);
         }
@@ -139,6 +139,9 @@ impl<T> BoundedBuffer<T> {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
             Strategy::DropOldest if self.is_just_full() && self.weight_marks.is_none() => {
+                if self.swap_with_own(&mut item, tag) {
+                    return Offer::AcceptedEvicting(Evicted::one(item));
+                }
                 let Some((oldest, _)) = self.store.pop_for(tag.key) else {
                     return Offer::Dropped(item, DropReason::Overflow);
                 };

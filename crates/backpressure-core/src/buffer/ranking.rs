@@ -2,6 +2,8 @@
 
 use super::BoundedBuffer;
 use super::store::Store;
+use super::tag::Tag;
+use crate::strategy::Strategy;
 
 impl<T> BoundedBuffer<T> {
     /// The most keys that have a queue of their own in a [fair](Self::fair) buffer.
@@ -42,6 +44,26 @@ impl<T> BoundedBuffer<T> {
     pub fn fair(self) -> Self {
         let weighed = self.weight_marks.is_some();
         if matches!(self.store, Store::Fair(_)) { self } else { self.moved_into(Store::fair(Self::FAIR_KEYS, weighed)) }
+    }
+
+    /// The same as [`exchange`](Self::exchange) where the buffer is [fair](Self::fair), and the key of the item is one that holds most.
+    #[doc(hidden)]
+    #[inline]
+    pub fn exchange_own(&mut self, item: &mut T, tag: Tag) -> bool {
+        matches!(self.strategy, Strategy::DropOldest)
+            && self.weight_marks.is_none()
+            && self.is_just_full()
+            && !self.is_due()
+            && self.swap_with_own(item, tag)
+    }
+
+    /// Puts the oldest item of its key in the place of `item`, which enters, if no key holds more. For a full buffer that weighs nothing.
+    #[inline]
+    pub(super) fn swap_with_own(&mut self, item: &mut T, tag: Tag) -> bool {
+        let Store::Fair(fair) = &mut self.store else { return false };
+        let swapped = fair.exchange(item, tag, self.accepted);
+        self.accepted += u64::from(swapped);
+        swapped
     }
 
     fn moved_into(mut self, mut store: Store<T>) -> Self {

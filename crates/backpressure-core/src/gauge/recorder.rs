@@ -210,6 +210,14 @@ impl Recorder {
         self.shared.ledger.accept(self.accepted);
     }
 
+    /// The same for an exchange for the oldest [of its key](BoundedBuffer::exchange_own).
+    #[doc(hidden)]
+    #[inline]
+    pub fn exchanged_own<T>(&mut self, buffer: &BoundedBuffer<T>) {
+        self.exchanged(buffer);
+        self.shared.ledger.oldest(buffer.oldest());
+    }
+
     /// Publishes that an item went past the empty buffer to the consumer.
     #[doc(hidden)]
     #[inline]

@@ -123,6 +123,18 @@ impl Queues {
         }
     }
 
+    /// Makes the first entry of a queue of items without weight its last. The `next` one is of no account if it is alone.
+    /// Returns the one that was the last.
+    #[inline]
+    pub(super) fn rotate(&mut self, slot: usize, next: usize) -> Option<usize> {
+        let queue = &mut self.slots[slot];
+        if queue.items == 1 {
+            return None;
+        }
+        let first = std::mem::replace(&mut queue.head, next);
+        Some(std::mem::replace(&mut queue.tail, first))
+    }
+
     fn close(&mut self, slot: usize) {
         let had_its_turn = self.turn == Some(slot);
         self.ring.remove(&mut self.turn, slot);
@@ -171,8 +183,13 @@ impl Queues {
     /// The longest queue; that of `key` if none is longer.
     #[inline]
     pub(super) fn longest(&self, key: u32) -> Option<usize> {
-        let own = self.find(key).filter(|&slot| self.slots[slot].length == self.longest);
-        own.or_else(|| *self.by_length.get(self.longest)?)
+        self.longest_of(key).or_else(|| *self.by_length.get(self.longest)?)
+    }
+
+    /// The queue of `key` if none is longer.
+    #[inline]
+    pub(super) fn longest_of(&self, key: u32) -> Option<usize> {
+        self.find(key).filter(|&slot| self.slots[slot].length == self.longest)
     }
 
     /// Puts a queue among those that are as long as it is now.
