@@ -4,6 +4,8 @@
 //! one, items are counted, and looks follow their pace. A receiver is lent no more items than may go by without a look, and none
 //! that could expire meanwhile.
 
+use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use backpressure_core::{Activity, BoundedBuffer, DropReason, Moved, Strategy, Tag};
@@ -86,9 +88,14 @@ impl<T> Inner<T> {
         }
     }
 
-    /// Whether there is to be a look before an item goes, or at the item. If not, it is counted.
+    /// Whether the time has a say in what leaves the channel, or how fast.
     #[inline]
-    pub(crate) fn minds_the_time(&mut self) -> bool {
+    pub(crate) const fn minds_time(&self) -> bool {
+        self.clock.is_some() || self.timed.is_some()
+    }
+
+    /// Whether there is to be a look before an item goes, or at the item. If not, it is counted.
+    fn looks_first(&mut self) -> bool {
         let Some(looks) = &mut self.clock else { return false };
         if looks.takes == 0 || !self.waiters.is_empty() || self.buffer.is_dated() {
             return true;
@@ -121,6 +128,28 @@ impl<T> Shared<T> {
     /// What has expired by now, before many items are offered.
     pub(crate) fn look_before_many(&self, inner: &mut Inner<T>) -> Option<Expired<T>> {
         self.is_expiring.then(|| inner.look())
+    }
+
+    /// Takes the next item where that [depends on the time](Inner::minds_time).
+    #[inline(never)]
+    pub(crate) fn take_in_time(&self, mut inner: MutexGuard<'_, Inner<T>>, lease: &mut VecDeque<T>) -> Option<T> {
+        if inner.looks_first() {
+            inner.look_for_the_next();
+        }
+        let item = inner.buffer.pop();
+        let expired = inner.buffer.take_expired();
+        if item.is_none() && expired.is_empty() {
+            return None;
+        }
+        if item.is_some() {
+            inner.recorder.works(Activity::BUSY);
+        }
+        let taken = usize::from(item.is_some());
+        let after = inner.settle_taken(taken, Moved::taken(taken).beside_expired(expired.len()));
+        inner.lend_for_a_time(lease);
+        drop(inner);
+        Expired { items: expired, changed: false }.conclude(self, after);
+        item
     }
 
     /// Offers an item where items expire.
@@ -171,26 +200,6 @@ impl<T> Receiver<T> {
         }
     }
 
-    #[inline(never)]
-    pub(crate) fn try_recv_expiring(&mut self) -> Option<T> {
-        let mut inner = self.shared.lock();
-        inner.look_for_the_next();
-        let item = inner.buffer.pop();
-        let expired = inner.buffer.take_expired();
-        if item.is_none() && expired.is_empty() {
-            return None;
-        }
-        if item.is_some() {
-            inner.recorder.works(Activity::BUSY);
-        }
-        let taken = usize::from(item.is_some());
-        let after = inner.settle_taken(taken, Moved::taken(taken).beside_expired(expired.len()));
-        inner.lend(self.lease.get());
-        drop(inner);
-        Expired { items: expired, changed: false }.conclude(&self.shared, after);
-        item
-    }
-
     pub(crate) fn take_expiring(
         &mut self,
         then: Option<Activity>,
@@ -214,6 +223,18 @@ impl<T> Receiver<T> {
         items.extend(later);
         Expired { items, changed }.conclude(&self.shared, after);
         taken
+    }
+
+    /// Polls for the next item where all there is may have expired.
+    #[inline(never)]
+    pub(crate) fn poll_recv_expiring(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        loop {
+            ready!(self.poll_any(cx));
+            let item = self.try_recv_locked();
+            if item.is_some() || self.has_ended() {
+                return Poll::Ready(item);
+            }
+        }
     }
 
     /// Whether there being nothing is the end, and not that all there was has expired.

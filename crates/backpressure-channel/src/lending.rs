@@ -15,15 +15,20 @@ use crate::shared::Inner;
 const MOST: usize = 1024;
 
 impl<T> Inner<T> {
-    /// Lends the receiver what it may take by itself: nothing where what it takes is timed.
+    /// Lends the receiver what it may take by itself, where that [does not depend on the time](Self::minds_time).
+    #[inline]
     pub(crate) fn lend(&mut self, lease: &mut VecDeque<T>) {
-        if self.waiters.is_empty() && self.timed.is_none() {
+        if self.waiters.is_empty() {
             let slack = self.recorder.slack(self.buffer.held());
-            let most = self.clock.as_ref().map_or(MOST, |looks| looks.takes);
-            let lent = self.buffer.lend(lease, slack.min(most));
-            if let Some(looks) = &mut self.clock {
-                looks.takes -= lent;
-            }
+            self.buffer.lend(lease, slack.min(MOST));
+        }
+    }
+
+    /// The same where it does: nothing where what is taken is timed.
+    pub(crate) fn lend_for_a_time(&mut self, lease: &mut VecDeque<T>) {
+        if let (Some(looks), None, true) = (&mut self.clock, &self.timed, self.waiters.is_empty()) {
+            let slack = self.recorder.slack(self.buffer.held());
+            looks.takes -= self.buffer.lend(lease, slack.min(looks.takes));
         }
     }
 

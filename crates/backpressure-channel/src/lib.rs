@@ -80,9 +80,9 @@ mod send_many;
 mod sender;
 mod shared;
 mod slot;
+mod unsent;
 mod wait_queue;
 mod wait_timeout;
-mod when_full;
 
 pub use backlog::Backlog;
 pub use builder::{Builder, channel};

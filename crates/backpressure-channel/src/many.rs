@@ -116,7 +116,7 @@ impl<T> Run<'_, T> {
 
     /// Puts the oldest items in the place of the incoming ones, as far as that is all there is to it.
     fn exchange(&mut self, buffer: &mut BoundedBuffer<T>, most: usize) -> Rest {
-        let exchanged = self.queue.iter_mut().map(|item| buffer.exchange(item)).take_while(|&done| done).count();
+        let exchanged = buffer.exchange_all(self.queue.iter_mut());
         if exchanged == 0 {
             return self.offer(buffer, most);
         }

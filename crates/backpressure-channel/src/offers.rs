@@ -8,8 +8,9 @@ use backpressure_rt::sync::MutexGuard;
 
 use crate::claim::Claim;
 use crate::error::{SendError, Sent};
+use crate::rules::Seen;
 use crate::shared::{Inner, Shared};
-use crate::when_full::{Unsent, WhenFull, taken};
+use crate::unsent::{Unsent, taken};
 
 impl<T> Shared<T> {
     /// Puts the item into the queue, where that is all there is to an offer. It is moved there from where it is, once.
@@ -54,6 +55,13 @@ impl<T> Shared<T> {
         }
     }
 
+    /// Offers an item that is weighed, ranked or dated, and counts it if it comes back.
+    #[inline(never)]
+    pub(crate) fn offer_tagged(&self, item: T) -> Result<Sent, SendError<T>> {
+        let tag = self.tag(&item);
+        if self.minds_tags { self.reported(self.offer_closely(self.lock(), item, tag)) } else { self.offer(item, tag) }
+    }
+
     /// Offers an item under the strategy.
     pub(crate) fn offer_uncounted(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
         let mut item = Some(item);
@@ -90,35 +98,35 @@ impl<T> Shared<T> {
     /// Whether it is known without the lock that there is no room, and the strategy makes none: the offer of an item,
     /// whatever its weight and rank, comes to [this](Self::turn_away).
     #[inline]
-    pub(crate) fn turns_away(&self) -> Option<WhenFull> {
+    pub(crate) fn turns_away(&self) -> Option<Seen> {
         let seen = self.rules.look();
         let turns_away = !seen.asks() && self.reporter.is_full() && self.rules.are_still(seen);
-        turns_away.then(|| seen.when_full())
+        turns_away.then_some(seen)
     }
 
     /// Answers an offer without the lock, and counts it.
     #[inline]
-    pub(crate) fn turn_away(&self, item: T, when_full: WhenFull) -> Result<Sent, SendError<T>> {
-        match when_full {
-            WhenFull::HandBack => {
-                self.reporter.rejected();
-                Err(SendError::Full(item))
-            }
-            WhenFull::Discard => {
-                self.reporter.refused(DropReason::Overflow);
-                Ok(Sent::Dropped(DropReason::Overflow))
-            }
-            _ => self.turn_away_and_tell(item, when_full),
+    pub(crate) fn turn_away(&self, item: T, seen: Seen) -> Result<Sent, SendError<T>> {
+        if seen.tells() {
+            return self.turn_away_and_tell(item, seen);
+        }
+        if seen.discards() {
+            self.reporter.refused(DropReason::Overflow);
+            Ok(Sent::Dropped(DropReason::Overflow))
+        } else {
+            self.reporter.rejected();
+            Err(SendError::Full(item))
         }
     }
 
     #[inline(never)]
-    fn turn_away_and_tell(&self, item: T, when_full: WhenFull) -> Result<Sent, SendError<T>> {
+    fn turn_away_and_tell(&self, item: T, seen: Seen) -> Result<Sent, SendError<T>> {
         // Whoever weighs and ranks is shown every item that is offered.
         self.tag(&item);
-        match when_full {
-            WhenFull::TellAndDiscard => Ok(self.refuse(item, DropReason::Overflow)),
-            _ => self.reported(Err(SendError::Full(item))),
+        if seen.discards() {
+            Ok(self.refuse(item, DropReason::Overflow))
+        } else {
+            self.reported(Err(SendError::Full(item)))
         }
     }
 

@@ -60,12 +60,14 @@ impl<T> Shared<T> {
                 let key = inner.waiters.join(claim.weight, waker);
                 *place = Place::Queued { key, since };
                 self.reporter.producer_waits();
-                let expired = inner.expire(since);
-                let changed = inner.look_at_the_rate(since);
-                let after = inner.rearranged().with_change(changed);
+                let news = inner.minds_time().then(|| (inner.expire(since), inner.look_at_the_rate(since)));
+                let after = inner.rearranged();
                 let settled = inner.is_settled(key);
                 drop(inner);
-                expired.conclude(self, after);
+                match news {
+                    None => self.carry_out(after),
+                    Some((expired, changed)) => expired.conclude(self, after.with_change(changed)),
+                }
                 settled
             }
             Place::Queued { key, .. } => {

@@ -86,15 +86,14 @@ impl<T> Receiver<T> {
         Some(item)
     }
 
-    fn try_recv_locked(&mut self) -> Option<T> {
+    pub(crate) fn try_recv_locked(&mut self) -> Option<T> {
         let mut inner = self.shared.lock();
-        if inner.minds_the_time() {
-            drop(inner);
-            return self.try_recv_expiring();
+        if inner.minds_time() {
+            return self.shared.take_in_time(inner, self.lease.get());
         }
         let item = inner.buffer.pop()?;
         inner.recorder.works(Activity::BUSY);
-        let after = inner.settle_taken(1, Moved::taken(1));
+        let after = inner.settle(Moved::taken(1));
         inner.lend(self.lease.get());
         drop(inner);
         self.shared.carry_out(after);
@@ -193,16 +192,14 @@ impl<T> Receiver<T> {
 
     #[inline(never)]
     fn poll_recv_locked(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        loop {
-            if let Some(item) = self.try_recv_locked() {
-                return Poll::Ready(Some(item));
-            }
-            std::task::ready!(self.poll_any(cx));
-            let item = self.try_recv_locked();
-            if item.is_some() || self.has_ended() {
-                return Poll::Ready(item);
-            }
+        if let Some(item) = self.try_recv_locked() {
+            return Poll::Ready(Some(item));
         }
+        if self.shared.is_expiring {
+            return self.poll_recv_expiring(cx);
+        }
+        std::task::ready!(self.poll_any(cx));
+        Poll::Ready(self.try_recv_locked())
     }
 
     /// Polls for items, as [`recv_many`](Self::recv_many) does.
@@ -221,7 +218,7 @@ impl<T> Receiver<T> {
     }
 
     /// Ready once there is anything. Until then the receiver is idle, and busy from then on.
-    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_demand_as(cx, Demand::ANY, Some(Activity::IDLE))
     }
 

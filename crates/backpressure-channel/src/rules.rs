@@ -5,8 +5,12 @@ use std::time::Duration;
 use backpressure_core::{Hooks, Strategy};
 use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering, fence};
 
-use crate::when_full::WhenFull;
-
+/// Set while a full channel discards what is offered; otherwise it hands it back.
+const DISCARDS: usize = 1;
+/// Set while there are hooks that want to know what a full channel answers by itself.
+const TELLS: usize = 1 << 1;
+/// Set while an offer to a full channel is for the buffer to answer.
+const ASKS: usize = 1 << 2;
 /// Set while producers are made to wait.
 const WAITS: usize = 1 << 3;
 /// The bits below count nothing; those from here on count the changes.
@@ -30,12 +34,19 @@ impl Seen {
     /// Whether an offer to a full channel is for the buffer to answer.
     #[inline]
     pub(crate) const fn asks(self) -> bool {
-        self.0 & WhenFull::Ask as usize != 0
+        self.0 & ASKS != 0
     }
 
+    /// Whether there are hooks that want to know of that.
     #[inline]
-    pub(crate) const fn when_full(self) -> WhenFull {
-        WhenFull::from_bits(self.0)
+    pub(crate) const fn tells(self) -> bool {
+        self.0 & TELLS != 0
+    }
+
+    /// Whether a full channel discards what is offered, and does not hand it back.
+    #[inline]
+    pub(crate) const fn discards(self) -> bool {
+        self.0 & DISCARDS != 0
     }
 }
 
@@ -75,7 +86,7 @@ impl Rules {
     /// Changes the rules, and the bounds by what `publish` does. Whoever looks meanwhile has to ask the buffer. One at a time.
     pub(crate) fn replace<T, R>(&self, strategy: Strategy, hooks: &Hooks<T>, publish: impl FnOnce() -> R) -> R {
         let changes = self.word.load(Ordering::Relaxed) & !(CHANGE - 1);
-        self.word.store(changes.wrapping_add(CHANGE) | WhenFull::Ask as usize, Ordering::Relaxed);
+        self.word.store(changes.wrapping_add(CHANGE) | ASKS, Ordering::Relaxed);
         // Release: pairs with the fence in `are_still`.
         fence(Ordering::Release);
         let published = publish();
@@ -87,9 +98,15 @@ impl Rules {
 }
 
 const fn bits<T>(strategy: Strategy, hooks: &Hooks<T>, asks: bool) -> usize {
+    let tells = if hooks.is_empty() { 0 } else { TELLS };
     let waits = if matches!(strategy, Strategy::Block { .. }) { WAITS } else { 0 };
-    let when_full = if asks { WhenFull::Ask } else { WhenFull::of(strategy, hooks) };
-    when_full as usize | waits
+    waits
+        | match strategy {
+            _ if asks => ASKS,
+            Strategy::Block { .. } | Strategy::Reject => tells,
+            Strategy::DropNewest => DISCARDS | tells,
+            _ => ASKS,
+        }
 }
 
 fn longest(strategy: Strategy) -> u64 {

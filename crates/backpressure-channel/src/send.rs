@@ -12,8 +12,8 @@ use crate::claim::Claim;
 use crate::error::{SendError, Sent};
 use crate::place::{NoSlot, Place};
 use crate::shared::{Inner, Shared};
+use crate::unsent::taken;
 use crate::wait_timeout::WaitTimeout;
-use crate::when_full::taken;
 
 /// Sends one item. Made by [`Sender::send`](crate::Sender::send), which says what it promises.
 #[derive(Debug)]

@@ -109,16 +109,20 @@ impl<T> Sender<T> {
     /// room or other producers wait for it, [`Closed`](SendError::Closed) once the receiver is gone or closed.
     #[inline]
     pub fn try_send(&self, item: T) -> Result<Sent, SendError<T>> {
-        match self.shared.turns_away() {
-            Some(when_full) => self.shared.turn_away(item, when_full),
+        let shared: &Shared<T> = &self.shared;
+        match shared.turns_away() {
+            Some(seen) => shared.turn_away(item, seen),
             None => self.offer(item),
         }
     }
 
     #[inline(never)]
     fn offer(&self, item: T) -> Result<Sent, SendError<T>> {
-        let tag = self.shared.tag(&item);
-        self.shared.offer(item, tag)
+        if self.shared.hooks.is_tagging() {
+            self.shared.offer_tagged(item)
+        } else {
+            self.shared.offer(item, Tag::default())
+        }
     }
 
     /// Sends all of `items`, in order, as [`send`](Self::send) would one after the other, but under one lock for as many as

@@ -18,8 +18,8 @@ use crate::error::Sent;
 use crate::lease::Lease;
 use crate::looks::Looks;
 use crate::rules::Rules;
+use crate::unsent::{Unsent, taken};
 use crate::wait_queue::WaitQueue;
-use crate::when_full::{Unsent, taken};
 
 #[derive(Debug)]
 pub(crate) struct Shared<T> {

@@ -56,6 +56,23 @@ async fn e1_e2_what_is_too_old_is_not_received_but_lost_as_expired() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn c2_a_run_into_a_full_channel_that_looks_seldom_has_one_fate_for_each_item() {
+    let (tx, mut rx, lost) = aging(config(4, Strategy::DropOldest));
+    (0..100).for_each(|item| assert!(tx.try_send(item).is_ok(), "at this pace the channel looks seldom"));
+    let sent = tx.try_send_many(&mut (100..200).collect()).unwrap();
+    assert_eq!((sent.accepted, sent.evicted, sent.dropped), (100, 100, 0));
+    let mut out = Vec::new();
+    rx.try_recv_many(&mut out, 9, usize::MAX);
+    assert_eq!(out, [196, 197, 198, 199]);
+    assert_eq!(
+        lost.try_iter().collect::<Vec<_>>(),
+        (0..196).map(|item| (item, DropReason::Evicted)).collect::<Vec<_>>()
+    );
+    let counts = balanced(&rx.gauge());
+    assert_eq!((counts.delivered, counts.evicted(), counts.queued), (4, 196, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn e1_r1_another_age_holds_for_what_is_queued_and_none_cannot_be_asked_for() {
     let (tx, mut rx, lost) = aging(config(64, Strategy::block()));
     let (handle, aged) = (tx.handle(), |ms| built(config(64, Strategy::block()).max_age(ms * MS)));

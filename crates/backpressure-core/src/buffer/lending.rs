@@ -18,6 +18,7 @@ impl<T> BoundedBuffer<T> {
     /// Lends nothing where a lent item could still be evicted, weighs something, has a deadline or could be overtaken. Where
     /// items grow too old, it is for the caller to see that none does meanwhile.
     #[doc(hidden)]
+    #[inline(always)]
     pub fn lend(&mut self, lease: &mut VecDeque<T>, most: usize) -> usize {
         let Store::Fifo(queue) = &mut self.store else { return 0 };
         if !matches!(self.strategy, Strategy::Block { .. } | Strategy::Reject | Strategy::DropNewest) {

@@ -1,6 +1,7 @@
 //! The bounded buffer: a bound, a strategy, and a truthful answer to every offer.
 
 mod ages;
+mod exchange;
 mod expiry;
 mod fair;
 mod lanes;
@@ -157,24 +158,6 @@ impl<T> BoundedBuffer<T> {
                 self.offer_evicting(item, tag, items, weight, Store::pop_last)
             }
         }
-    }
-
-    /// Puts the oldest item in the place of `item`, which enters, where that is all there is to an [`offer`](Self::offer):
-    /// the buffer is open and full, its strategy is [`Strategy::DropOldest`], nothing is weighed, ranked or reserved, and the time need not
-    /// be [told](Self::expire) before. Returns whether it is so; if not, `item` is still to be offered.
-    ///
-    /// As many are held as before: [`Recorder::exchanged`](crate::Recorder::exchanged) publishes this.
-    #[doc(hidden)]
-    #[inline]
-    pub fn exchange(&mut self, item: &mut T) -> bool {
-        if !matches!(self.strategy, Strategy::DropOldest) || !self.is_just_full() || self.accepted >= self.open_until {
-            return false;
-        }
-        let Store::Fifo(queue) = &mut self.store else { return false };
-        let Some(oldest) = queue.pop_front() else { return false };
-        queue.push_back(std::mem::replace(item, oldest));
-        self.accepted += 1;
-        true
     }
 
     /// Takes `item` in where that is all there is to an [`offer`](Self::offer), whatever its [`Tag`]: the buffer is open and has
