@@ -24,7 +24,7 @@ pub(crate) struct Queue<T> {
     recorder: Recorder,
     reporter: Reporter,
     lossy: bool,
-    /// Whether every item fits while there is room.
+    /// Whether every item fits while there is room, and does not expire.
     plain: bool,
     burst: usize,
     max_weight: usize,
@@ -52,7 +52,7 @@ impl<T> Queue<T> {
             hooks: Hooks::NONE,
             reporter: recorder.reporter(),
             recorder,
-            plain: !config.strategy().is_lossy() && config.max_weight().is_none(),
+            plain: !config.strategy().is_lossy() && config.max_weight().is_none() && config.max_age().is_none(),
             clock: config.max_age().map(|age| (CoarseClock::for_ages(Some(age)), 0)),
             lossy: config.strategy().is_lossy(),
             burst: burst(&config),
@@ -104,12 +104,12 @@ impl<T> Queue<T> {
     #[inline]
     pub(crate) fn fill(&mut self, mut next: impl FnMut() -> Option<T>) {
         let mut left = self.appetite();
-        if self.clock.is_some() {
-            return self.fill_looking(left, next);
-        }
         if self.plain {
             self.buffer.extend(left, next);
             return;
+        }
+        if self.clock.is_some() {
+            return self.fill_looking(left, next);
         }
         while left > 0 && self.has_weight() {
             let Some(item) = next() else { break };
@@ -180,23 +180,7 @@ impl<T> Queue<T> {
 
     /// Gives out the next item in delivery order.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        match &mut self.clock {
-            None => {}
-            Some((_, left)) if *left > 0 && !self.buffer.is_dated() => *left -= 1,
-            Some(_) => self.look(),
-        }
-        let item = loop {
-            let item = self.buffer.pop();
-            if self.clock.is_none() {
-                break item;
-            }
-            self.bury();
-            if item.is_some() || self.heavy.is_none() {
-                break item;
-            }
-            // All that it waited for has expired.
-            self.offer_heavy();
-        }?;
+        let item = if self.clock.is_some() { self.pop_unexpired()? } else { self.buffer.pop()? };
         self.recorder.works(Activity::BUSY);
         self.offer_heavy();
         self.recorder.stall(self.heavy.is_some());
@@ -212,6 +196,13 @@ impl<T> Queue<T> {
     /// Offers the item again that waits outside.
     #[inline]
     fn offer_heavy(&mut self) {
+        if self.heavy.is_some() {
+            self.offer_again();
+        }
+    }
+
+    #[inline(never)]
+    fn offer_again(&mut self) {
         if let Some((heavy, tag)) = self.heavy.take() {
             let offer = self.buffer.offer(heavy, tag);
             self.conclude(offer, tag);

@@ -26,6 +26,24 @@ impl<T> Queue<T> {
         self.bury();
     }
 
+    /// Takes the next item out that has not expired.
+    #[inline(never)]
+    pub(super) fn pop_unexpired(&mut self) -> Option<T> {
+        match &mut self.clock {
+            Some((_, left)) if *left > 0 && !self.buffer.is_dated() => *left -= 1,
+            _ => self.look(),
+        }
+        loop {
+            let item = self.buffer.pop();
+            self.bury();
+            if item.is_some() || self.heavy.is_none() {
+                return item;
+            }
+            // All that it waited for has expired.
+            self.offer_heavy();
+        }
+    }
+
     /// Counts what has expired, and gives it to the hook.
     pub(super) fn bury(&mut self) {
         let expired = self.buffer.take_expired();

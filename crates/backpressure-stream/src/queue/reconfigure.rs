@@ -46,13 +46,12 @@ impl<T> Queue<T> {
             return;
         }
         self.lossy = config.strategy().is_lossy();
-        self.plain =
-            !self.lossy && config.max_weight().is_none() && !self.hooks.is_ranking() && !self.hooks.is_dating();
         self.burst = burst(&config);
         self.max_weight = config.max_weight().unwrap_or(usize::MAX);
         if self.config.max_age() != config.max_age() {
             self.clock = config.max_age().map(|age| (CoarseClock::for_ages(Some(age)), 0));
         }
+        self.plain = !self.lossy && config.max_weight().is_none() && !self.hooks.is_ranking() && self.clock.is_none();
         self.config = config;
         let changed = self.recorder.reconfigured(&self.buffer, &self.config);
         let mut relay = Relay::new();
