@@ -29,15 +29,21 @@ pub(crate) struct Expired<T> {
 impl<T> Expired<T> {
     pub(crate) const NOTHING: Self = Self { items: Vec::new(), changed: false };
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Tells watchers, and gives the items to the hook.
+    #[inline]
     pub(crate) fn conclude(self, hooks: &Hooks<T>, reporter: &Reporter) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.conclude_all(hooks, reporter);
         }
+    }
+
+    #[inline(never)]
+    fn conclude_all(self, hooks: &Hooks<T>, reporter: &Reporter) {
         let mut relay = Relay::new();
         if self.changed {
             relay.call(|| reporter.notify());

@@ -246,8 +246,10 @@ impl<Si: Sink<T>, T> BackpressureSink<Si, T> {
         if *this.way == Way::Open && this.queue.is_empty() && !this.queue.has_to_look() {
             *this.way = Way::Clear;
         }
-        let expired = this.queue.look_before_wait();
-        expired.conclude(&this.queue.hooks, &this.queue.reporter);
+        if this.queue.looks.is_some() {
+            let expired = this.queue.look_before_wait();
+            expired.conclude(&this.queue.hooks, &this.queue.reporter);
+        }
         if this.queue.is_open() {
             this.queue.end_wait();
             return Poll::Ready(Ok(()));
