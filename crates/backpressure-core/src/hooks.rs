@@ -43,6 +43,8 @@ pub struct Hooks<T> {
     expire: Option<Expire<T>>,
     /// Whether there is any of these.
     tags: bool,
+    /// Whether there is one of the latter two.
+    keys_or_dates: bool,
     on_drop: Option<OnDrop<T>>,
 }
 
@@ -81,7 +83,8 @@ impl<T> Weigher<T> {
 
 impl<T> Hooks<T> {
     /// Every item weighs 1 and ranks [`NORMAL`](Priority::NORMAL), and what is lost is dropped.
-    pub const NONE: Self = Self { weigh: None, rank: None, key: None, expire: None, tags: false, on_drop: None };
+    pub const NONE: Self =
+        Self { weigh: None, rank: None, key: None, expire: None, tags: false, keys_or_dates: false, on_drop: None };
 
     /// Weighs items by this closure.
     pub fn weigh_by(&mut self, weigh: impl Fn(&T) -> usize + Send + Sync + 'static) {
@@ -111,12 +114,14 @@ impl<T> Hooks<T> {
         let secret = RandomState::new();
         self.key = Some(Arc::new(move |item| (secret.hash_one(key(item)) >> 32) as u32));
         self.tags = true;
+        self.keys_or_dates = true;
     }
 
     /// Gives each item the deadline that this closure says: an [`Instant`], or `None` if it does not expire.
     pub fn expires_by<D: Into<Option<Instant>>>(&mut self, deadline: impl Fn(&T) -> D + Send + Sync + 'static) {
         self.expire = Some(Arc::new(move |item| deadline(item).into()));
         self.tags = true;
+        self.keys_or_dates = true;
     }
 
     /// Gives lost items to this closure, with the reason.
@@ -179,11 +184,9 @@ impl<T> Hooks<T> {
         if let Some(rank) = &self.rank {
             tag.priority = rank(item);
         }
-        if let Some(key) = &self.key {
-            tag.key = key(item);
-        }
-        if let Some(expire) = &self.expire {
-            tag.deadline = expire(item);
+        if self.keys_or_dates {
+            tag.key = self.key.as_ref().map_or(tag.key, |key| key(item));
+            tag.deadline = self.expire.as_ref().and_then(|expire| expire(item));
         }
         tag
     }
@@ -226,6 +229,7 @@ impl<T> Clone for Hooks<T> {
             key: self.key.clone(),
             expire: self.expire.clone(),
             tags: self.tags,
+            keys_or_dates: self.keys_or_dates,
             on_drop: self.on_drop.clone(),
         }
     }

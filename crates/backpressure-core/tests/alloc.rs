@@ -163,3 +163,20 @@ fn m3_setting_items_aside_by_their_keys_allocates_nothing_per_item_on_a_steady_p
     let allocated = measure(|| (2..2 + rounds).for_each(|first| round(30 * first))).count_total;
     assert_eq!(allocated, 4 * rounds, "the items and the keys of each batch, and once more for those that come");
 }
+
+#[test]
+fn m3_o9_a_fair_buffer_forgets_keys_and_allocates_nothing_on_a_steady_path() {
+    let mut buffer = BoundedBuffer::new(&bounded(Strategy::DropOldest).build().unwrap()).fair();
+    let mut run = |keys: std::ops::Range<u32>| {
+        for key in keys {
+            // Ever new keys, one that always holds many items, and turns for all of them.
+            for key in [key.wrapping_mul(0x9E37_79B9), 7, 7] {
+                assert!(buffer.offer(String::new(), Tag { key, ..Tag::default() }).is_accepted());
+            }
+            assert!(buffer.pop().is_some());
+        }
+    };
+    run(0..10_000);
+    let steady = measure(|| run(10_000..110_000));
+    assert_nothing(steady, "ten times as many keys");
+}

@@ -44,7 +44,7 @@ impl<T> Fair<T> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
         let queue = self.queues.of(tag.key);
         let item = Some(item);
@@ -61,17 +61,20 @@ impl<T> Fair<T> {
     }
 
     /// The next item in turn.
+    #[inline(never)]
     pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {
         let queue = self.queues.serve()?;
         self.take(self.queues.head(queue))
     }
 
     /// Takes the next item in turn, and its key keeps its turn.
+    #[inline(never)]
     pub(super) fn discard_next(&mut self) -> Option<(T, usize)> {
         self.take(self.queues.head(self.queues.next()?))
     }
 
     /// The item that came first.
+    #[inline(never)]
     pub(super) fn pop_oldest(&mut self) -> Option<(T, usize)> {
         self.take(self.oldest?)
     }

@@ -125,7 +125,7 @@ impl<T> BoundedBuffer<T> {
 
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
     #[inline(always)]
-    pub fn offer(&mut self, mut item: T, tag: Tag) -> Offer<T> {
+    pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
         if self.closed {
             return Offer::Closed(item);
         }
@@ -139,20 +139,16 @@ impl<T> BoundedBuffer<T> {
         match self.strategy {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
+            Strategy::DropOldest if self.is_fair() => self.offer_fair(item, tag),
             Strategy::DropOldest if self.is_just_full() && self.weight_marks.is_none() => {
-                if self.swap_with_own(&mut item, tag) {
-                    return Offer::AcceptedEvicting(Evicted::one(item));
-                }
-                let Some((oldest, _)) = self.store.pop_for(tag.key) else {
+                let Some((oldest, _)) = self.store.pop_oldest() else {
                     return Offer::Dropped(item, DropReason::Overflow);
                 };
                 self.queued -= 1;
                 self.insert(item, tag);
                 Offer::AcceptedEvicting(Evicted::one(oldest))
             }
-            Strategy::DropOldest => {
-                self.offer_evicting(item, tag, usize::MAX, usize::MAX, |store| store.pop_for(tag.key))
-            }
+            Strategy::DropOldest => self.offer_evicting(item, tag, usize::MAX, usize::MAX, Store::pop_oldest),
             Strategy::DropLowest => {
                 let (items, weight) = self.store.below(tag.priority);
                 self.offer_evicting(item, tag, items, weight, Store::pop_last)

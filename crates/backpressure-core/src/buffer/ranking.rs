@@ -3,6 +3,7 @@
 use super::BoundedBuffer;
 use super::store::Store;
 use super::tag::Tag;
+use crate::offer::{Evicted, Offer};
 use crate::strategy::Strategy;
 
 impl<T> BoundedBuffer<T> {
@@ -43,7 +44,7 @@ impl<T> BoundedBuffer<T> {
     #[must_use]
     pub fn fair(self) -> Self {
         let weighed = self.weight_marks.is_some();
-        if matches!(self.store, Store::Fair(_)) { self } else { self.moved_into(Store::fair(Self::FAIR_KEYS, weighed)) }
+        if self.is_fair() { self } else { self.moved_into(Store::fair(Self::FAIR_KEYS, weighed)) }
     }
 
     /// The same as [`exchange`](Self::exchange) where the buffer is [fair](Self::fair), and the key of the item is one that holds most.
@@ -57,9 +58,23 @@ impl<T> BoundedBuffer<T> {
             && self.swap_with_own(item, tag)
     }
 
+    #[inline]
+    pub(super) const fn is_fair(&self) -> bool {
+        matches!(self.store, Store::Fair(_))
+    }
+
+    /// Offers an item that does not fit, for items of the keys that hold most.
+    #[inline(never)]
+    pub(super) fn offer_fair(&mut self, mut item: T, tag: Tag) -> Offer<T> {
+        if self.weight_marks.is_none() && self.is_just_full() && self.swap_with_own(&mut item, tag) {
+            return Offer::AcceptedEvicting(Evicted::one(item));
+        }
+        self.offer_evicting(item, tag, usize::MAX, usize::MAX, |store| store.pop_for(tag.key))
+    }
+
     /// Puts the oldest item of its key in the place of `item`, which enters, if no key holds more. For a full buffer that weighs nothing.
     #[inline]
-    pub(super) fn swap_with_own(&mut self, item: &mut T, tag: Tag) -> bool {
+    fn swap_with_own(&mut self, item: &mut T, tag: Tag) -> bool {
         let Store::Fair(fair) = &mut self.store else { return false };
         let swapped = fair.exchange(item, tag, self.accepted);
         self.accepted += u64::from(swapped);
