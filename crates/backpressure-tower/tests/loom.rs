@@ -15,6 +15,8 @@ use loom::thread;
 fn model(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
+    // A snapshot alone takes hundreds.
+    builder.max_branches = 10_000;
     builder.check(run);
 }
 
