@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use backpressure_core::{Counts, Drained, DropReason};
+use backpressure_core::{Drained, DropReason};
 use backpressure_rt::{Timer, now};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Totals};
 
 /// What a [drain](crate::Batch::drain) came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl fmt::Display for BatchDrainReport {
 pub struct BatchDrain<Req, Resp, E> {
     exchange: Arc<Exchange<Req, Resp, E>>,
     key: usize,
-    before: Counts,
+    before: Totals,
     began: Instant,
     deadline: Option<Instant>,
     timer: Timer,
@@ -62,8 +62,7 @@ pub struct BatchDrain<Req, Resp, E> {
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
         let began = now();
-        let before = exchange.gauge.snapshot().counts;
-        let key = exchange.update(|state, effects| state.join_drain(effects));
+        let (key, before) = exchange.update(|state, effects| (state.join_drain(effects), state.totals()));
         Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
 
@@ -92,12 +91,11 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
                 return Poll::Pending;
             }
         }
-        let (counts, before) = (this.exchange.gauge.snapshot().counts, &this.before);
-        let failed = |counts: &Counts| counts.failed() + counts.lost(DropReason::Expired);
+        let totals = this.exchange.lock().totals();
         Poll::Ready(BatchDrainReport {
-            answered: counts.delivered - before.delivered,
-            failed: failed(&counts) - failed(before),
-            abandoned: counts.lost(DropReason::Closed) + counts.lost(DropReason::DrainDeadline),
+            answered: totals.answered - this.before.answered,
+            failed: totals.failed - this.before.failed,
+            abandoned: totals.abandoned,
             elapsed: now().saturating_duration_since(this.began),
         })
     }

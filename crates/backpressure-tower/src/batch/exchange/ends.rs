@@ -8,7 +8,7 @@ use backpressure_core::{DropReason, Moved};
 
 use super::calls::Stage;
 use super::effects::Effects;
-use super::state::{Phase, State};
+use super::state::{Phase, State, Totals};
 use crate::batch::error::BatchError;
 
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
@@ -58,10 +58,15 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         self.pending -= ended.len();
         self.vacate(queued, Moved::discarded(reason, queued), effects);
         self.reporter.lost(reason, sent);
+        *if error.is_some() { &mut self.totals.failed } else { &mut self.totals.abandoned } += ended.len() as u64;
         self.phase = Phase::Over(error);
         effects.worker = effects.worker.take().or_else(|| self.worker.take());
         self.wake_drains(&mut effects.others);
         ended
+    }
+
+    pub(crate) const fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Takes nothing more in. Joins those who wait until nobody waits for an answer.

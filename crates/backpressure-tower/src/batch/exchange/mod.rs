@@ -29,7 +29,7 @@ pub(super) use self::run::{Alone, Run, RunAs, Runner};
 pub(super) use self::running::{Outlook, Updates};
 pub(super) use self::shards::LastPush;
 pub(super) use self::slab::Answer;
-pub(super) use self::state::{Threshold, WhenAlone};
+pub(super) use self::state::{Threshold, Totals, WhenAlone};
 pub(super) use self::turns::Turn;
 
 use std::sync::Arc;

@@ -131,6 +131,8 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     ) {
         let calls = delivered + failed;
         self.pending -= calls;
+        self.totals.answered += delivered as u64;
+        self.totals.failed += failed as u64;
         if let Some(reason) = unsent {
             self.vacate(calls, Moved::discarded(reason, calls), effects);
         } else {

@@ -27,6 +27,7 @@ pub(crate) struct State<O, Req, Resp, E> {
     pub(super) gone: Vec<usize>,
     /// Calls whose callers wait for an answer.
     pub(super) pending: usize,
+    pub(super) totals: Totals,
     /// Calls that have not been dispatched. Each of them has a permit, as have those that are about to be made.
     pub(super) queue: BoundedBuffer<()>,
     pub(super) permits: Arc<Permits>,
@@ -76,6 +77,14 @@ pub(super) enum Phase<E> {
     Over(Option<Arc<E>>),
 }
 
+/// How many calls were answered since the beginning, and how; and how many were given up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Totals {
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+    pub(crate) abandoned: u64,
+}
+
 /// From how many calls in the inbox on, or from how much weight, the worker wants to be woken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Threshold {
@@ -110,6 +119,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             is_timed,
             gone: Vec::new(),
             pending: 0,
+            totals: Totals::default(),
             queue: BoundedBuffer::new(buffer),
             permits,
             waiters: Waiters::default(),
