@@ -43,8 +43,8 @@ impl<T> ChannelHandle<T> {
         Self { shared }
     }
 
-    /// Gives the channel the capacity, weight bound, watermarks, strategy and greatest age of `config`, all at once: they hold for every
-    /// offer from the return of this call on, and the gauge shows them.
+    /// Gives the channel the capacity, weight bound, watermarks, strategy and greatest age of `config`, all at once: they hold
+    /// for every offer from the return of this call on, and the gauge shows them.
     ///
     /// * A larger bound wakes as many waiting producers as now fit.
     /// * A smaller one evicts nothing. While more is held than it allows nothing is admitted, and the state is
@@ -99,7 +99,7 @@ impl<T> Shared<T> {
         let succeeding = TimedCapacity::succeeding(timed.as_deref(), &mut config);
         buffer.reconfigure(&config)?;
         *timed = succeeding;
-        let changed = self.rules.replace(config.strategy(), &self.hooks, || recorder.reconfigured(buffer, &config));
+        let changed = self.rules.replace(&config, &self.hooks, || recorder.reconfigured(buffer, &config));
         if guard.config.max_age() != config.max_age()
             && let Some(clock) = &mut guard.clock
         {

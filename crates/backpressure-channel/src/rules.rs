@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backpressure_core::{Hooks, Strategy};
+use backpressure_core::{BackpressureConfig, Hooks, Strategy};
 use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Set while a full channel discards what is offered; otherwise it hands it back.
@@ -22,8 +22,8 @@ pub(crate) struct Rules {
     word: AtomicUsize,
     /// In nanoseconds. Whoever does not wait reads it as endless.
     max_wait: AtomicU64,
-    /// Whether room may come without anybody who says so, so that the buffer has to be asked.
-    asks: bool,
+    /// Whether items expire: room may come without anybody who says so, so the buffer has to be asked.
+    expires: bool,
 }
 
 /// The word as it was seen.
@@ -51,9 +51,9 @@ impl Seen {
 }
 
 impl Rules {
-    pub(crate) fn new<T>(strategy: Strategy, hooks: &Hooks<T>, asks: bool) -> Self {
-        let word = AtomicUsize::new(bits(strategy, hooks, asks));
-        Self { word, max_wait: AtomicU64::new(longest(strategy)), asks }
+    pub(crate) fn new<T>(config: &BackpressureConfig, hooks: &Hooks<T>, expires: bool) -> Self {
+        let word = AtomicUsize::new(bits(config, hooks, expires));
+        Self { word, max_wait: AtomicU64::new(longest(config.strategy())), expires }
     }
 
     #[inline]
@@ -84,20 +84,28 @@ impl Rules {
     }
 
     /// Changes the rules, and the bounds by what `publish` does. Whoever looks meanwhile has to ask the buffer. One at a time.
-    pub(crate) fn replace<T, R>(&self, strategy: Strategy, hooks: &Hooks<T>, publish: impl FnOnce() -> R) -> R {
+    pub(crate) fn replace<T, R>(
+        &self,
+        config: &BackpressureConfig,
+        hooks: &Hooks<T>,
+        publish: impl FnOnce() -> R,
+    ) -> R {
         let changes = self.word.load(Ordering::Relaxed) & !(CHANGE - 1);
         self.word.store(changes.wrapping_add(CHANGE) | ASKS, Ordering::Relaxed);
         // Release: pairs with the fence in `are_still`.
         fence(Ordering::Release);
         let published = publish();
-        self.max_wait.store(longest(strategy), Ordering::Relaxed);
+        self.max_wait.store(longest(config.strategy()), Ordering::Relaxed);
         // Release: pairs with the load in `look`.
-        self.word.store(changes.wrapping_add(2 * CHANGE) | bits(strategy, hooks, self.asks), Ordering::Release);
+        self.word.store(changes.wrapping_add(2 * CHANGE) | bits(config, hooks, self.expires), Ordering::Release);
         published
     }
 }
 
-const fn bits<T>(strategy: Strategy, hooks: &Hooks<T>, asks: bool) -> usize {
+/// Where the capacity follows the time the buffer is asked, too: what is held and how much may be are read one after the other, and
+/// a channel that was never full could look so.
+fn bits<T>(config: &BackpressureConfig, hooks: &Hooks<T>, expires: bool) -> usize {
+    let (strategy, asks) = (config.strategy(), expires || config.capacity_within().is_some());
     let tells = if hooks.is_empty() { 0 } else { TELLS };
     let waits = if matches!(strategy, Strategy::Block { .. }) { WAITS } else { 0 };
     waits
@@ -113,5 +121,27 @@ fn longest(strategy: Strategy) -> u64 {
     match strategy {
         Strategy::Block { max_wait } => u64::try_from(max_wait.as_nanos()).unwrap_or(u64::MAX),
         _ => u64::MAX,
+    }
+}
+
+#[cfg(all(test, not(backpressure_loom)))]
+mod tests {
+    use backpressure_core::Capacity;
+
+    use super::*;
+
+    #[test]
+    fn c1_whether_a_channel_is_full_is_asked_where_its_capacity_moves() {
+        let fixed = BackpressureConfig::builder().batch_items(1).strategy(Strategy::Reject);
+        let moving = fixed.clone().capacity_within(Capacity::within(Duration::from_millis(100))).build().unwrap();
+        let fixed = fixed.capacity(10).build().unwrap();
+        let hooks = Hooks::<u32>::NONE;
+        let rules = Rules::new(&fixed, &hooks, false);
+        assert!(!rules.look().asks());
+        rules.replace(&moving, &hooks, || ());
+        assert!(rules.look().asks());
+        rules.replace(&fixed, &hooks, || ());
+        assert!(!rules.look().asks());
+        assert!(Rules::new(&moving, &hooks, false).look().asks() && Rules::new(&fixed, &hooks, true).look().asks());
     }
 }

@@ -90,7 +90,7 @@ impl<T> Shared<T> {
         Self {
             reporter: recorder.reporter(),
             gauge: recorder.gauge(),
-            rules: Rules::new(config.strategy(), &hooks, is_expiring),
+            rules: Rules::new(config, &hooks, is_expiring),
             minds_tags: config.max_weight().is_some() || hooks.is_ranking() || hooks.is_fair() || hooks.is_dating(),
             is_expiring,
             accepted: Sent::Accepted,

@@ -139,6 +139,8 @@ mod tests {
             for key in 0..KEPT as u64 {
                 prop_assert_eq!(usage.share(key), model.share(key));
             }
+            let heaviest = (0..KEPT as u64).map(|key| model.share(key)).fold(0.0, f64::max);
+            prop_assert_eq!(usage.heaviest(), heaviest);
         }
 
         #[test]
