@@ -2,18 +2,19 @@
 //!
 //! To refuse an offer takes a few loads, so one atomic addition to count it would cost more than all the rest. A thread
 //! that is refused therefore has a lane of its own, if there is one left, and adds to it with a plain load and a plain
-//! store: nobody else ever writes there. The others share one, and add atomically.
+//! store: nobody else ever writes there. The others share one, and add atomically. Only the first lane is always there. The rest
+//! is made once a second thread is refused.
 
-use backpressure_rt::sync::{AtomicU64, AtomicUsize, Ordering};
+use backpressure_rt::sync::{AtomicU64, AtomicUsize, OnceLock, Ordering};
 use backpressure_rt::{known_thread_number, thread_number};
 
-/// How many threads may have a lane.
+/// How many threads after the first may have a lane.
 const LANES: usize = 8;
 
-/// The owner of a lane that is nobody's.
+/// The owner of a lane that nobody has yet.
 const NOBODY: usize = usize::MAX;
 
-/// Two counts on a cache line of their own.
+/// On a cache line of its own.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Lane {
@@ -22,7 +23,7 @@ struct Lane {
     counts: Refused<AtomicU64>,
 }
 
-/// What an offer may be refused by, where that is done without the lock of the buffer.
+/// What became of offers that never entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refused<N> {
     /// The item went back to its producer.
@@ -33,6 +34,13 @@ pub(super) struct Refused<N> {
 
 #[derive(Debug)]
 pub(super) struct Refusals {
+    /// Of the thread that was refused first.
+    first: Lane,
+    others: OnceLock<Box<Others>>,
+}
+
+#[derive(Debug)]
+struct Others {
     lanes: [Lane; LANES],
     /// For those who have no lane.
     rest: Lane,
@@ -40,42 +48,61 @@ pub(super) struct Refusals {
 
 impl Refusals {
     pub(super) fn new() -> Self {
-        Self { lanes: std::array::from_fn(|_| Lane::new()), rest: Lane::new() }
+        Self { first: Lane::new(), others: OnceLock::new() }
     }
 
     /// So many more of those that `pick` picks.
     #[inline]
     pub(super) fn count(&self, items: u64, pick: impl Fn(&Refused<AtomicU64>) -> &AtomicU64) {
         let me = known_thread_number();
-        let lane = &self.lanes[me % LANES];
-        if lane.owner.load(Ordering::Relaxed) == me {
-            add(pick(&lane.counts), items);
-        } else {
-            self.count_elsewhere(items, pick);
+        match self.lane(me) {
+            Some(lane) if lane.owner.load(Ordering::Relaxed) == me => add(pick(&lane.counts), items),
+            _ => self.count_elsewhere(items, pick),
         }
     }
 
-    /// The same for a thread that does not have the lane, yet or ever.
+    /// The lane that this thread has, if it has one.
+    #[inline]
+    fn lane(&self, me: usize) -> Option<&Lane> {
+        if self.first.owner.load(Ordering::Relaxed) == me {
+            return Some(&self.first);
+        }
+        self.others.get().map(|others| &others.lanes[me % LANES])
+    }
+
+    /// The same for a thread that does not have a lane, yet or ever.
     #[cold]
     #[inline(never)]
     fn count_elsewhere(&self, items: u64, pick: impl Fn(&Refused<AtomicU64>) -> &AtomicU64) {
         let me = thread_number();
-        let lane = &self.lanes[me % LANES];
+        if self.first.belongs_to(me) {
+            return add(pick(&self.first.counts), items);
+        }
+        let others = self.others.get_or_init(|| Box::new(Others::new()));
+        let lane = &others.lanes[me % LANES];
         if lane.belongs_to(me) {
             add(pick(&lane.counts), items);
         } else {
             // Release: pairs with the loads in `read`.
-            pick(&self.rest.counts).fetch_add(items, Ordering::Release);
+            pick(&others.rest.counts).fetch_add(items, Ordering::Release);
         }
     }
 
     pub(super) fn read(&self) -> Refused<u64> {
-        let lanes = || self.lanes.iter().chain([&self.rest]).map(|lane| &lane.counts);
+        let others = self.others.get();
+        let lanes =
+            || others.into_iter().flat_map(|others| others.lanes.iter().chain([&others.rest])).chain([&self.first]);
         // Acquire: pairs with the store in `add` and the addition of those without a lane.
         Refused {
-            rejected: lanes().map(|counts| counts.rejected.load(Ordering::Acquire)).sum(),
-            overflow: lanes().map(|counts| counts.overflow.load(Ordering::Acquire)).sum(),
+            rejected: lanes().map(|lane| lane.counts.rejected.load(Ordering::Acquire)).sum(),
+            overflow: lanes().map(|lane| lane.counts.overflow.load(Ordering::Acquire)).sum(),
         }
+    }
+}
+
+impl Others {
+    fn new() -> Self {
+        Self { lanes: std::array::from_fn(|_| Lane::new()), rest: Lane::new() }
     }
 }
 
@@ -134,7 +161,18 @@ mod tests {
         let refusals = Refusals::new();
         let count = || refusals.count(1, |refused| &refused.rejected);
         std::thread::scope(|scope| (0..2 * LANES).for_each(|_| assert!(scope.spawn(count).join().is_ok())));
-        assert!(refusals.lanes.iter().all(|lane| lane.counts.rejected.load(Ordering::Relaxed) == 1));
-        assert_eq!(refusals.rest.counts.rejected.load(Ordering::Relaxed), LANES as u64);
+        let counted = |lane: &Lane| lane.counts.rejected.load(Ordering::Relaxed);
+        let others = refusals.others.get().unwrap();
+        let of_one: u64 = others.lanes.iter().chain([&refusals.first]).map(counted).sum();
+        assert!(others.lanes.iter().all(|lane| counted(lane) <= 1) && counted(&refusals.first) == 1);
+        assert_eq!(of_one + counted(&others.rest), 2 * LANES as u64);
+    }
+
+    #[test]
+    fn one_thread_alone_needs_the_first_lane_only() {
+        let refusals = Refusals::new();
+        (0..3).for_each(|_| refusals.count(2, |refused| &refused.overflow));
+        assert!(refusals.others.get().is_none());
+        assert_eq!(refusals.read(), Refused { rejected: 0, overflow: 6 });
     }
 }
