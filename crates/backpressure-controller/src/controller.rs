@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use backpressure_channel::{Send, SendError, Sender, Sent, SinkError};
 use backpressure_core::{Counts, DropReason, Gauge, Snapshot};
 use backpressure_rt::{Timer, now};
+use futures_channel::mpsc;
 use futures_sink::Sink;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{timeout, timeout_at};
 
 use crate::command::{Command, STOPPING};
@@ -108,7 +109,7 @@ impl<T> BackpressureController<T> {
     /// Dropped before it resolves, the flush goes on all the same, and nothing is kept of the call.
     pub async fn flush(&self) -> Result<(), Unflushed> {
         let (done, answer) = oneshot::channel();
-        if self.commands.send(Command::Flush(done)).is_ok() && answer.await.is_ok() {
+        if self.commands.unbounded_send(Command::Flush(done)).is_ok() && answer.await.is_ok() {
             return Ok(());
         }
         match self.ending(&Counts::default()).undelivered() {
@@ -144,7 +145,7 @@ impl<T> BackpressureController<T> {
         let (began, before) = (now(), self.snapshot().counts);
         let (done, answer) = oneshot::channel();
         let deadline = began.checked_add(deadline);
-        if self.commands.send(Command::Drain { began, deadline, done }).is_err() {
+        if self.commands.unbounded_send(Command::Drain { began, deadline, done }).is_err() {
             return self.ending(&before).report();
         }
         self.sender.close_channel();

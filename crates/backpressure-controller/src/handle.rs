@@ -4,7 +4,7 @@ use std::fmt;
 
 use backpressure_channel::ChannelHandle;
 use backpressure_core::{BackpressureConfig, ConfigError, Gauge};
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
 
 use crate::check::{at_least_1, smallest_batch};
 use crate::command::Command;
@@ -72,7 +72,7 @@ impl<T> ControllerHandle<T> {
         smallest_batch(self.smallest_batch, &config)?;
         self.channel.reconfigure(config)?;
         // The worker reads what holds then. One that is gone has nothing left to do.
-        let _ = self.commands.send(Command::Reconfigured);
+        let _ = self.commands.unbounded_send(Command::Reconfigured);
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl<T> ControllerHandle<T> {
     /// A concurrency of 0. Nothing has changed then.
     pub fn set_concurrency(&self, batches: usize) -> Result<(), ConfigError> {
         at_least_1("concurrency", Some(batches))?;
-        let _ = self.commands.send(Command::Concurrency(batches));
+        let _ = self.commands.unbounded_send(Command::Concurrency(batches));
         Ok(())
     }
 

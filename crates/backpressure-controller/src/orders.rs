@@ -1,8 +1,10 @@
 //! What was asked of the worker.
 
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures_core::Stream;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
@@ -15,7 +17,7 @@ impl<T, S: Service<Vec<T>>, H: Home> Worker<T, S, H> {
     /// Takes what was asked of the worker. Those who ask for a flush are to be put in line.
     pub(crate) fn take_orders(&mut self, now: Instant, cx: &mut Context<'_>) -> Vec<oneshot::Sender<()>> {
         let mut flushes = Vec::new();
-        while let Poll::Ready(Some(command)) = self.inbox.poll_recv(cx) {
+        while let Poll::Ready(Some(command)) = Pin::new(&mut self.inbox).poll_next(cx) {
             match command {
                 Command::Flush(done) => flushes.push(done),
                 Command::Concurrency(batches) => self.concurrency = batches,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backpressure_core::ConfigError;
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
 use tokio::task::{spawn_local, unconstrained};
 use tower_service::Service;
 
@@ -185,7 +185,7 @@ where
         let (sender, receiver) = self.channel.build();
         #[cfg(feature = "tracing")]
         tokio::spawn(crate::trace::trace_states(sender.gauge()));
-        let (commands, inbox) = mpsc::unbounded_channel();
+        let (commands, inbox) = mpsc::unbounded();
         let worker = Worker::new(receiver, inbox, self.service, schedule, self.policy)
             .concurrency(self.concurrency)
             .keyed(keyed)

@@ -16,7 +16,7 @@ use std::time::Instant;
 use backpressure_channel::{Backlog, Receiver};
 use backpressure_core::{DropReason, FlushReason, Reporter};
 use backpressure_rt::{Timer, now};
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;

@@ -57,3 +57,23 @@ fn c6_a_million_refused_or_dropped_offers_allocate_nothing() {
         assert_eq!(controller.snapshot().counts.queued, CAPACITY as u64);
     }
 }
+
+#[test]
+fn a_controller_that_is_idle_holds_little() {
+    let runtime = runtime();
+    // The runtime has grown to what a task takes of it.
+    drop(used(&runtime, Strategy::block()));
+    runtime.block_on(settle());
+    let mut kept = None;
+    let held = measure(|| {
+        kept = Some(runtime.block_on(async {
+            let controller = BackpressureController::builder(config(CAPACITY, CAPACITY).build().unwrap())
+                .flush_fn(async |_: Vec<u64>| Ok::<_, std::convert::Infallible>(()))
+                .spawn()
+                .unwrap();
+            settle().await;
+            controller
+        }));
+    });
+    assert!(held.bytes_current <= 4096, "{held:?}");
+}
