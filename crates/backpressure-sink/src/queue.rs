@@ -111,10 +111,17 @@ impl<T> Queue<T> {
         Adopted { lost, changed }
     }
 
-    /// Delivers by priority.
-    pub(crate) fn prioritize(&mut self) {
+    /// Delivers in the order that the hooks ask for.
+    ///
+    /// # Panics
+    ///
+    /// If they ask for two.
+    pub(crate) fn reorder(&mut self, order: impl FnOnce(BoundedBuffer<T>) -> BoundedBuffer<T>) {
+        if let Err(error) = self.hooks.check() {
+            panic!("{error}");
+        }
         let bare = BoundedBuffer::new(&BackpressureConfig::default());
-        self.buffer = mem::replace(&mut self.buffer, bare).prioritized();
+        self.buffer = order(mem::replace(&mut self.buffer, bare));
     }
 
     /// Heeds deadlines.

@@ -1,6 +1,7 @@
 //! A bounded buffer between a stream and its consumer.
 
 use std::fmt;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -93,8 +94,49 @@ impl<St: Stream> Backpressure<St> {
 
     /// Ranks each item, once, when it is pulled: higher priorities are delivered first. What was read ahead before
     /// ranks [`NORMAL`](Priority::NORMAL).
+    ///
+    /// # Panics
+    ///
+    /// If items are [fair by key](Self::fair_by).
     pub fn rank_by(mut self, rank: impl Fn(&St::Item) -> Priority + Send + Sync + 'static) -> Self {
         self.queue.rank_by(rank);
+        self
+    }
+
+    /// Is fair among keys, so that no key crowds the others out. Each item is asked for its key, once, when it is pulled: a
+    /// tenant, a host, anything that can be hashed; the key itself is not kept.
+    ///
+    /// * The keys that have items queued take turns, first in, first out inside a key. Each turn is worth an item, or, where
+    ///   the weight is bounded, as much as the heaviest item weighs.
+    /// * Under [`Strategy::DropOldest`](backpressure_core::Strategy::DropOldest) what is full evicts the oldest item of the key that
+    ///   holds most; that is the key of the item that comes, if no other holds more. With a bound on the weight, a key that
+    ///   holds at least half of the most weight counts as one that holds most.
+    /// * The other strategies treat all keys alike when it is full, and evict nothing for it.
+    /// * 1024 keys have a queue of their own while they have items queued. Those beyond share one until it is empty.
+    ///
+    /// What was read ahead before belongs to a key of its own.
+    ///
+    /// # Panics
+    ///
+    /// If items are [ranked](Self::rank_by): either decides who is next.
+    ///
+    /// ```
+    /// use backpressure_core::{BackpressureConfig, Strategy};
+    /// use backpressure_stream::BackpressureStreamExt;
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), backpressure_core::ConfigError> {
+    /// let config = BackpressureConfig::builder().capacity(4).strategy(Strategy::DropOldest).build()?;
+    /// let jobs = [("quiet", 1), ("noisy", 1), ("noisy", 2), ("noisy", 3), ("noisy", 4), ("noisy", 5)];
+    /// let fair = stream::iter(jobs).backpressure(config).fair_by(|&(tenant, _)| tenant);
+    /// let left: Vec<_> = fair.collect().await;
+    /// assert_eq!(left, [("quiet", 1), ("noisy", 3), ("noisy", 4), ("noisy", 5)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fair_by<K: Hash>(mut self, key: impl Fn(&St::Item) -> K + Send + Sync + 'static) -> Self {
+        self.queue.fair_by(key);
         self
     }
 

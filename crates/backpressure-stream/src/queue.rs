@@ -1,11 +1,12 @@
 //! A bounded buffer that belongs to one task, without a lock.
 
 mod expiry;
+mod order;
 mod reconfigure;
 
 use backpressure_core::{
     Activity, BackpressureConfig, BoundedBuffer, BufferHandle, DropReason, Gauge, Hooks, Moved, Offer, Oversize,
-    Priority, Recorder, Reporter, Strategy, Tag, TimedCapacity,
+    Recorder, Reporter, Strategy, Tag, TimedCapacity,
 };
 use backpressure_rt::{CoarseClock, Relay, now};
 
@@ -86,14 +87,6 @@ impl<T> Queue<T> {
 
     pub(crate) const fn hooks_mut(&mut self) -> &mut Hooks<T> {
         &mut self.hooks
-    }
-
-    /// Delivers by priority from now on.
-    pub(crate) fn rank_by(&mut self, rank: impl Fn(&T) -> Priority + Send + Sync + 'static) {
-        let bare = BoundedBuffer::new(&self.config);
-        self.buffer = std::mem::replace(&mut self.buffer, bare).prioritized();
-        self.plain = false;
-        self.hooks.rank_by(rank);
     }
 
     pub(crate) fn gauge(&self) -> Gauge {

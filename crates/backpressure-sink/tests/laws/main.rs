@@ -9,6 +9,7 @@ mod driven;
 mod ends;
 #[cfg(feature = "time")]
 mod expiry;
+mod fair;
 mod kit;
 mod panics;
 mod reconfigure;

@@ -51,7 +51,8 @@ impl<T> Queue<T> {
         if self.config.max_age() != config.max_age() {
             self.clock = config.max_age().map(|age| (CoarseClock::for_ages(Some(age)), 0));
         }
-        self.plain = !self.lossy && config.max_weight().is_none() && !self.hooks.is_ranking() && self.clock.is_none();
+        let in_turn = !self.hooks.is_ranking() && !self.hooks.is_fair();
+        self.plain = !self.lossy && config.max_weight().is_none() && in_turn && self.clock.is_none();
         self.config = config;
         let changed = self.recorder.reconfigured(&self.buffer, &self.config);
         let mut relay = Relay::new();

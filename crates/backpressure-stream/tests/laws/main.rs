@@ -9,6 +9,7 @@ mod composition;
 mod conflate;
 mod differential;
 mod expiry;
+mod fair;
 mod forward;
 mod micro_batch;
 mod micro_batch_by;
