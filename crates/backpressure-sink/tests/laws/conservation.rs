@@ -24,6 +24,7 @@ enum Step {
     Room(usize),
     Flush,
     TakeRemainder,
+    Reconfigure { capacity: usize, max_weight: usize, strategy: Strategy },
 }
 
 fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
@@ -32,6 +33,8 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
         3 => (1usize..4).prop_map(Step::Room),
         1 => Just(Step::Flush),
         1 => Just(Step::TakeRemainder),
+        1 => (1usize..6, 1usize..10, strategies())
+            .prop_map(|(capacity, max_weight, strategy)| Step::Reconfigure { capacity, max_weight, strategy }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -49,26 +52,28 @@ fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
 
 proptest! {
     #[test]
-    fn c1_c2_c3_d3_every_item_has_one_fate_and_the_books_know_it(
+    fn c1_c2_c3_d3_r2_every_item_has_one_fate_and_the_books_know_it(
         strategy in strategies(),
         steps in steps(),
         capacity in 1usize..6,
         max_weight in prop::option::of(1usize..10),
-        ranked: bool,
+        (ranked, changes) in any::<(bool, bool)>(),
         failure in prop::option::of((prop::sample::select(STAGES.to_vec()), 0usize..12)),
     ) {
         let (probe, task) = (Probe::with_room(0), Task::new());
         probe.script().fails = failure;
-        let limits = config(|c| {
-            let c = c.capacity(capacity).strategy(strategy);
+        let limits = |capacity, max_weight, strategy| config(|c| {
+            let c = c.capacity(capacity).batch_items(1).strategy(strategy);
             if let Some(weight) = max_weight { c.max_weight(weight) } else { c }
         });
+        let (mut most, mut heaviest, mut may_wait) = (capacity, max_weight, strategy.as_str() == "block");
         let weights: Arc<Mutex<Vec<usize>>> = Arc::default();
         let scale = Arc::clone(&weights);
-        let sink = probe.clone().bounded(limits).weigh_by(move |&item: &u32| scale.lock().unwrap()[item as usize]);
+        let sink = probe.clone().bounded(limits(capacity, max_weight, strategy)).weigh_by(move |&item: &u32| scale.lock().unwrap()[item as usize]);
         let sink = if ranked { sink.rank_by(|item| Priority::new((item % 8) as u8)) } else { sink };
         let (mut sink, losses) = recorded(sink);
         let gauge = sink.gauge();
+        let handle = changes.then(|| sink.handle());
         let (mut sent, mut failed, mut back) = (0, 0, Vec::new());
         let mut note = |error: BackpressureSinkError<u32, _>| {
             if let BackpressureSinkError::Inner { lost, .. } = &error {
@@ -87,19 +92,25 @@ proptest! {
                         back.extend(result.err().and_then(&mut note));
                     }
                     Poll::Ready(Err(error)) => assert!(note(error).is_none()),
-                    Poll::Pending => prop_assert_eq!(strategy.as_str(), "block"),
+                    Poll::Pending => prop_assert!(may_wait),
                 },
                 Step::Room(room) => probe.make_room(room),
                 Step::Flush => if let Poll::Ready(Err(error)) = sink.flush_once(&task) {
                     assert!(note(error).is_none());
                 },
                 Step::TakeRemainder => back.extend(sink.take_remainder()),
+                Step::Reconfigure { capacity, max_weight, strategy } => if let Some(handle) = &handle {
+                    let max_weight = heaviest.map(|_| max_weight);
+                    handle.reconfigure(limits(capacity, max_weight, strategy)).unwrap();
+                    (most, heaviest) = (most.max(capacity), heaviest.max(max_weight));
+                    may_wait |= strategy.as_str() == "block";
+                },
             }
             let snapshot = gauge.snapshot();
             prop_assert!(snapshot.counts.balances(), "{:?}", snapshot.counts);
-            prop_assert!(snapshot.counts.queued <= capacity as u64);
+            prop_assert!(snapshot.counts.queued <= most as u64);
             let is_oversize = snapshot.counts.queued == 1;
-            prop_assert!(max_weight.is_none_or(|max| snapshot.weight <= max || is_oversize), "{}", snapshot.weight);
+            prop_assert!(heaviest.is_none_or(|max| snapshot.weight <= max || is_oversize), "{}", snapshot.weight);
         }
         drop(sink);
 

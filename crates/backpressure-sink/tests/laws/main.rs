@@ -11,6 +11,7 @@ mod ends;
 mod expiry;
 mod fair;
 mod kit;
+mod model;
 mod panics;
 mod reconfigure;
 mod schedules;
