@@ -24,3 +24,4 @@ mod truth;
 mod types;
 mod verdicts;
 mod wakes;
+mod within;
