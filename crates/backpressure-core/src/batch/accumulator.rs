@@ -1,7 +1,13 @@
+mod expiring;
+mod expiry;
+mod timing;
+
 use std::mem;
 use std::time::Instant;
 
 use super::{Batch, BatchConfig, ClosedBatches, FlushReason};
+use expiry::Expiry;
+use timing::Timing;
 
 /// Room is set aside for at most this many items when a batch opens; a larger batch grows as it fills.
 const MAX_RESERVED: usize = 1024;
@@ -29,6 +35,9 @@ const OUTSIZE: usize = usize::MAX / 2;
 ///
 /// A deadline belongs to the open batch and goes with it: a timer that was armed for one batch and fires late finds
 /// the deadline of the next one in the future, or no batch at all.
+///
+/// Items [expire](Self::expiring) if that is asked for. Then no batch holds an item that had expired when the accumulator
+/// was last told the time.
 ///
 /// Dropping the accumulator drops what it holds; [`end`](BatchAccumulator::end) takes it out.
 ///
@@ -61,33 +70,19 @@ pub struct BatchAccumulator<T> {
     limit: usize,
     /// With fewer items than this, one more of weight 1 neither opens nor closes a batch.
     brim: usize,
+    /// A batch that weighs less with an item needs no closer look at that; none does where items expire.
+    light: usize,
     /// The open batch's deadlines, once it has been looked at.
     timing: Option<Timing>,
-}
-
-#[derive(Debug)]
-struct Timing {
-    linger: Option<Instant>,
-    quiet: Option<Instant>,
-    /// How many items the last look saw; more of them now means that something has arrived.
-    seen: usize,
-}
-
-impl Timing {
-    /// The earlier of the two deadlines, linger if they coincide.
-    fn next(&self) -> Option<(Instant, FlushReason)> {
-        match (self.linger, self.quiet) {
-            (Some(linger), Some(quiet)) if quiet < linger => Some((quiet, FlushReason::Quiet)),
-            (Some(linger), _) => Some((linger, FlushReason::Linger)),
-            (None, quiet) => quiet.map(|quiet| (quiet, FlushReason::Quiet)),
-        }
-    }
+    /// Only where items expire.
+    expiry: Option<Box<Expiry<T>>>,
 }
 
 impl<T> BatchAccumulator<T> {
     /// An empty accumulator. It allocates nothing until the first item.
     pub const fn new(config: BatchConfig) -> Self {
-        Self { config, items: Vec::new(), excess: 0, limit: 0, brim: 0, timing: None }
+        let light = light(&config);
+        Self { config, items: Vec::new(), excess: 0, limit: 0, brim: 0, light, timing: None, expiry: None }
     }
 
     /// Adds an item, and answers the batches that this closes.
@@ -106,7 +101,7 @@ impl<T> BatchAccumulator<T> {
     #[inline]
     pub fn push_with(&mut self, item: T, weight: usize, closed: impl FnMut(Batch<T>)) {
         match self.weight().checked_add(weight) {
-            Some(total) if self.items.len() < self.brim && total < self.config.max_weight().unwrap_or(OUTSIZE) => {
+            Some(total) if self.items.len() < self.brim && total < self.light => {
                 self.items.push(item);
                 self.weighs(total);
             }
@@ -132,10 +127,25 @@ impl<T> BatchAccumulator<T> {
         Ok(())
     }
 
-    /// Adds an item that opens a batch, or closes one, or both.
+    /// Adds an item that opens a batch, or closes one, or both, or expires.
     #[cold]
     #[inline(never)]
-    fn push_at_edge(&mut self, item: T, weight: usize, mut closed: impl FnMut(Batch<T>)) {
+    fn push_at_edge(&mut self, item: T, weight: usize, closed: impl FnMut(Batch<T>)) {
+        if self.is_expiring() {
+            self.push_dated(item, weight, None, closed);
+        } else {
+            self.push_and_close(item, weight, |_| {}, closed);
+        }
+    }
+
+    #[inline]
+    fn push_and_close(
+        &mut self,
+        item: T,
+        weight: usize,
+        note: impl FnOnce(&mut Self),
+        mut closed: impl FnMut(Batch<T>),
+    ) {
         if !self.has_weight_for(weight) {
             self.close(FlushReason::Weight).into_iter().for_each(&mut closed);
         }
@@ -144,14 +154,20 @@ impl<T> BatchAccumulator<T> {
             self.items = Vec::with_capacity(self.limit.min(MAX_RESERVED));
         }
         let total = self.weight().saturating_add(weight);
+        note(self);
         self.items.push(item);
-        self.brim = if total < OUTSIZE { self.limit - 1 } else { 0 };
-        self.weighs(total);
+        self.fills(total);
         if self.items.len() >= self.limit {
             self.close(FlushReason::Full).into_iter().for_each(closed);
         } else if self.config.max_weight().is_some_and(|max| total >= max) {
             self.close(FlushReason::Weight).into_iter().for_each(closed);
         }
+    }
+
+    /// Notes what the items weigh now, and how many may follow.
+    fn fills(&mut self, total: usize) {
+        self.brim = if total < OUTSIZE { self.limit - 1 } else { 0 };
+        self.weighs(total);
     }
 
     /// Notes what the items weigh now.
@@ -175,17 +191,15 @@ impl<T> BatchAccumulator<T> {
     /// only when the batch can be taken: a batch that is due and not asked for is kept, and goes on filling. A `now`
     /// that repeats or goes backwards is harmless.
     pub fn observe(&mut self, now: Instant) -> Option<Batch<T>> {
+        if self.is_expiring() {
+            self.expire(now);
+        }
         if self.items.is_empty() {
             return None;
         }
-        let linger = self.config.linger();
-        let timing =
-            self.timing.get_or_insert_with(|| Timing { linger: now.checked_add(linger), quiet: None, seen: 0 });
-        if self.items.len() > timing.seen {
-            timing.seen = self.items.len();
-            timing.quiet = self.config.quiet().and_then(|quiet| now.checked_add(quiet));
-        }
-        let (due, reason) = timing.next()?;
+        let timing = self.timing.get_or_insert_with(|| Timing::since(now));
+        timing.saw(self.items.len(), now, &self.config);
+        let (due, reason) = timing.next(&self.config)?;
         if now < due { None } else { self.close(reason) }
     }
 
@@ -194,7 +208,7 @@ impl<T> BatchAccumulator<T> {
     /// It is `None` while no batch is open, for a batch that has not been looked at since it was opened, and for one
     /// whose deadlines lie beyond the end of time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timing.as_ref()?.next().map(|(due, _)| due)
+        self.timing.as_ref()?.next(&self.config).map(|(due, _)| due)
     }
 
     /// Closes the open batch, if there is one, because someone wants it now.
@@ -214,6 +228,45 @@ impl<T> BatchAccumulator<T> {
     /// The open batch keeps the limit that it was opened with.
     pub fn set_max_items(&mut self, max_items: usize) {
         self.config.max_items = max_items.max(1);
+    }
+
+    /// Takes another configuration, for the open batch as well: it goes on waiting since its first item, for as long as
+    /// the new linger says, and it is answered at once, as it is, if it has as much as a batch may have now. Its quiet time
+    /// begins anew with the next look.
+    ///
+    /// That one batch may have more than the new bounds allow: it is what was held when they were lowered.
+    ///
+    /// ```
+    /// use backpressure_core::{BatchAccumulator, BatchConfig, FlushReason};
+    ///
+    /// let mut batches = BatchAccumulator::new(BatchConfig::builder().max_items(100).build()?);
+    /// for item in 0..5 {
+    ///     assert!(batches.push(item, 1).is_empty());
+    /// }
+    /// let smaller = BatchConfig::builder().max_items(4).build()?;
+    /// let batch = batches.reconfigure(smaller).expect("it is full now");
+    /// assert_eq!((batch.items.len(), batch.reason), (5, FlushReason::Full));
+    /// # Ok::<(), backpressure_core::ConfigError>(())
+    /// ```
+    pub fn reconfigure(&mut self, config: BatchConfig) -> Option<Batch<T>> {
+        self.config = config;
+        self.light = if self.is_expiring() { 0 } else { light(&config) };
+        if self.items.is_empty() {
+            return None;
+        }
+        if let Some(timing) = &mut self.timing {
+            timing.stir();
+        }
+        let total = self.weight();
+        self.limit = config.max_items();
+        if self.items.len() >= self.limit {
+            return self.close(FlushReason::Full);
+        }
+        if config.max_weight().is_some_and(|max| total >= max) {
+            return self.close(FlushReason::Weight);
+        }
+        self.fills(total);
+        None
     }
 
     /// How many items the open batch has.
@@ -239,8 +292,23 @@ impl<T> BatchAccumulator<T> {
             return None;
         }
         let weight = self.weight();
-        (self.excess, self.limit, self.brim, self.timing) = (0, 0, 0, None);
+        self.begin_anew();
         Some(Batch { items: mem::take(&mut self.items), weight, reason })
+    }
+
+    /// No batch is open.
+    fn begin_anew(&mut self) {
+        (self.excess, self.limit, self.brim, self.timing) = (0, 0, 0, None);
+        if let Some(expiry) = &mut self.expiry {
+            expiry.begin_anew();
+        }
+    }
+}
+
+const fn light(config: &BatchConfig) -> usize {
+    match config.max_weight() {
+        Some(max_weight) => max_weight,
+        None => OUTSIZE,
     }
 }
 

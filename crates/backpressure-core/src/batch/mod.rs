@@ -6,6 +6,8 @@
 mod accumulator;
 mod config;
 #[cfg(test)]
+mod expiry_properties;
+#[cfg(test)]
 mod properties;
 
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The accumulator under random pushes, looks at the clock, flushes and changes of limit, watched by a bystander who
-//! knows only what went in and what came out.
+//! The accumulator under random pushes, looks at the clock, flushes and changes of limit and configuration, watched by a
+//! bystander who knows only what went in and what came out.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ enum Step {
     Look(u32),
     Flush,
     Limit(usize),
+    Reconfigure(BatchConfig),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -25,11 +26,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0u32..12).prop_map(Step::Look),
         1 => Just(Step::Flush),
         1 => (1usize..8).prop_map(Step::Limit),
+        1 => config().prop_map(Step::Reconfigure),
     ];
     prop::collection::vec(step, 1..200)
 }
 
-fn config() -> impl Strategy<Value = BatchConfig> {
+pub(super) fn config() -> impl Strategy<Value = BatchConfig> {
     let quiet = prop::option::of(0u32..20);
     (1usize..8, prop::option::of(1usize..16), 0u32..20, quiet).prop_map(|(max_items, max_weight, linger, quiet)| {
         let mut builder = BatchConfig::builder().max_items(max_items).linger(linger * MS);
@@ -49,8 +51,8 @@ struct Open {
     weights: Vec<usize>,
     limit: usize,
     seen: usize,
-    linger: Option<Instant>,
-    quiet: Option<Instant>,
+    since: Option<Instant>,
+    arrived: Option<Instant>,
 }
 
 impl Open {
@@ -61,10 +63,10 @@ impl Open {
         self.weights.push(weight);
     }
 
-    fn look(&mut self, now: Instant, config: &BatchConfig) {
+    fn look(&mut self, now: Instant) {
         if self.weights.len() > self.seen {
-            self.linger.get_or_insert(now + config.linger());
-            self.quiet = config.quiet().map(|quiet| now + quiet);
+            self.since.get_or_insert(now);
+            self.arrived = Some(now);
             self.seen = self.weights.len();
         }
     }
@@ -73,14 +75,23 @@ impl Open {
         self.weights.iter().fold(0, |sum, weight| sum.saturating_add(*weight))
     }
 
-    fn due(&self) -> Option<Instant> {
-        [self.linger, self.quiet].into_iter().flatten().min()
+    fn linger(&self, config: &BatchConfig) -> Option<Instant> {
+        Some(self.since? + config.linger())
+    }
+
+    fn quiet(&self, config: &BatchConfig) -> Option<Instant> {
+        Some(self.arrived? + config.quiet()?)
+    }
+
+    fn due(&self, config: &BatchConfig) -> Option<Instant> {
+        [self.linger(config), self.quiet(config)].into_iter().flatten().min()
     }
 }
 
 proptest! {
     #[test]
-    fn b6_batches_are_the_input_cut_where_the_bounds_say(config in config(), steps in steps()) {
+    fn b1_b6_r2_batches_are_the_input_cut_where_the_bounds_say(config in config(), steps in steps()) {
+        let mut config = config;
         let mut batches = BatchAccumulator::new(config);
         let mut now = Instant::now();
         let mut open = Open::default();
@@ -109,7 +120,7 @@ proptest! {
                 }
                 Step::Look(after) => {
                     now += after * MS;
-                    open.look(now, &config);
+                    open.look(now);
                     out.extend(batches.observe(now));
                 }
                 Step::Flush => out.extend(batches.flush()),
@@ -117,7 +128,15 @@ proptest! {
                     batches.set_max_items(max_items);
                     limit = max_items;
                 }
+                Step::Reconfigure(another) => {
+                    config = another;
+                    limit = config.max_items();
+                    open.limit = limit;
+                    (open.seen, open.arrived) = (0, None);
+                    out.extend(batches.reconfigure(config));
+                }
             }
+            let lowered = matches!(step, Step::Reconfigure(_));
 
             for batch in out {
                 if batch.items.len() > open.weights.len() {
@@ -127,20 +146,20 @@ proptest! {
                 }
                 let expected: Vec<usize> = (taken..taken + open.weights.len()).collect();
                 prop_assert_eq!(&batch.items, &expected, "in order, nothing lost, nothing twice");
-                prop_assert!((1..=open.limit).contains(&expected.len()));
+                prop_assert!(!expected.is_empty() && (lowered || expected.len() <= open.limit));
                 let weight = open.weight();
                 prop_assert_eq!(batch.weight, weight);
-                prop_assert!(config.max_weight().is_none_or(|max| weight <= max) || expected.len() == 1);
-                let due = open.due().filter(|due| *due <= now);
+                prop_assert!(lowered || config.max_weight().is_none_or(|max| weight <= max) || expected.len() == 1);
+                let due = open.due(&config).filter(|due| *due <= now);
                 match batch.reason {
-                    FlushReason::Full => prop_assert_eq!(expected.len(), open.limit),
+                    FlushReason::Full => prop_assert!(expected.len() == open.limit || lowered && expected.len() > open.limit),
                     FlushReason::Weight => {
                         let with_next = weight.checked_add(incoming.unwrap_or(0));
                         let max = config.max_weight().unwrap();
                         prop_assert!(weight >= max || with_next.is_none_or(|total| total > max));
                     }
-                    FlushReason::Linger => prop_assert!(due.is_some() && due == open.linger),
-                    FlushReason::Quiet => prop_assert!(due.is_some() && due == open.quiet),
+                    FlushReason::Linger => prop_assert!(due.is_some() && due == open.linger(&config)),
+                    FlushReason::Quiet => prop_assert!(due.is_some() && due == open.quiet(&config)),
                     FlushReason::Flush => prop_assert!(matches!(step, Step::Flush)),
                     FlushReason::End => prop_assert!(false, "nobody ended it"),
                 }
@@ -155,9 +174,9 @@ proptest! {
             prop_assert_eq!(batches.weight(), open.weight());
             prop_assert!(open.weights.is_empty() || open.weights.len() < open.limit, "a full batch stayed");
             prop_assert!(config.max_weight().is_none_or(|max| open.weight() < max), "a heavy batch stayed");
-            prop_assert_eq!(batches.poll_timeout(), open.due());
+            prop_assert_eq!(batches.poll_timeout(), open.due(&config));
             if let Step::Look(_) = step {
-                prop_assert!(open.due().is_none_or(|due| now < due), "a batch outstayed its deadline");
+                prop_assert!(open.due(&config).is_none_or(|due| now < due), "a batch outstayed its deadline");
             }
         }
         prop_assert_eq!(taken, pushed, "a flush takes everything");
