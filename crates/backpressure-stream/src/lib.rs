@@ -62,6 +62,8 @@ mod delegate;
 mod ext;
 mod forward;
 #[cfg(feature = "time")]
+mod handle;
+#[cfg(feature = "time")]
 mod micro_batch;
 #[cfg(feature = "time")]
 mod micro_batch_by;
@@ -78,6 +80,8 @@ pub use coalesce::Coalesce;
 pub use conflate::Conflate;
 pub use ext::BackpressureStreamExt;
 pub use forward::{ForwardError, ForwardInto};
+#[cfg(feature = "time")]
+pub use handle::MicroBatchHandle;
 #[cfg(feature = "time")]
 pub use micro_batch::MicroBatch;
 #[cfg(feature = "time")]

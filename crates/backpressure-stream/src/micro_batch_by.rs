@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use crate::batch::KeyedBatches;
 use crate::delegate::delegate;
+use crate::handle::MicroBatchHandle;
 use crate::upstream::Upstream;
 
 pin_project! {
@@ -89,6 +90,11 @@ impl<St: Stream, K, F> MicroBatchBy<St, K, F> {
         self.batches.set_max_keys(max_keys);
         Ok(self)
     }
+
+    /// Changes the batches of all keys while the stream is in use. See [`MicroBatch::handle`](crate::MicroBatch::handle).
+    pub fn handle(&mut self) -> MicroBatchHandle {
+        self.batches.handle()
+    }
 }
 
 impl<St: Stream, K: Hash + Eq + Clone, F> MicroBatchBy<St, K, F> {
@@ -124,7 +130,7 @@ where
                 polled.map(|item| item.map(|item| (key(&item), item)))
             }
         });
-        this.batches.poll_next(cx, source)
+        this.batches.poll_batch(cx, source)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use backpressure_core::{BatchConfig, BatchSizer, FlushPacer, Weigh, Weigher};
+use backpressure_core::{BatchConfig, BatchSizer, ConfigError, DropReason, FlushPacer, Weigh, Weigher};
 use futures_core::{FusedStream, Stream, TryStream};
 use pin_project_lite::pin_project;
 
 use crate::batch::Batches;
 use crate::delegate::delegate;
+use crate::handle::MicroBatchHandle;
 use crate::upstream::Upstream;
 
 pin_project! {
@@ -77,6 +79,41 @@ impl<St: TryStream> TryMicroBatch<St> {
         self
     }
 
+    /// See [`MicroBatch::max_age`](crate::MicroBatch::max_age). Errors do not expire.
+    ///
+    /// # Errors
+    ///
+    /// Refuses zero.
+    pub fn max_age(mut self, max_age: Duration) -> Result<Self, ConfigError> {
+        self.batches.max_age(max_age)?;
+        Ok(self)
+    }
+
+    /// See [`MicroBatch::expires_by`](crate::MicroBatch::expires_by).
+    pub fn expires_by<D: Into<Option<Instant>>>(
+        mut self,
+        deadline: impl Fn(&St::Ok) -> D + Send + Sync + 'static,
+    ) -> Self {
+        self.batches.expires_by(deadline);
+        self
+    }
+
+    /// See [`MicroBatch::on_drop`](crate::MicroBatch::on_drop).
+    pub fn on_drop(mut self, hook: impl Fn(St::Ok, DropReason) + Send + Sync + 'static) -> Self {
+        self.batches.on_drop(hook);
+        self
+    }
+
+    /// How many items have expired.
+    pub fn expired(&self) -> u64 {
+        self.batches.expired()
+    }
+
+    /// See [`MicroBatch::handle`](crate::MicroBatch::handle).
+    pub fn handle(&mut self) -> MicroBatchHandle {
+        self.batches.handle()
+    }
+
     /// The items that are held, in order. The upstream is dropped, and so is an error that was to follow.
     pub fn into_remainder(self) -> Vec<St::Ok> {
         self.into_parts().1
@@ -88,6 +125,45 @@ impl<St: TryStream> TryMicroBatch<St> {
     }
 }
 
+impl<St: TryStream> TryMicroBatch<St> {
+    #[inline(never)]
+    fn poll_attentively(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<<Self as Stream>::Item>> {
+        let this = self.project();
+        let polled = this.batches.poll_attentively(cx, source(this.upstream, this.error));
+        then_error(polled, this.error)
+    }
+}
+
+/// The successes that the upstream has, unless it has ended or failed. A failure is kept in `error`.
+#[inline(always)]
+fn source<'a, St: TryStream>(
+    upstream: Pin<&'a mut Upstream<St>>,
+    error: &'a mut Option<St::Error>,
+) -> Option<impl FnMut(&mut Context<'_>) -> Poll<Option<St::Ok>> + 'a> {
+    let live = if error.is_some() { None } else { upstream.live() };
+    live.map(|mut live| {
+        move |cx: &mut Context<'_>| match live.poll_by(|stream| stream.try_poll_next(cx)) {
+            Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(item)),
+            Poll::Ready(Some(Err(failure))) => {
+                *error = Some(failure);
+                Poll::Ready(None)
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+}
+
+/// The batch that comes next, or the error that follows the last one.
+#[inline]
+fn then_error<B, E>(polled: Poll<Option<B>>, error: &mut Option<E>) -> Poll<Option<Result<B, E>>> {
+    match polled {
+        Poll::Ready(Some(batch)) => Poll::Ready(Some(Ok(batch))),
+        Poll::Ready(None) => Poll::Ready(error.take().map(Err)),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
 impl<St: TryStream> Stream for TryMicroBatch<St> {
     type Item = Result<Vec<St::Ok>, St::Error>;
 
@@ -95,26 +171,12 @@ impl<St: TryStream> Stream for TryMicroBatch<St> {
     ///
     /// The open batch is kept in the adapter: a consumer that stops polling and starts again misses nothing.
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.project();
-        let live = if this.error.is_some() { None } else { this.upstream.live() };
-        let error = &mut *this.error;
-        let source = live.map(|mut live| {
-            move |cx: &mut Context<'_>| match live.poll_by(|stream| stream.try_poll_next(cx)) {
-                Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(item)),
-                Poll::Ready(Some(Err(failure))) => {
-                    *error = Some(failure);
-                    Poll::Ready(None)
-                }
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        let polled = this.batches.poll_batch(cx, source);
-        match polled {
-            Poll::Ready(Some(batch)) => Poll::Ready(Some(Ok(batch))),
-            Poll::Ready(None) => Poll::Ready(this.error.take().map(Err)),
-            Poll::Pending => Poll::Pending,
+        if self.batches.is_attentive() {
+            return self.poll_attentively(cx);
         }
+        let this = self.project();
+        let polled = this.batches.poll_next::<false>(cx, source(this.upstream, this.error));
+        then_error(polled, this.error)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use backpressure_core::{BatchSizer, FlushPacer};
 use backpressure_rt::now;
 
+use crate::handle::Learned;
+
 /// Takes the time between handing a batch over and being asked for the next one as the time that the consumer took. Without
 /// a pacer or a sizer it reads no clock.
 #[derive(Debug, Default)]
@@ -41,6 +43,11 @@ impl Adapt {
             sizer.record(items, took);
         }
         true
+    }
+
+    /// What is learned at all.
+    pub(super) const fn learned(&self) -> Learned {
+        Learned { linger: self.pacer.is_some(), max_items: self.sizer.is_some() }
     }
 
     pub(super) fn linger(&self) -> Option<Duration> {

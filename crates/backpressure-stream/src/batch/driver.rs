@@ -8,11 +8,12 @@ use backpressure_rt::{ClockSampler, now};
 
 use super::alarm::Alarm;
 use super::gather::{Gather, Stop};
+use crate::handle::{Learned, MicroBatchHandle};
 
 /// Most items pulled in one poll that closes no batch.
 const BUDGET: usize = 1024;
 
-/// How late a look at the clock may be.
+/// How late a look at the clock may be, unless items expire sooner.
 const RESOLUTION: Duration = Duration::from_micros(250);
 
 /// Most items without a look at the clock.
@@ -28,13 +29,17 @@ pub(crate) struct Driver<G> {
     /// Whether a pause closes every batch.
     eager: bool,
     sampler: ClockSampler,
+    /// How late a look at the clock may be.
+    resolution: Duration,
     alarm: Alarm,
+    /// Where other configurations come from.
+    pub(super) handle: Option<MicroBatchHandle>,
 }
 
-/// `config` with another linger: at least what a look at the clock can be late by, so that one look does not close a batch
+/// `config` with what is learned, and a linger of at least what a look at the clock can be late by, so that one look does not close a batch
 /// that came in one go.
-pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig {
-    let mut builder = BatchConfig::builder().max_items(config.max_items()).linger(linger.max(RESOLUTION));
+pub(super) fn in_force(config: BatchConfig, linger: Duration, max_items: usize) -> BatchConfig {
+    let mut builder = BatchConfig::builder().max_items(max_items).linger(linger.max(RESOLUTION));
     if let Some(max_weight) = config.max_weight() {
         builder = builder.max_weight(max_weight);
     }
@@ -47,7 +52,24 @@ pub(super) fn with_linger(config: BatchConfig, linger: Duration) -> BatchConfig 
 impl<G> Driver<G> {
     /// A driver whose batches linger for so long. With no linger at all a batch is what the source has ready in one go.
     pub(super) fn new(gather: G, linger: Duration) -> Self {
-        Self { gather, eager: linger.is_zero(), sampler: ClockSampler::new(MOST_UNSEEN), alarm: Alarm::new() }
+        Self {
+            gather,
+            eager: linger.is_zero(),
+            sampler: ClockSampler::new(MOST_UNSEEN),
+            resolution: RESOLUTION,
+            alarm: Alarm::new(),
+            handle: None,
+        }
+    }
+
+    /// The handle, which begins with `config`, from the first call on.
+    pub(super) fn handle_for(&mut self, config: BatchConfig, learned: Learned) -> MicroBatchHandle {
+        self.handle.get_or_insert_with(|| MicroBatchHandle::new(config, learned)).clone()
+    }
+
+    /// Looks at the clock often enough for items that expire at this age.
+    pub(super) fn refine(&mut self, max_age: Duration) {
+        self.resolution = RESOLUTION.min(max_age / 64);
     }
 
     pub(super) fn set_linger(&mut self, linger: Duration) {
@@ -57,9 +79,36 @@ impl<G> Driver<G> {
 }
 
 impl<G: Gather> Driver<G> {
+    /// Takes the configuration that was left, if there is one. A batch that is closed goes first.
+    pub(super) fn adopt(&mut self) {
+        if self.gather.has_closed() {
+            return;
+        }
+        let Some(config) = self.handle.as_ref().and_then(MicroBatchHandle::take) else { return };
+        let linger = self.gather.reconfigure(config);
+        self.set_linger(linger);
+        if !self.gather.has_closed() && !self.gather.is_empty() {
+            self.sample();
+        }
+    }
+
+    /// The task waits for other configurations, too.
+    fn wait(&self, cx: &Context<'_>) {
+        if self.handle.as_ref().is_some_and(|handle| !handle.wait(cx.waker())) {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Nobody is woken for a batch that is gone.
+    pub(super) fn disarm_if_empty(&mut self) {
+        if self.gather.is_empty() {
+            self.alarm.disarm();
+        }
+    }
+
     /// The next batch, or `None` if there is nothing left. A source that has ended is none.
     #[inline]
-    pub(crate) fn poll_next(
+    pub(crate) fn poll_next<const ATTENTIVE: bool>(
         &mut self,
         cx: &mut Context<'_>,
         source: Option<impl FnMut(&mut Context<'_>) -> Poll<Option<G::Item>>>,
@@ -73,7 +122,7 @@ impl<G: Gather> Driver<G> {
         let Some(mut source) = source else { return self.end() };
         let mut budget = BUDGET;
         loop {
-            let (items, filled) = self.gather.fill(self.sampler.left().min(budget), || match source(cx) {
+            let (items, filled) = self.gather.fill::<ATTENTIVE>(self.sampler.left().min(budget), || match source(cx) {
                 Poll::Ready(Some(item)) => Ok(item),
                 Poll::Ready(None) => Err(Stop::End),
                 Poll::Pending => Err(Stop::Pause),
@@ -110,10 +159,19 @@ impl<G: Gather> Driver<G> {
         }
     }
 
-    /// Unless a batch is due, sees to it that the task is woken when one is.
+    /// Unless a batch is due, sees to it that the task is woken when one is, or for another configuration.
     #[cold]
     #[inline(never)]
     fn pause(&mut self, cx: &mut Context<'_>) -> Poll<Option<G::Batch>> {
+        let polled = self.poll_open(cx);
+        if polled.is_pending() {
+            self.wait(cx);
+        }
+        polled
+    }
+
+    /// The open batch, if it is due. Else the task is woken when it is.
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<G::Batch>> {
         if self.gather.is_empty() {
             return Poll::Pending;
         }
@@ -128,7 +186,7 @@ impl<G: Gather> Driver<G> {
         let deadline = if self.gather.has_closed() { None } else { self.gather.poll_timeout() };
         if deadline.is_some_and(|deadline| self.alarm.poll(cx, deadline).is_ready()) {
             self.sample();
-            if !self.gather.has_closed() {
+            if !self.gather.has_closed() && !self.gather.is_empty() {
                 cx.waker().wake_by_ref();
             }
         }
@@ -154,9 +212,9 @@ impl<G: Gather> Driver<G> {
 
     #[cold]
     #[inline(never)]
-    fn sample(&mut self) {
+    pub(super) fn sample(&mut self) {
         let now = now();
-        self.sampler.sampled(now, RESOLUTION);
+        self.sampler.sampled(now, self.resolution);
         self.gather.observe(now);
     }
 

@@ -1,6 +1,8 @@
 //! The interface between a batch accumulator and its [`Driver`](super::driver::Driver).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use backpressure_core::BatchConfig;
 
 /// Why a source gives no item.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +17,18 @@ pub(crate) trait Gather {
 
     /// Adds what `next` has: at most so many items, until a batch is [`closed`](Self::closed), or `next` says why it has no more.
     /// Tells how many came.
-    fn fill(&mut self, most: usize, next: impl FnMut() -> Result<Self::Item, Stop>) -> (usize, Result<(), Stop>);
+    /// Where items may expire it has to be `ATTENTIVE`. Who is not has a loop of its own without any of that.
+    fn fill<const ATTENTIVE: bool>(
+        &mut self,
+        most: usize,
+        next: impl FnMut() -> Result<Self::Item, Stop>,
+    ) -> (usize, Result<(), Stop>);
 
     /// Looks at the clock, and closes what is due.
     fn observe(&mut self, now: Instant);
+
+    /// Takes another configuration, and closes what is full by it. Returns the linger that is in force.
+    fn reconfigure(&mut self, config: BatchConfig) -> Duration;
 
     /// Closes whatever is open.
     fn cut(&mut self);

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::hash::Hash;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use backpressure_core::{BatchAccumulator, BatchConfig, ClosedBatches, Weigher};
 
-use super::driver::{Driver, with_linger};
+use super::driver::{Driver, in_force};
 use super::gather::{Gather, Stop};
+use crate::handle::{Learned, MicroBatchHandle};
 
 /// The batches of the keys of a stream.
 pub(crate) type KeyedBatches<K, T> = Driver<Keyed<K, T>>;
@@ -17,6 +19,8 @@ pub(crate) type KeyedBatches<K, T> = Driver<Keyed<K, T>>;
 const MAX_KEYS: usize = 1024;
 
 pub(crate) struct Keyed<K, T> {
+    /// What the user asked for, and what follows from that.
+    configured: BatchConfig,
     config: BatchConfig,
     max_keys: usize,
     weigh: Option<Weigher<T>>,
@@ -42,7 +46,8 @@ struct Open<T> {
 impl<K, T> KeyedBatches<K, T> {
     pub(crate) fn keyed(config: BatchConfig) -> Self {
         let keyed = Keyed {
-            config: with_linger(config, config.linger()),
+            configured: config,
+            config: in_force(config, config.linger(), config.max_items()),
             max_keys: MAX_KEYS,
             weigh: None,
             open: HashMap::new(),
@@ -57,6 +62,10 @@ impl<K, T> KeyedBatches<K, T> {
 
     pub(crate) fn weigh_by(&mut self, weigh: Weigher<T>) {
         self.gather.weigh = Some(weigh);
+    }
+
+    pub(crate) fn handle(&mut self) -> MicroBatchHandle {
+        self.handle_for(self.gather.configured, Learned::default())
     }
 
     pub(crate) fn set_max_keys(&mut self, max_keys: usize) {
@@ -77,13 +86,28 @@ impl<K, T> KeyedBatches<K, T> {
     pub(crate) fn size_hint(&self, (lower, upper): (usize, Option<usize>)) -> (usize, Option<usize>) {
         let Keyed { config, open, closed, .. } = &self.gather;
         let items = open.values().fold(lower, |items, open| items.saturating_add(open.batch.len()));
-        let least = items.div_ceil(config.max_items()).max(open.len());
+        // With a handle, batches may become larger.
+        let largest = if self.handle.is_some() { usize::MAX } else { config.max_items() };
+        let least = items.div_ceil(largest).max(open.len());
         let most = closed.len() + open.len();
         (closed.len().saturating_add(least), upper.and_then(|upper| upper.checked_add(most)))
     }
 }
 
 impl<K: Hash + Eq + Clone, T> KeyedBatches<K, T> {
+    /// [`poll_next`](Driver::poll_next), under the latest configuration.
+    #[inline]
+    pub(crate) fn poll_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: Option<impl FnMut(&mut Context<'_>) -> Poll<Option<(K, T)>>>,
+    ) -> Poll<Option<(K, Vec<T>)>> {
+        if self.handle.is_some() {
+            self.adopt();
+        }
+        self.poll_next::<false>(cx, source)
+    }
+
     /// Everything that is held, by age.
     pub(crate) fn into_remainder(mut self) -> Vec<(K, Vec<T>)> {
         self.gather.cut();
@@ -171,7 +195,11 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
     type Item = (K, T);
     type Batch = (K, Vec<T>);
 
-    fn fill(&mut self, most: usize, mut next: impl FnMut() -> Result<(K, T), Stop>) -> (usize, Result<(), Stop>) {
+    fn fill<const ATTENTIVE: bool>(
+        &mut self,
+        most: usize,
+        mut next: impl FnMut() -> Result<(K, T), Stop>,
+    ) -> (usize, Result<(), Stop>) {
         let mut items = 0;
         while items < most && self.closed.is_empty() {
             match next() {
@@ -193,6 +221,31 @@ impl<K: Hash + Eq + Clone, T> Gather for Keyed<K, T> {
         for number in std::mem::take(&mut self.unseen) {
             self.sample(number, now);
         }
+    }
+
+    fn reconfigure(&mut self, config: BatchConfig) -> Duration {
+        self.configured = config;
+        self.config = in_force(config, config.linger(), config.max_items());
+        let Self { config: in_force, open, by_age, by_deadline, unseen, closed, .. } = self;
+        let mut full = Vec::new();
+        open.retain(|key, open| {
+            if let Some(batch) = open.batch.reconfigure(*in_force) {
+                full.push((open.number, (key.clone(), batch.items)));
+                by_age.remove(&open.number);
+                if let Some(deadline) = open.deadline {
+                    by_deadline.remove(&(deadline, open.number));
+                }
+                return false;
+            }
+            // The clock has to see it for its new deadline.
+            if !std::mem::replace(&mut open.unseen, true) {
+                unseen.push(open.number);
+            }
+            true
+        });
+        full.sort_unstable_by_key(|&(number, _)| number);
+        closed.extend(full.into_iter().map(|(_, batch)| batch));
+        config.linger()
     }
 
     fn cut(&mut self) {

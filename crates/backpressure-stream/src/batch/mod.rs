@@ -3,8 +3,10 @@
 mod adapt;
 mod alarm;
 mod driver;
+mod expiring;
 mod gather;
 mod keyed;
+mod losses;
 mod single;
 
 pub(crate) use alarm::Alarm;

@@ -2,37 +2,46 @@
 
 use std::fmt;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backpressure_core::{Batch, BatchAccumulator, BatchConfig, BatchSizer, FlushPacer, Weigher};
+use backpressure_rt::now;
 
 use super::adapt::Adapt;
-use super::driver::{Driver, with_linger};
+use super::driver::{Driver, in_force};
 use super::gather::{Gather, Stop};
+use super::losses::Losses;
+use crate::handle::MicroBatchHandle;
 
 /// The batches of a stream, one after the other.
 pub(crate) type Batches<T> = Driver<Single<T>>;
 
 pub(crate) struct Single<T> {
-    config: BatchConfig,
-    open: BatchAccumulator<T>,
+    /// What the user asked for, and what follows from that.
+    configured: BatchConfig,
+    pub(super) config: BatchConfig,
+    pub(super) open: BatchAccumulator<T>,
     /// With how many items the open batch has something that the clock has to see.
-    unseen_from: usize,
-    closed: Closed<T>,
-    weigh: Option<Weigher<T>>,
-    adapt: Adapt,
+    pub(super) unseen_from: usize,
+    pub(super) closed: Closed<T>,
+    pub(super) weigh: Option<Weigher<T>>,
+    pub(super) adapt: Adapt,
+    /// Where items can be lost, or their loss is to be told.
+    pub(super) lost: Option<Box<Losses<T>>>,
+    /// Whether there is something to see to before a poll.
+    pub(super) is_attentive: bool,
 }
 
 /// Batches that wait to be asked for. There may be two: an item can close the batch before it and then its own, or a sampler at
 /// the clock the next.
-struct Closed<T> {
-    next: Option<Vec<T>>,
-    after: Option<Vec<T>>,
+pub(super) struct Closed<T> {
+    pub(super) next: Option<Vec<T>>,
+    pub(super) after: Option<Vec<T>>,
 }
 
 impl<T> Closed<T> {
     #[inline]
-    fn add(&mut self, batch: Batch<T>) {
+    pub(super) fn add(&mut self, batch: Batch<T>) {
         let place = if self.next.is_none() { &mut self.next } else { &mut self.after };
         *place = Some(batch.items);
     }
@@ -40,14 +49,17 @@ impl<T> Closed<T> {
 
 impl<T> Batches<T> {
     pub(crate) fn single(config: BatchConfig) -> Self {
-        let lingering = with_linger(config, config.linger());
+        let in_force = in_force(config, config.linger(), config.max_items());
         let single = Single {
-            config: lingering,
-            open: BatchAccumulator::new(lingering),
+            configured: config,
+            config: in_force,
+            open: BatchAccumulator::new(in_force),
             unseen_from: 0,
             closed: Closed { next: None, after: None },
             weigh: None,
             adapt: Adapt::default(),
+            lost: None,
+            is_attentive: false,
         };
         Self::new(single, config.linger())
     }
@@ -59,17 +71,37 @@ impl<T> Batches<T> {
     pub(crate) fn adapt_linger(&mut self, pacer: FlushPacer) {
         self.set_linger(pacer.interval());
         self.gather.adapt.pacer = Some(pacer);
-        self.gather.apply();
+        self.learn();
     }
 
     pub(crate) fn adapt_size(&mut self, sizer: BatchSizer) {
         self.gather.adapt.sizer = Some(sizer);
-        self.gather.apply();
+        self.learn();
     }
 
-    /// [`poll_next`](Driver::poll_next), learning from the time between a batch and the request for the next one.
+    fn learn(&mut self) {
+        self.gather.is_attentive = true;
+        self.gather.apply();
+        if let Some(handle) = &self.handle {
+            handle.learns(self.gather.adapt.learned());
+        }
+    }
+
+    /// The handle, from the first call on.
+    pub(crate) fn handle(&mut self) -> MicroBatchHandle {
+        self.gather.is_attentive = true;
+        self.handle_for(self.gather.configured, self.gather.adapt.learned())
+    }
+
+    /// Whether there is something to see to before a poll.
     #[inline]
-    pub(crate) fn poll_batch(
+    pub(crate) const fn is_attentive(&self) -> bool {
+        self.gather.is_attentive
+    }
+
+    /// [`poll_next`](Driver::poll_next), under the latest configuration, learning from the time between a batch and the
+    /// request for the next one, and without what has expired.
+    pub(crate) fn poll_attentively(
         &mut self,
         cx: &mut Context<'_>,
         source: Option<impl FnMut(&mut Context<'_>) -> Poll<Option<T>>>,
@@ -77,7 +109,11 @@ impl<T> Batches<T> {
         if self.gather.adapt.resume() {
             self.gather.apply();
         }
-        self.poll_next(cx, source)
+        if self.gather.open.is_expiring() {
+            self.expire();
+        }
+        self.adopt();
+        self.poll_next::<true>(cx, source)
     }
 
     /// Whether nothing is held.
@@ -91,33 +127,40 @@ impl<T> Batches<T> {
     }
 
     /// Everything that is held, in order.
-    pub(crate) fn into_remainder(self) -> Vec<T> {
-        let Single { mut open, closed, .. } = self.gather;
-        let open = open.end().map(|batch| batch.items);
-        [closed.next, closed.after, open].into_iter().flatten().flatten().collect()
+    pub(crate) fn into_remainder(mut self) -> Vec<T> {
+        self.gather.take_all()
     }
 
     /// How many batches are still to come when `(lower, upper)` items are.
     pub(crate) fn size_hint(&self, (lower, upper): (usize, Option<usize>)) -> (usize, Option<usize>) {
         let Single { config, open, closed, adapt, .. } = &self.gather;
-        let largest = if adapt.sizer.is_some() { usize::MAX } else { config.max_items() };
+        // Batches may become larger.
+        let grows = adapt.sizer.is_some() || self.handle.is_some();
+        let largest = if grows { usize::MAX } else { config.max_items() };
         let closed = usize::from(closed.next.is_some()) + usize::from(closed.after.is_some());
         let batches = lower.saturating_add(open.len()).div_ceil(largest);
         let most = closed + usize::from(!open.is_empty());
-        (closed.saturating_add(batches), upper.and_then(|upper| upper.checked_add(most)))
+        let least = if open.is_expiring() { 0 } else { closed.saturating_add(batches) };
+        (least, upper.and_then(|upper| upper.checked_add(most)))
     }
 }
 
 impl<T> Single<T> {
     /// Puts what was learned into force, for the batches that open from now on.
-    fn apply(&mut self) {
+    pub(super) fn apply(&mut self) {
         if let Some(linger) = self.adapt.linger().filter(|_| self.open.is_empty()) {
-            self.config = with_linger(self.config, linger);
-            self.open = BatchAccumulator::new(self.config);
+            self.config = in_force(self.config, linger, self.config.max_items());
+            self.open.reconfigure(self.config);
         }
         if let Some(max_items) = self.adapt.max_items() {
             self.open.set_max_items(max_items);
         }
+    }
+
+    /// Everything that is held, in order.
+    pub(super) fn take_all(&mut self) -> Vec<T> {
+        let open = self.open.end().map(|batch| batch.items);
+        [self.closed.next.take(), self.closed.after.take(), open].into_iter().flatten().flatten().collect()
     }
 }
 
@@ -126,7 +169,14 @@ impl<T> Gather for Single<T> {
     type Batch = Vec<T>;
 
     #[inline]
-    fn fill(&mut self, most: usize, mut next: impl FnMut() -> Result<T, Stop>) -> (usize, Result<(), Stop>) {
+    fn fill<const ATTENTIVE: bool>(
+        &mut self,
+        most: usize,
+        mut next: impl FnMut() -> Result<T, Stop>,
+    ) -> (usize, Result<(), Stop>) {
+        if ATTENTIVE && self.open.is_expiring() {
+            return self.fill_unexpired(most, next);
+        }
         let before = self.open.len();
         let stop_at = before + most;
         loop {
@@ -153,9 +203,15 @@ impl<T> Gather for Single<T> {
     }
 
     fn observe(&mut self, now: Instant) {
+        if self.open.is_expiring() {
+            self.expire(now);
+            if self.has_closed_one() {
+                return;
+            }
+        }
         if self.closed.after.is_none() {
             if let Some(due) = self.open.observe(now) {
-                self.closed.add(due);
+                self.close(due);
             }
             self.unseen_from = match self.config.quiet() {
                 _ if self.open.is_empty() => 0,
@@ -165,7 +221,21 @@ impl<T> Gather for Single<T> {
         }
     }
 
+    fn reconfigure(&mut self, config: BatchConfig) -> Duration {
+        let linger = self.adapt.linger().unwrap_or(config.linger());
+        self.configured = config;
+        self.config = in_force(config, linger, self.adapt.max_items().unwrap_or(config.max_items()));
+        self.unseen_from = 0;
+        if let Some(full) = self.open.reconfigure(self.config) {
+            self.close(full);
+        }
+        linger
+    }
+
     fn cut(&mut self) {
+        if self.open.is_expiring() {
+            self.expire(now());
+        }
         if self.closed.after.is_none() {
             if let Some(last) = self.open.end() {
                 self.closed.add(last);
@@ -199,6 +269,15 @@ impl<T> Gather for Single<T> {
     #[inline]
     fn poll_timeout(&self) -> Option<Instant> {
         self.open.poll_timeout()
+    }
+}
+
+impl<T> Drop for Single<T> {
+    /// Where somebody wants to know, what is held is lost, and not silently.
+    fn drop(&mut self) {
+        if self.lost.is_some() {
+            self.lose_all();
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod fair;
 mod forward;
 mod micro_batch;
 mod micro_batch_by;
+mod micro_batch_expiry;
 mod micro_batch_model;
 mod micro_batch_time;
 mod reconfigure;

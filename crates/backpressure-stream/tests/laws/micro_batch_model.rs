@@ -16,6 +16,7 @@ enum Turn {
     Poll,
     Item(usize),
     Wait(u32),
+    Change(BatchConfig),
 }
 
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
@@ -23,6 +24,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         4 => Just(Turn::Poll),
         4 => (0usize..6).prop_map(Turn::Item),
         2 => (0u32..8).prop_map(Turn::Wait),
+        1 => config().prop_map(Turn::Change),
     ];
     prop::collection::vec(turn, 0..120)
 }
@@ -43,9 +45,13 @@ fn config() -> impl Strategy<Value = BatchConfig> {
 
 /// Runs the turns by hand, then ends the upstream.
 async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError> {
+    let mut config = config;
     let upstream = Script::new([]);
     let pulled = upstream.pulled();
     let mut batches = upstream.micro_batch(config).weigh_by(|&(_, weight)| weight);
+    let handle = turns.iter().any(|turn| matches!(turn, Turn::Change(_))).then(|| batches.handle());
+    // Batches that may be over the bounds: one that was closed before a change, and the one that was open.
+    let mut over = 0_u32;
     let (wakes, waker) = Wakes::new();
     let (mut told, mut yielded) = (0, Vec::new());
     // When the oldest item that is pulled and not yielded was pulled.
@@ -64,6 +70,13 @@ async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError>
                     prop_assert!(!parked || !overdue || wakes.count() > 0, "a parked task is woken by the deadline");
                 }
             }
+            Turn::Change(another) => {
+                let before = wakes.count();
+                let changed = handle.as_ref().map(|handle| handle.reconfigure(another));
+                prop_assert_eq!(changed, Some(Ok(())));
+                prop_assert!(!parked || wakes.count() > before, "a parked task is woken for a change");
+                (config, over, parked) = (another, 2, false);
+            }
             Turn::Poll => {
                 let overdue = since.is_some_and(|since: Instant| since.elapsed() >= config.linger());
                 let held = read(&pulled) - yielded.len();
@@ -72,10 +85,12 @@ async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError>
                 prop_assert_eq!(wakes.count(), before, "it does not wake itself");
                 match polled {
                     Poll::Ready(Some(batch)) => {
-                        prop_assert!((1..=config.max_items()).contains(&batch.len()));
                         let weight: usize = batch.iter().map(|&(_, weight)| weight).sum();
-                        prop_assert!(batch.len() == 1 || config.max_weight().is_none_or(|max| weight <= max));
-                        prop_assert!(batch.len() >= held || !overdue, "what is due goes first and whole");
+                        let is_light = batch.len() == 1 || config.max_weight().is_none_or(|max| weight <= max);
+                        prop_assert!(!batch.is_empty());
+                        prop_assert!(over > 0 || is_light && batch.len() <= config.max_items());
+                        prop_assert!(batch.len() >= held || !overdue || over > 0, "what is due goes first and whole");
+                        over = over.saturating_sub(1);
                         yielded.extend(batch.into_iter().map(|(number, _)| number));
                         since = (read(&pulled) > yielded.len()).then(Instant::now);
                         parked = false;
@@ -87,7 +102,7 @@ async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError>
                         if read(&pulled) > yielded.len() {
                             since.get_or_insert_with(Instant::now);
                         }
-                        parked = true;
+                        (parked, over) = (true, 0);
                     }
                 }
             }
@@ -112,7 +127,7 @@ async fn run(config: BatchConfig, turns: Vec<Turn>) -> Result<(), TestCaseError>
 
 proptest! {
     #[test]
-    fn b1_b2_b3_b6_w3_i2_the_batches_are_the_input_in_time(config in config(), turns in turns()) {
+    fn b1_b2_b3_b6_w3_i2_r1_r3_the_batches_are_the_input_in_time(config in config(), turns in turns()) {
         paused().block_on(run(config, turns))?;
     }
 

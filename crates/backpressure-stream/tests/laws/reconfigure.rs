@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use backpressure_core::{BackpressureConfig, Capacity, State, Strategy};
+use backpressure_core::{BackpressureConfig, BatchConfig, BatchSizer, Capacity, FlushPacer, State, Strategy};
 use backpressure_stream::BackpressureStreamExt;
 
 use crate::support::{Script, Step, Wakes, paused, poll, poll_once, push_clock, read};
@@ -95,4 +95,114 @@ fn q1_the_capacity_follows_what_the_consumer_takes() {
         let capacity = gauge.snapshot().capacity;
         assert!(capacity.abs_diff(items) <= items / 10, "{capacity} at {pace:?}");
     }
+}
+
+fn batch(max_items: usize, linger: Duration) -> BatchConfig {
+    BatchConfig::builder().max_items(max_items).linger(linger).build().unwrap()
+}
+
+#[test]
+fn r3_b1_a_batch_that_is_full_by_a_smaller_size_leaves_at_once_and_the_next_ones_obey() {
+    let mut upstream = Script::new([]);
+    (0..5).for_each(|n| upstream.tell(Step::Item(n)));
+    let mut batches = upstream.micro_batch(batch(100, Duration::MAX));
+    let handle = batches.handle();
+    let (wakes, waker) = Wakes::new();
+    assert!(poll(&mut batches, &waker).is_pending());
+    handle.reconfigure(batch(2, Duration::MAX)).unwrap();
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some(vec![0, 1, 2, 3, 4])), "it was open");
+    (5..8).for_each(|n| batches.get_mut().tell(Step::Item(n)));
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some(vec![5, 6])));
+    assert!(poll(&mut batches, &waker).is_pending());
+    assert_eq!(handle.config(), batch(2, Duration::MAX));
+}
+
+#[test]
+fn r3_b2_a_batch_goes_on_waiting_since_its_first_item_under_a_shorter_linger() {
+    let ms = Duration::from_millis(1);
+    let runtime = paused();
+    let _context = runtime.enter();
+    for waited in [3 * ms, 10 * ms] {
+        let mut upstream = Script::new([]);
+        upstream.tell(Step::Item('a'));
+        let mut batches = upstream.micro_batch(batch(100, Duration::MAX));
+        let handle = batches.handle();
+        let (wakes, waker) = Wakes::new();
+        assert!(poll(&mut batches, &waker).is_pending());
+        push_clock(waited);
+        handle.reconfigure(batch(100, 10 * ms)).unwrap();
+        assert_eq!(wakes.count(), 1, "a parked task is woken");
+        let polled = poll(&mut batches, &waker);
+        if waited == 10 * ms {
+            assert_eq!(polled, Poll::Ready(Some(vec!['a'])), "it has waited for as long");
+            continue;
+        }
+        assert!(polled.is_pending());
+        runtime.block_on(tokio::time::sleep(10 * ms - waited)); // tidy: paused clock
+        assert_eq!(wakes.count(), 2, "by the timer");
+        assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some(vec!['a'])));
+    }
+}
+
+#[test]
+fn r3_b5_w3_a_longer_linger_leaves_no_timer_of_the_shorter_one() {
+    let ms = Duration::from_millis(1);
+    let runtime = paused();
+    let _context = runtime.enter();
+    let mut upstream = Script::new([]);
+    upstream.tell(Step::Item('a'));
+    let mut batches = upstream.micro_batch(batch(100, 5 * ms));
+    let handle = batches.handle();
+    let (wakes, waker) = Wakes::new();
+    assert!(poll(&mut batches, &waker).is_pending());
+    handle.reconfigure(batch(100, 50 * ms)).unwrap();
+    assert!(poll(&mut batches, &waker).is_pending());
+    runtime.block_on(tokio::time::sleep(40 * ms)); // tidy: paused clock
+    assert_eq!(wakes.count(), 1, "for the change");
+    runtime.block_on(tokio::time::sleep(11 * ms)); // tidy: paused clock
+    assert_eq!((wakes.count(), poll(&mut batches, &waker)), (2, Poll::Ready(Some(vec!['a']))));
+}
+
+#[test]
+fn r1_what_is_learned_cannot_be_configured() {
+    let ms = Duration::from_millis(1);
+    let mut paced = Script::<u8>::ready([]).micro_batch(batch(10, 5 * ms));
+    let handle = paced.handle();
+    let mut paced = paced.adapt_linger(FlushPacer::new(ms, 50 * ms, 10 * ms).unwrap());
+    let error = handle.reconfigure(batch(10, 6 * ms)).unwrap_err();
+    assert_eq!(error.to_string(), "linger is 6ms, but must be 5ms, as it was, since another one is learned");
+    assert_eq!((handle.config(), handle.reconfigure(batch(20, 5 * ms))), (batch(10, 5 * ms), Ok(())));
+    assert_eq!(poll_once(&mut paced), Poll::Ready(None));
+
+    let sized = Script::<u8>::ready([]).micro_batch(batch(10, 5 * ms));
+    let mut sized = sized.adapt_size(BatchSizer::new(2, 8, 10 * ms).unwrap());
+    let error = sized.handle().reconfigure(batch(20, 5 * ms)).unwrap_err();
+    assert_eq!(error.to_string(), "max_items is 20, but must be 10, as it was, since another one is learned");
+}
+
+#[test]
+fn r3_the_batches_of_all_keys_change_and_the_oldest_goes_first() {
+    let mut upstream = Script::new([]);
+    [10, 20, 11, 30, 21, 12].into_iter().for_each(|n| upstream.tell(Step::Item(n)));
+    let mut batches = upstream.micro_batch_by(|n| n / 10, batch(100, Duration::MAX));
+    let handle = batches.handle();
+    let (wakes, waker) = Wakes::new();
+    assert!(poll(&mut batches, &waker).is_pending());
+    handle.reconfigure(batch(2, Duration::MAX)).unwrap();
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some((1, vec![10, 11, 12]))));
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some((2, vec![20, 21]))));
+    assert!(poll(&mut batches, &waker).is_pending());
+    batches.get_mut().tell(Step::Item(31));
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some((3, vec![30, 31]))));
+
+    let ms = Duration::from_millis(1);
+    let runtime = paused();
+    let _context = runtime.enter();
+    batches.get_mut().tell(Step::Item(40));
+    assert!(poll(&mut batches, &waker).is_pending());
+    push_clock(7 * ms);
+    handle.reconfigure(batch(2, 7 * ms)).unwrap();
+    assert_eq!(poll(&mut batches, &waker), Poll::Ready(Some((4, vec![40]))));
 }
