@@ -118,17 +118,25 @@ impl<K: Hash + Eq + Clone, T> KeyedBatches<K, T> {
 impl<K: Hash + Eq + Clone, T> Keyed<K, T> {
     fn add(&mut self, key: K, item: T) {
         let weight = self.weigh.as_ref().map_or(1, |weigh| weigh.weigh(&item));
-        if !self.open.contains_key(&key) {
-            while self.open.len() >= self.max_keys && self.close_oldest() {}
-            self.start(key.clone(), BatchAccumulator::new(self.config));
-        }
-        let Some(open) = self.open.get_mut(&key) else { return };
+        let Some(open) = self.open.get_mut(&key) else { return self.open_with(key, item, weight) };
         let closed = open.batch.push(item, weight);
         if !closed.is_empty() {
             self.turn_over(key, closed);
         } else if self.config.quiet().is_some() && !open.unseen {
             open.unseen = true;
             self.unseen.push(open.number);
+        }
+    }
+
+    /// Opens a batch for the first item of a key, which may fill it.
+    fn open_with(&mut self, key: K, item: T, weight: usize) {
+        while self.open.len() >= self.max_keys && self.close_oldest() {}
+        let mut batch = BatchAccumulator::new(self.config);
+        let closed = batch.push(item, weight);
+        if closed.is_empty() {
+            self.start(key, batch);
+        } else {
+            self.closed.extend(closed.map(|batch| (key.clone(), batch.items)));
         }
     }
 
