@@ -222,6 +222,7 @@ impl<St: Stream> MicroBatch<St> {
 }
 
 impl<St: Stream> MicroBatch<St> {
+    #[cold]
     #[inline(never)]
     fn poll_attentively(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<St::Item>>> {
         let this = self.project();

@@ -126,6 +126,7 @@ impl<St: TryStream> TryMicroBatch<St> {
 }
 
 impl<St: TryStream> TryMicroBatch<St> {
+    #[cold]
     #[inline(never)]
     fn poll_attentively(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<<Self as Stream>::Item>> {
         let this = self.project();

@@ -80,6 +80,8 @@ impl<G> Driver<G> {
 
 impl<G: Gather> Driver<G> {
     /// Takes the configuration that was left, if there is one. A batch that is closed goes first.
+    #[cold]
+    #[inline(never)]
     pub(super) fn adopt(&mut self) {
         if self.gather.has_closed() {
             return;

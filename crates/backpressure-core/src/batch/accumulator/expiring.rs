@@ -44,6 +44,7 @@ impl<T> BatchAccumulator<T> {
 
     /// Adds an item as [`push_with`](Self::push_with) does, which expires at `deadline`: at once, if that had passed at the
     /// latest look at the clock. The deadline counts only where items [expire](Self::expiring).
+    #[inline(never)]
     pub fn push_dated(&mut self, item: T, weight: usize, deadline: Option<Instant>, closed: impl FnMut(Batch<T>)) {
         match &mut self.expiry {
             Some(expiry) if expiry.has_passed(deadline) => expiry.expired.push(item),

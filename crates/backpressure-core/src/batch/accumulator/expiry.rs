@@ -59,6 +59,8 @@ impl<T> Expiry<T> {
     }
 
     /// The batch is gone.
+    #[cold]
+    #[inline(never)]
     pub(super) fn begin_anew(&mut self) {
         self.notes.clear();
         self.earliest = None;
