@@ -100,9 +100,8 @@ impl<T> Shared<T> {
         buffer.reconfigure(&config)?;
         *timed = succeeding;
         let changed = self.rules.replace(&config, &self.hooks, || recorder.reconfigured(buffer, &config));
-        if guard.config.max_age() != config.max_age()
-            && let Some(clock) = &mut guard.clock
-        {
+        let has_another_age = guard.config.max_age() != config.max_age();
+        if let Some(clock) = guard.clock.as_mut().filter(|_| has_another_age) {
             **clock = Looks::new(config.max_age());
         }
         let replaced = std::mem::replace(&mut guard.config, config);

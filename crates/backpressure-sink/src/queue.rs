@@ -183,9 +183,8 @@ impl<T> Queue<T> {
         if self.buffer.reconfigure(&config).is_err() {
             return false;
         }
-        if self.config.max_age() != config.max_age()
-            && let Some(looks) = &mut self.looks
-        {
+        let has_another_age = self.config.max_age() != config.max_age();
+        if let Some(looks) = self.looks.as_mut().filter(|_| has_another_age) {
             *looks = Looks::new(config.max_age());
         }
         *self.config = config;

@@ -29,9 +29,7 @@ impl<T> BoundedBuffer<T> {
         self.oversize = config.oversize();
         self.marks = marks(config.capacity());
         self.weight_marks = config.max_weight().map(marks);
-        if let Some(expiry) = &mut self.expiry
-            && expiry.max_age() != config.max_age()
-        {
+        if let Some(expiry) = self.expiry.as_mut().filter(|expiry| expiry.max_age() != config.max_age()) {
             expiry.set_max_age(config.max_age());
             self.open_for(0);
         }

@@ -33,9 +33,10 @@ impl<T> Queue<T> {
     pub(super) fn drained(&mut self) {
         let queued = self.buffer.len();
         let Some(timed) = &mut self.timed else { return };
-        if timed.drained(1, queued)
-            && let Some(items) = timed.observe(now(), queued)
-        {
+        if !timed.drained(1, queued) {
+            return;
+        }
+        if let Some(items) = timed.observe(now(), queued) {
             self.apply(self.config.at_capacity(items));
         }
     }
