@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a change lands, the quick checks first, ending at the first failure.
 //!
-//! All steps but loom and publish share one target directory. `cargo test --workspace` is the command the README gives; since the packages
+//! All steps but msrv, loom and publish share one target directory. `cargo test --workspace` is the command the README gives; since the packages
 //! are built together, a feature that any of them asks for is on for all, so that one run covers nearly all features.
 //! The `features` step tests the rest, and lints each crate by itself with its features off, where a `cfg` that only
 //! holds thanks to a neighbour comes to light.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::command::Command;
+use crate::msrv::{self, Missing};
 use crate::workspace::{Package, Workspace};
 use crate::{loom, publish, tidy};
 
@@ -26,6 +27,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         ("test", Box::new(|| Command::cargo(&["test", "--workspace"]).run())),
         ("features", Box::new(|| features(workspace))),
         ("doc", Box::new(|| doc.run())),
+        ("msrv", Box::new(|| msrv::run(workspace, Missing::Skips))),
         ("loom", Box::new(|| loom::run(workspace, None))),
         ("publish", Box::new(publish::run)),
     ])?;

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use lexopt::prelude::*;
 
+use crate::msrv::Missing;
 use crate::workspace::Workspace;
 
 const HELP: &str = "\
@@ -105,7 +106,7 @@ impl Task {
             Self::Ci => ci::run(&Workspace::load()?),
             Self::Loom { filter } => loom::run(&Workspace::load()?, filter.as_deref()),
             Self::Tidy => tidy::run(&Workspace::load()?),
-            Self::Msrv => msrv::run(&Workspace::load()?),
+            Self::Msrv => msrv::run(&Workspace::load()?, Missing::Fails),
             Self::Deny => deny::run(),
             Self::Publish => publish::run(),
             Self::Semver { revision } => semver::run(revision.as_deref()),
