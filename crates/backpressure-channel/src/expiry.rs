@@ -158,7 +158,7 @@ impl<T> Shared<T> {
         &self,
         mut inner: MutexGuard<'_, Inner<T>>,
         item: T,
-        tag: Tag,
+        tag: &Tag,
     ) -> Result<Sent, SendError<T>> {
         inner.look_before_an_edge();
         let evicts = matches!(inner.buffer.strategy(), Strategy::DropOldest);

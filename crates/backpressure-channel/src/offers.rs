@@ -41,9 +41,9 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Offers an item under the strategy, and counts it if it comes back. Nobody overtakes a producer that waits.
+    /// Offers an item without a tag under the strategy, and counts it if it comes back. Nobody overtakes a producer that waits.
     #[inline(always)]
-    pub(crate) fn offer(&self, mut item: T, tag: Tag) -> Result<Sent, SendError<T>> {
+    pub(crate) fn offer(&self, mut item: T) -> Result<Sent, SendError<T>> {
         let mut inner = self.lock();
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
@@ -51,7 +51,7 @@ impl<T> Shared<T> {
         let mut item = Some(item);
         match self.push_under(inner, &mut item) {
             Ok(()) => Ok(self.accepted),
-            Err(inner) => self.reported(self.offer_closely(inner, taken(&mut item), tag)),
+            Err(inner) => self.reported(self.offer_closely(inner, taken(&mut item), &Tag::DEFAULT)),
         }
     }
 
@@ -59,11 +59,11 @@ impl<T> Shared<T> {
     #[inline(never)]
     pub(crate) fn offer_tagged(&self, item: T) -> Result<Sent, SendError<T>> {
         let tag = self.tag(&item);
-        if self.minds_tags { self.reported(self.offer_closely(self.lock(), item, tag)) } else { self.offer(item, tag) }
+        self.reported(self.offer_closely(self.lock(), item, &tag))
     }
 
     /// Offers an item under the strategy.
-    pub(crate) fn offer_uncounted(&self, item: T, tag: Tag) -> Result<Sent, SendError<T>> {
+    pub(crate) fn offer_uncounted(&self, item: T, tag: &Tag) -> Result<Sent, SendError<T>> {
         let mut item = Some(item);
         match self.push(&mut item) {
             Ok(()) => Ok(self.accepted),
@@ -77,7 +77,7 @@ impl<T> Shared<T> {
         &self,
         mut inner: MutexGuard<'_, Inner<T>>,
         mut item: T,
-        tag: Tag,
+        tag: &Tag,
     ) -> Result<Sent, SendError<T>> {
         if inner.buffer.exchange(&mut item) {
             return Ok(self.exchanged(inner, item));
@@ -209,9 +209,9 @@ impl<T> Shared<T> {
 impl<T> Inner<T> {
     /// Offers an item to the buffer. Nobody overtakes a producer that waits.
     #[inline(always)]
-    pub(crate) fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
+    pub(crate) fn offer(&mut self, item: T, tag: &Tag) -> Offer<T> {
         if self.first_in_line().is_none() || self.buffer.is_closed() {
-            self.buffer.offer(item, tag)
+            self.buffer.offer_with(item, tag)
         } else {
             Offer::Full(item)
         }

@@ -62,7 +62,7 @@ impl<'a, T> Permit<'a, T> {
         if std::mem::take(&mut self.holds) {
             self.shared.reported(self.shared.fill(item, tag, CLAIM))
         } else {
-            self.shared.offer(item, tag)
+            self.shared.reported(self.shared.offer_uncounted(item, &tag))
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Send<'a, T> {
     shared: &'a Shared<T>,
     share: &'a Share,
     item: Option<T>,
-    tag: Tag,
+    /// `None` stands for the default, where items have no tags.
+    tag: Option<Tag>,
     place: Place,
     timeout: WaitTimeout,
 }
@@ -32,14 +33,16 @@ impl<T> Unpin for Send<'_, T> {}
 impl<T> Drop for Send<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.shared.abandon(&mut self.place, self.tag.weight);
+        if matches!(self.place, Place::Queued { .. }) {
+            self.leave();
+        }
     }
 }
 
 impl<'a, T> Send<'a, T> {
     #[inline]
     pub(crate) fn new(shared: &'a Shared<T>, share: &'a Share, item: T) -> Self {
-        let tag = shared.tag(&item);
+        let tag = shared.hooks.is_tagging().then(|| shared.tag(&item));
         Self { shared, share, item: Some(item), tag, place: Place::Nowhere, timeout: WaitTimeout::NEW }
     }
 }
@@ -74,6 +77,17 @@ impl<T> Future for Send<'_, T> {
 }
 
 impl<T> Send<'_, T> {
+    fn weight(&self) -> usize {
+        self.tag.as_ref().unwrap_or(&Tag::DEFAULT).weight
+    }
+
+    /// Gives up the place in the queue.
+    #[cold]
+    fn leave(&mut self) {
+        let weight = self.weight();
+        self.shared.abandon(&mut self.place, weight);
+    }
+
     #[inline(never)]
     fn poll_offer(
         &mut self,
@@ -81,8 +95,8 @@ impl<T> Send<'_, T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent, SendError<T>>> {
         let item = taken(&mut self.item);
-        match self.shared.offer_closely(inner, item, self.tag) {
-            Err(SendError::Full(item)) if waits(self.shared, self.tag) => {
+        match self.shared.offer_closely(inner, item, self.tag.as_ref().unwrap_or(&Tag::DEFAULT)) {
+            Err(SendError::Full(item)) if waits(self.shared, self.weight()) => {
                 self.item = Some(item);
                 self.poll_turn(cx)
             }
@@ -94,9 +108,10 @@ impl<T> Send<'_, T> {
     #[cold]
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sent, SendError<T>>> {
         let item = taken(&mut self.item);
-        match self.shared.poll_turn(&mut self.place, Claim::of_item(self.tag.weight), cx.waker()) {
+        let claim = Claim::of_item(self.weight());
+        match self.shared.poll_turn(&mut self.place, claim, cx.waker()) {
             Poll::Ready(Ok(())) => {
-                Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag, Claim::of_item(self.tag.weight))))
+                Poll::Ready(self.shared.reported(self.shared.fill(item, self.tag.unwrap_or_default(), claim)))
             }
             Poll::Ready(Err(NoSlot::Closed)) => Poll::Ready(self.shared.reported(Err(SendError::Closed(item)))),
             Poll::Ready(Err(NoSlot::Dismissed)) => {
@@ -109,7 +124,7 @@ impl<T> Send<'_, T> {
                 if self.shared.makes_room(&self.place) {
                     return self.poll_turn(cx);
                 }
-                self.shared.abandon(&mut self.place, self.tag.weight);
+                self.leave();
                 let item = self.item.take().map(|item| Err(SendError::TimedOut(item)));
                 item.map_or(Poll::Pending, |sent| Poll::Ready(self.shared.reported(sent)))
             }
@@ -118,6 +133,6 @@ impl<T> Send<'_, T> {
 }
 
 /// Whether an offer that found no room waits for it.
-pub(crate) fn waits<T>(shared: &Shared<T>, tag: Tag) -> bool {
-    shared.rules.waits() && (!shared.minds_tags || shared.lock().buffer.admits(tag.weight))
+pub(crate) fn waits<T>(shared: &Shared<T>, weight: usize) -> bool {
+    shared.rules.waits() && (!shared.minds_tags || shared.lock().buffer.admits(weight))
 }

@@ -64,7 +64,7 @@ impl<'a, T> SendMany<'a, T> {
             if matches!(self.place, Place::Nowhere) {
                 match self.offer(reserved) {
                     Ok(()) => return Poll::Ready(Ok(self.sent)),
-                    Err(Refusal::Full) if waits(self.shared, self.first_tag()) => {}
+                    Err(Refusal::Full) if waits(self.shared, self.first_tag().weight) => {}
                     Err(refusal) => return Poll::Ready(Err(self.give_up(refusal.into()))),
                 }
             }

@@ -112,17 +112,14 @@ impl<T> Sender<T> {
         let shared: &Shared<T> = &self.shared;
         match shared.turns_away() {
             Some(seen) => shared.turn_away(item, seen),
+            None if shared.hooks.is_tagging() => shared.offer_tagged(item),
             None => self.offer(item),
         }
     }
 
     #[inline(never)]
     fn offer(&self, item: T) -> Result<Sent, SendError<T>> {
-        if self.shared.hooks.is_tagging() {
-            self.shared.offer_tagged(item)
-        } else {
-            self.shared.offer(item, Tag::default())
-        }
+        self.shared.offer(item)
     }
 
     /// Sends all of `items`, in order, as [`send`](Self::send) would one after the other, but under one lock for as many as
@@ -260,11 +257,11 @@ impl<T> Sender<T> {
                 let sent = if has_slot {
                     self.shared.fill(item, tag, Claim::of_item(tag.weight))
                 } else {
-                    self.shared.offer_uncounted(item, tag)
+                    self.shared.offer_uncounted(item, &tag)
                 };
                 match sent {
                     Ok(_) => {}
-                    Err(SendError::Full(item)) if !waits(&self.shared, tag) => {
+                    Err(SendError::Full(item)) if !waits(&self.shared, tag.weight) => {
                         self.shared.reporter.rejected();
                         return Poll::Ready(Err(SinkError::Full(item)));
                     }
@@ -336,7 +333,7 @@ impl<T> Sink<T> for Sender<T> {
             this.slot = Slot::NONE;
             this.shared.fill(item, tag, READY)
         } else {
-            this.shared.offer_uncounted(item, tag)
+            this.shared.offer_uncounted(item, &tag)
         };
         match sent {
             Ok(_) => Ok(()),

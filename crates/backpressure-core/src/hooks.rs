@@ -174,10 +174,12 @@ impl<T> Hooks<T> {
     /// If a closure does.
     #[inline]
     pub fn tag(&self, item: &T) -> Tag {
-        let mut tag = Tag::default();
-        if !self.tags {
-            return tag;
-        }
+        if self.tags { self.tag_by_closures(item) } else { Tag::DEFAULT }
+    }
+
+    #[inline(never)]
+    fn tag_by_closures(&self, item: &T) -> Tag {
+        let mut tag = Tag::DEFAULT;
         if let Some(weigh) = &self.weigh {
             tag.weight = weigh.weigh(item);
         }

@@ -15,9 +15,12 @@ impl<T> BoundedBuffer<T> {
     #[doc(hidden)]
     #[inline]
     pub fn exchange(&mut self, item: &mut T) -> bool {
-        if self.accepted >= self.open_until {
-            return false;
-        }
+        matches!(self.strategy, Strategy::DropOldest) && !self.is_due() && self.swap_with_oldest(item)
+    }
+
+    /// The same whatever the time.
+    #[inline(always)]
+    pub(super) fn swap_with_oldest(&mut self, item: &mut T) -> bool {
         let Some(queue) = self.full_queue() else { return false };
         let Some(oldest) = queue.pop_front() else { return false };
         queue.push_back(std::mem::replace(item, oldest));
@@ -49,14 +52,11 @@ impl<T> BoundedBuffer<T> {
     /// The queue, if it is full and each item that comes takes the place of one that goes.
     #[inline(always)]
     const fn full_queue(&mut self) -> Option<&mut VecDeque<T>> {
+        if !matches!(self.strategy, Strategy::DropOldest) || !self.is_just_full() {
+            return None;
+        }
         match &mut self.store {
-            Store::Fifo(queue)
-                if matches!(self.strategy, Strategy::DropOldest)
-                    && self.queued == self.capacity
-                    && self.reserved + self.lent == 0 =>
-            {
-                Some(queue)
-            }
+            Store::Fifo(queue) => Some(queue),
             _ => None,
         }
     }

@@ -45,17 +45,17 @@ impl<T> Fair<T> {
     }
 
     #[inline(never)]
-    pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
+    pub(super) fn push(&mut self, item: T, tag: &Tag, weight: usize, arrival: u64) {
         let queue = self.queues.of(tag.key);
         let item = Some(item);
-        let entry = Entry { item, weight: tag.weight, arrival, deadline: tag.deadline, queue, next: usize::MAX };
+        let entry = Entry { item, weight, arrival, deadline: tag.deadline, queue, next: usize::MAX };
         let index = self.vacant.pop().unwrap_or(self.entries.len());
         match self.entries.get_mut(index) {
             Some(vacant) => *vacant = entry,
             None => self.entries.push(entry),
         }
         self.arrivals.append(&mut self.oldest, index);
-        if let Some(last) = self.queues.push(queue, index, tag.weight) {
+        if let Some(last) = self.queues.push(queue, index, weight) {
             self.entries[last].next = index;
         }
     }
@@ -88,7 +88,7 @@ impl<T> Fair<T> {
     /// Puts the first item of its own queue in the place of `item`, which has no weight and enters, if no queue is longer.
     /// Returns whether it is so.
     #[inline]
-    pub(super) fn exchange(&mut self, item: &mut T, tag: Tag, arrival: u64) -> bool {
+    pub(super) fn exchange(&mut self, item: &mut T, tag: &Tag, arrival: u64) -> bool {
         let Some(queue) = self.queues.longest_of(tag.key) else { return false };
         let index = self.queues.head(queue);
         let entry = &mut self.entries[index];

@@ -36,10 +36,10 @@ impl<T> Lanes<T> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
+    pub(super) fn push(&mut self, item: T, tag: &Tag, weight: usize, arrival: u64) {
         let lane = &mut self.lanes[usize::from(tag.priority.as_u8())];
-        lane.weight = lane.weight.saturating_add(tag.weight);
-        lane.queue.push_back(Entry { item, weight: tag.weight, arrival, deadline: tag.deadline });
+        lane.weight = lane.weight.saturating_add(weight);
+        lane.queue.push_back(Entry { item, weight, arrival, deadline: tag.deadline });
     }
 
     pub(super) fn pop_next(&mut self) -> Option<(T, usize)> {

@@ -126,6 +126,13 @@ impl<T> BoundedBuffer<T> {
     /// Offers an item. Takes constant time; only a heavy item that evicts several takes time in their number.
     #[inline(always)]
     pub fn offer(&mut self, item: T, tag: Tag) -> Offer<T> {
+        self.offer_with(item, &tag)
+    }
+
+    /// The same where the tag is kept elsewhere: it is read only where it counts.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn offer_with(&mut self, mut item: T, tag: &Tag) -> Offer<T> {
         if self.closed {
             return Offer::Closed(item);
         }
@@ -136,23 +143,19 @@ impl<T> BoundedBuffer<T> {
             self.insert(item, tag);
             return Offer::Accepted;
         }
-        match self.strategy {
+        let strategy = self.strategy;
+        match strategy {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),
-            Strategy::DropOldest if self.is_fair() => self.offer_fair(item, tag),
-            Strategy::DropOldest if self.is_just_full() && self.weight_marks.is_none() => {
-                let Some((oldest, _)) = self.store.pop_oldest() else {
-                    return Offer::Dropped(item, DropReason::Overflow);
-                };
-                self.queued -= 1;
-                self.insert(item, tag);
-                Offer::AcceptedEvicting(Evicted::one(oldest))
+            Strategy::DropOldest if self.swap_with_oldest(&mut item) => Offer::AcceptedEvicting(Evicted::one(item)),
+            Strategy::DropOldest if self.is_fair() => self.offer_fair(item, &{ *tag }),
+            Strategy::DropOldest if self.makes_room(usize::MAX, usize::MAX, tag.weight) => {
+                self.insert_evicting(item, &{ *tag }, Store::pop_oldest)
             }
-            Strategy::DropOldest => self.offer_evicting(item, tag, usize::MAX, usize::MAX, Store::pop_oldest),
-            Strategy::DropLowest => {
-                let (items, weight) = self.store.below(tag.priority);
-                self.offer_evicting(item, tag, items, weight, Store::pop_last)
+            Strategy::DropLowest if self.ranks_above_enough(tag) => {
+                self.insert_evicting(item, &{ *tag }, Store::pop_last)
             }
+            Strategy::DropOldest | Strategy::DropLowest => Offer::Dropped(item, DropReason::Overflow),
         }
     }
 
@@ -188,21 +191,29 @@ impl<T> BoundedBuffer<T> {
         true
     }
 
-    /// Admits `item` in exchange for what `victim` picks, if `items` victims of `weight` together could make the room.
+    /// Whether the items that rank below this one could make the room for it.
     #[inline]
-    fn offer_evicting(
-        &mut self,
-        item: T,
-        tag: Tag,
-        items: usize,
-        weight: usize,
-        victim: impl Fn(&mut Store<T>) -> Option<(T, usize)>,
-    ) -> Offer<T> {
+    fn ranks_above_enough(&self, tag: &Tag) -> bool {
+        let (items, weight) = self.store.below(tag.priority);
+        self.makes_room(items, weight, tag.weight)
+    }
+
+    /// Whether so many victims, of `weight` together, could make the room for an item that weighs `wanted`.
+    #[inline]
+    fn makes_room(&self, items: usize, weight: usize, wanted: usize) -> bool {
         let kept = self.queued.saturating_sub(items).saturating_add(self.reserved + self.lent);
         let kept_weight = self.weight.saturating_sub(weight).saturating_add(self.reserved_weight);
-        if kept >= self.capacity || !self.bears(kept_weight, self.counted(tag.weight)) {
-            return Offer::Dropped(item, DropReason::Overflow);
-        }
+        kept < self.capacity && self.bears(kept_weight, self.counted(wanted))
+    }
+
+    /// Admits `item` in exchange for what `victim` picks. There are enough victims.
+    #[inline]
+    fn insert_evicting(
+        &mut self,
+        item: T,
+        tag: &Tag,
+        victim: impl Fn(&mut Store<T>) -> Option<(T, usize)>,
+    ) -> Offer<T> {
         let mut evicted: Option<Evicted<T>> = None;
         while !self.fits(tag.weight) {
             let Some((out, out_weight)) = victim(&mut self.store) else { break };
@@ -236,7 +247,7 @@ impl<T> BoundedBuffer<T> {
         }
         while added < most && !self.closed && self.fits(Tag::default().weight) {
             let Some(item) = next() else { break };
-            self.insert(item, Tag::default());
+            self.insert(item, &Tag::default());
             added += 1;
         }
         added
@@ -281,7 +292,7 @@ impl<T> BoundedBuffer<T> {
         if self.closed {
             Offer::Closed(item)
         } else if self.counted(tag.weight) <= self.counted(reserved_weight) || self.fits(tag.weight) {
-            self.insert(item, tag);
+            self.insert(item, &tag);
             Offer::Accepted
         } else {
             Offer::Full(item)
@@ -311,10 +322,10 @@ impl<T> BoundedBuffer<T> {
         held.checked_add(weight).is_some_and(|together| together <= self.max_weight)
     }
 
-    #[inline]
-    fn insert(&mut self, item: T, tag: Tag) {
+    #[inline(always)]
+    fn insert(&mut self, item: T, tag: &Tag) {
         let weight = self.counted(tag.weight);
-        self.store.push(item, Tag { weight, ..tag }, self.accepted);
+        self.store.push(item, tag, weight, self.accepted);
         self.accepted += 1;
         self.queued += 1;
         self.weight = self.weight.saturating_add(weight);

@@ -3,7 +3,7 @@
 use super::BoundedBuffer;
 use super::store::Store;
 use super::tag::Tag;
-use crate::offer::{Evicted, Offer};
+use crate::offer::{DropReason, Evicted, Offer};
 use crate::strategy::Strategy;
 
 impl<T> BoundedBuffer<T> {
@@ -50,7 +50,7 @@ impl<T> BoundedBuffer<T> {
     /// The same as [`exchange`](Self::exchange) where the buffer is [fair](Self::fair), and the key of the item is one that holds most.
     #[doc(hidden)]
     #[inline]
-    pub fn exchange_own(&mut self, item: &mut T, tag: Tag) -> bool {
+    pub fn exchange_own(&mut self, item: &mut T, tag: &Tag) -> bool {
         matches!(self.strategy, Strategy::DropOldest)
             && self.weight_marks.is_none()
             && self.is_just_full()
@@ -65,16 +65,19 @@ impl<T> BoundedBuffer<T> {
 
     /// Offers an item that does not fit, for items of the keys that hold most.
     #[inline(never)]
-    pub(super) fn offer_fair(&mut self, mut item: T, tag: Tag) -> Offer<T> {
+    pub(super) fn offer_fair(&mut self, mut item: T, tag: &Tag) -> Offer<T> {
         if self.weight_marks.is_none() && self.is_just_full() && self.swap_with_own(&mut item, tag) {
             return Offer::AcceptedEvicting(Evicted::one(item));
         }
-        self.offer_evicting(item, tag, usize::MAX, usize::MAX, |store| store.pop_for(tag.key))
+        if !self.makes_room(usize::MAX, usize::MAX, tag.weight) {
+            return Offer::Dropped(item, DropReason::Overflow);
+        }
+        self.insert_evicting(item, tag, |store| store.pop_for(tag.key))
     }
 
     /// Puts the oldest item of its key in the place of `item`, which enters, if no key holds more. For a full buffer that weighs nothing.
     #[inline]
-    fn swap_with_own(&mut self, item: &mut T, tag: Tag) -> bool {
+    fn swap_with_own(&mut self, item: &mut T, tag: &Tag) -> bool {
         let Store::Fair(fair) = &mut self.store else { return false };
         let swapped = fair.exchange(item, tag, self.accepted);
         self.accepted += u64::from(swapped);
@@ -84,7 +87,7 @@ impl<T> BoundedBuffer<T> {
     fn moved_into(mut self, mut store: Store<T>) -> Self {
         for arrival in self.oldest()..self.accepted {
             let Some((item, tag)) = self.store.pop_oldest_tagged() else { break };
-            store.push(item, tag, arrival);
+            store.push(item, &tag, tag.weight, arrival);
         }
         Self { store, ..self }
     }

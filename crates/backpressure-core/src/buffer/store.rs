@@ -45,14 +45,24 @@ impl<T> Store<T> {
         Self::Fair(Box::new(Fair::new(most_keys, weighed)))
     }
 
-    #[inline]
-    pub(super) fn push(&mut self, item: T, tag: Tag, arrival: u64) {
+    /// Puts an item in. It weighs `weight`, whatever its tag says.
+    #[inline(always)]
+    pub(super) fn push(&mut self, item: T, tag: &Tag, weight: usize, arrival: u64) {
         match self {
             Self::Fifo(queue) => queue.push_back(item),
-            Self::Weighed(queue) => queue.push_back((item, tag.weight)),
-            Self::Dated(queue) => queue.push_back((item, tag.weight, tag.deadline)),
-            Self::Lanes(lanes) => lanes.push(item, tag, arrival),
-            Self::Fair(fair) => fair.push(item, tag, arrival),
+            // A copy made here leaves nothing to be stored where items have no tags.
+            tagged => tagged.push_tagged(item, &{ *tag }, weight, arrival),
+        }
+    }
+
+    #[inline]
+    fn push_tagged(&mut self, item: T, tag: &Tag, weight: usize, arrival: u64) {
+        match self {
+            Self::Fifo(queue) => queue.push_back(item),
+            Self::Weighed(queue) => queue.push_back((item, weight)),
+            Self::Dated(queue) => queue.push_back((item, weight, tag.deadline)),
+            Self::Lanes(lanes) => lanes.push(item, tag, weight, arrival),
+            Self::Fair(fair) => fair.push(item, tag, weight, arrival),
         }
     }
 

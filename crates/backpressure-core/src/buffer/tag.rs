@@ -18,9 +18,15 @@ pub struct Tag {
     pub deadline: Option<Instant>,
 }
 
+impl Tag {
+    /// The tag of an item of which nothing is known. One that can be pointed at costs nothing to pass.
+    #[doc(hidden)]
+    pub const DEFAULT: Self = Self { weight: 1, priority: Priority::NORMAL, key: 0, deadline: None };
+}
+
 impl Default for Tag {
     #[inline]
     fn default() -> Self {
-        Self { weight: 1, priority: Priority::NORMAL, key: 0, deadline: None }
+        Self::DEFAULT
     }
 }
