@@ -84,7 +84,7 @@ impl<T> Builder<T> {
     ///   [`Strategy::Block`](backpressure_core::Strategy::Block) it is delivery that is fair, not admission.
     /// * 1024 keys have a queue of their own while they have items queued. Those beyond share one until it is empty.
     ///
-    /// Called outside every lock. Does not go with [`rank_by`](Self::rank_by): [`build`](Self::build) panics.
+    /// Called outside every lock. Does not go with [`rank_by`](Self::rank_by): [`try_build`](Self::try_build) refuses, and [`build`](Self::build) panics.
     ///
     /// ```
     /// use backpressure_channel::Builder;
@@ -151,7 +151,7 @@ impl<T> Builder<T> {
         self
     }
 
-    /// Refuses what [`build`](Self::build) panics for.
+    /// Refuses what [`try_build`](Self::try_build) does.
     #[doc(hidden)]
     pub fn check(&self) -> Result<(), ConfigError> {
         self.hooks.check()
@@ -161,18 +161,25 @@ impl<T> Builder<T> {
     ///
     /// # Panics
     ///
-    /// If items are both [ranked](Self::rank_by) and [fair by key](Self::fair_by).
+    /// Where [`try_build`](Self::try_build) answers with an error.
     pub fn build(self) -> (Sender<T>, Receiver<T>) {
-        if let Err(error) = self.check() {
-            panic!("{error}");
-        }
+        self.try_build().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Makes the channel, unless the closures contradict each other.
+    ///
+    /// # Errors
+    ///
+    /// If items are both [ranked](Self::rank_by) and [fair by key](Self::fair_by), under the name `fair_by`.
+    pub fn try_build(self) -> Result<(Sender<T>, Receiver<T>), ConfigError> {
+        self.check()?;
         let buffer = BoundedBuffer::new(&self.config);
         let buffer = if self.hooks.is_dating() { buffer.dated() } else { buffer };
         let buffer = if self.hooks.is_ranking() { buffer.prioritized() } else { buffer };
         let buffer = if self.hooks.is_fair() { buffer.fair() } else { buffer };
         let shared = Arc::new(Shared::new(&self.config, buffer, self.hooks, self.tracked));
         let tally = shared.tally();
-        (Sender::new(shared.clone()), Receiver::new(shared, tally))
+        Ok((Sender::new(shared.clone()), Receiver::new(shared, tally)))
     }
 }
 

@@ -100,8 +100,10 @@ fn either_ranks_or_keys_decide_who_is_next() {
     let builder = || Builder::new(built(config(2, Strategy::DropOldest))).rank_by(|_: &Job| Priority::NORMAL);
     let error = builder().fair_by(|job| job.0).check().expect_err("both are set");
     assert_eq!(error.field(), "fair_by");
+    let refused = builder().fair_by(|job| job.0).try_build().expect_err("it is refused, not only checked");
+    assert_eq!(refused.to_string(), error.to_string());
     assert!(catch_unwind(AssertUnwindSafe(|| builder().fair_by(|job| job.0).build())).is_err());
-    assert!(builder().check().is_ok());
+    assert!(builder().check().is_ok() && builder().try_build().is_ok());
 }
 
 proptest! {
