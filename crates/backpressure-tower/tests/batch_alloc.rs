@@ -52,4 +52,6 @@ fn c6_a_caller_that_leads_allocates_no_more() {
     (0..3).for_each(&mut call);
     let led = measure(|| call(3)).count_total;
     assert!(led <= 6, "{led} allocations for a call");
+    let many = measure(|| (4..100).for_each(&mut call)).count_total;
+    assert_eq!(many, 96 * led, "none of them now and then for many");
 }

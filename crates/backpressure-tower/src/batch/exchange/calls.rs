@@ -226,6 +226,24 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         }
     }
 
+    /// The caller has the answer in hand, so nobody needs to know of the call any more. If it came last, the next one gets its slot,
+    /// which is as it was. Hands out its waker, to be dropped outside the lock.
+    pub(super) fn withdraw(&mut self, number: usize) -> Option<Waker> {
+        let key = slab_of(number);
+        if self.open == Some(key) {
+            let slab = &mut self.slabs[key];
+            let is_last = |run: &Run| run.key == key && run.end == slab.calls.len() && run.end == number % SLOTS + 1;
+            if let Some(run) = self.runs.back_mut().filter(|run| is_last(run)) {
+                run.end -= 1;
+                slab.unsettled -= 1;
+                return slab.calls.pop()?.waker;
+            }
+        }
+        let waker = self.call(number).waker.take();
+        self.settle(&[number], &mut Vec::new());
+        waker
+    }
+
     /// Forgets a slab whose calls are all settled: its number is free.
     #[inline(never)]
     fn give_up(&mut self, key: usize) {

@@ -24,8 +24,9 @@ use super::slab::{Answer, CallRef};
 use super::state::{State, WhenAlone};
 
 /// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
-/// caller that never waits would otherwise never see that it is not alone.
-const MAX_AT_ONCE: u32 = 32;
+/// caller that never waits would otherwise never see that it is not alone. It is what a task of tokio may do before it has to
+/// yield, and more than a hundred, as the wake is paid for by the caller whose call is the last.
+const MAX_AT_ONCE: u32 = 128;
 
 /// After so many turns in a row that it left to callers the worker has its own: some calls may be in shards where nobody runs.
 const MAX_STAYED_AWAY: u32 = 4;
@@ -116,7 +117,7 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             // Its caller has the answer in hand, so that needs no slot.
             Some(Alone::Answered(got, unsent)) => {
                 self.at_once += u32::from(unsent.is_some() || self.dispatch_alone(number, effects));
-                self.calls.settle(&[number], &mut effects.others);
+                *waker = self.calls.withdraw(number).or(waker.take());
                 let failed = usize::from(got.is_err());
                 self.completed(1 - failed, failed, unsent, effects);
                 answer = Some(got);
