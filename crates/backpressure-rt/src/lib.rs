@@ -7,7 +7,7 @@
 //! | [`InFlight`] | futures polled in place, each only when it was woken |
 //! | [`lock`], [`try_lock`], [`lock_contended`] | locks that outlive a panic and that threads share well |
 //! | [`Mailbox`] | values that others leave for a task |
-//! | [`Relay`], [`wake_all`], [`guarded`] | calls of the user's code, which may panic |
+//! | [`Relay`], [`wake_all`], [`guarded`], [`discard`] | calls of the user's code, which may panic |
 //! | [`Exclusive`], [`Padded`], [`thread_number`] | what is shared between threads, and how little of it |
 //! | [`sync`] | std's locks and atomics, or loom's when its models run |
 //!
@@ -43,7 +43,7 @@ pub use in_flight::InFlight;
 pub use lock::{lock, lock_contended, try_lock};
 pub use mailbox::Mailbox;
 pub use padded::Padded;
-pub use relay::{Panic, Relay, guarded, wake_all};
+pub use relay::{Panic, Relay, discard, guarded, wake_all};
 pub use thread::{known_thread_number, thread_number};
 #[cfg(any(feature = "tokio", feature = "thread-timer"))]
 pub use timer::Timer;

@@ -16,6 +16,14 @@ pub fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(call))
 }
 
+/// Drops what is the user's and concerns nobody else any more, nor does a panic of its `Drop`.
+pub fn discard<T>(value: T) {
+    if let Err(panic) = guarded(|| drop(value)) {
+        // What it carries is the user's, too, and may panic where it is dropped.
+        std::mem::forget(panic);
+    }
+}
+
 /// Makes calls of the user's code each of which is made whatever the others do. The first panic goes on afterwards.
 #[derive(Debug, Default)]
 #[must_use = "a panic is lost unless it is resumed"]

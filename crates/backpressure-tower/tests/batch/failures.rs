@@ -1,10 +1,12 @@
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 
-use backpressure_tower::{BatchError, Fallback};
+use backpressure_tower::{Batch, BatchError, BatchLayer, Fallback};
 use tower::{Service, ServiceExt};
 
-use crate::support::{Act, Readiness, Rig, Target, assert_failed, now_or_never, outputs, rig};
+use crate::support::{Act, Readiness, Rig, Target, Task, assert_failed, now_or_never, outputs, rig};
 
 #[test]
 fn s8_t3_a_failure_costs_only_its_own_batch_and_says_which() {
@@ -39,7 +41,7 @@ fn ready_twice_after_a_failure_is_ready() {
     for _ in 0..2 {
         assert!(now_or_never(handle.ready()).is_some_and(|ready| ready.is_ok()));
     }
-    let mut next = crate::support::Task::new(handle.call(2));
+    let mut next = Task::new(handle.call(2));
     assert!(next.is_pending());
     rig.work();
     assert_eq!(next.output().unwrap(), 20);
@@ -142,13 +144,97 @@ fn s8_equal_requests_that_panic_when_compared_fail_their_batch() {
         }
     }
     let inner = tower::service_fn(|batch: Vec<Touchy>| async move { Ok::<_, &str>(vec![(); batch.len()]) });
-    let layer = backpressure_tower::BatchLayer::builder().deduplicate().build().unwrap();
-    let (batch, worker) = backpressure_tower::Batch::pair(inner, &layer);
-    let mut worker = crate::support::Task::new(worker);
-    let mut calls = [batch.clone(), batch].map(|batch| crate::support::Task::new(batch.oneshot(Touchy)));
+    let layer = BatchLayer::builder().deduplicate().build().unwrap();
+    let (batch, worker) = Batch::pair(inner, &layer);
+    let mut worker = Task::new(worker);
+    let mut calls = [batch.clone(), batch].map(|batch| Task::new(batch.oneshot(Touchy)));
     assert!(calls.iter_mut().all(|call| call.is_pending()));
     while worker.is_pending() && worker.is_woken() {}
     for mut call in calls {
         assert!(matches!(call.output(), Err(BatchError::Panicked)));
     }
+}
+
+/// Panics where it is dropped, if it is a 1.
+struct Touchy(u32);
+
+impl Drop for Touchy {
+    fn drop(&mut self) {
+        assert!(self.0 != 1 || std::thread::panicking(), "as told");
+    }
+}
+
+#[test]
+fn s8_an_answer_that_nobody_wants_and_that_panics_where_it_is_dropped_concerns_nobody_else() {
+    for knows in [true, false] {
+        // Who leaves while the inner service is polled, and the waker of that.
+        let shared = Arc::new(Mutex::new((None, None)));
+        let inner = {
+            let shared = Arc::clone(&shared);
+            tower::service_fn(move |batch: Vec<u32>| {
+                let shared = Arc::clone(&shared);
+                poll_fn(move |cx| {
+                    let (leaver, waker) = &mut *shared.lock().unwrap();
+                    if waker.replace(cx.waker().clone()).is_none() {
+                        return Poll::Pending;
+                    }
+                    drop(Option::take(leaver));
+                    Poll::Ready(Ok::<_, &str>(batch.iter().copied().map(Touchy).collect::<Vec<_>>()))
+                })
+            })
+        };
+        let layer = BatchLayer::<u32, Touchy>::builder().max_items(2).build().unwrap();
+        let (mut batch, worker) = Batch::pair(inner, &layer);
+        let mut worker = Task::new(worker);
+        let mut call = |request| {
+            assert!(now_or_never(batch.ready()).is_some());
+            Task::new(batch.call(request))
+        };
+        let (gone, mut stays) = (call(1), call(2));
+        assert!(worker.is_pending() && stays.is_pending());
+        if knows {
+            drop(gone);
+        } else {
+            shared.lock().unwrap().0 = Some(gone);
+        }
+        let waker: Option<Waker> = shared.lock().unwrap().1.clone();
+        waker.expect("it was polled").wake();
+        assert!(worker.is_pending());
+        assert_eq!(stays.output().unwrap().0, 2);
+        let mut next = call(3);
+        (0..4).for_each(|_| assert!(worker.is_pending()));
+        assert_eq!(next.output().unwrap().0, 3);
+    }
+}
+
+#[test]
+fn s8_a_request_that_panics_where_it_is_dropped_concerns_nobody_else() {
+    let held = Arc::new(AtomicUsize::new(1));
+    let inner = {
+        let held = Arc::clone(&held);
+        tower::service_fn(move |batch: Vec<Touchy>| {
+            let held = Arc::clone(&held);
+            poll_fn(move |cx| {
+                cx.waker().wake_by_ref();
+                let answers = || batch.iter().map(|request| request.0).collect::<Vec<_>>();
+                if held.load(Ordering::SeqCst) > 0 { Poll::Pending } else { Poll::Ready(Ok::<_, &str>(answers())) }
+            })
+        })
+    };
+    let layer = BatchLayer::builder().key(|_| 0).build().unwrap();
+    let (mut batch, worker) = Batch::pair(inner, &layer);
+    let mut worker = Task::new(worker);
+    let mut call = |request| {
+        assert!(now_or_never(batch.ready()).is_some());
+        Task::new(batch.call(Touchy(request)))
+    };
+    let _first = call(0);
+    (0..2).for_each(|_| assert!(worker.is_pending()));
+    let (gone, mut stays) = (call(1), call(2));
+    assert!(worker.is_pending(), "it has their requests");
+    drop(gone);
+    assert!(worker.is_pending());
+    held.store(0, Ordering::SeqCst);
+    (0..6).for_each(|_| assert!(worker.is_pending()));
+    assert_eq!(stays.output().unwrap(), 2);
 }

@@ -9,7 +9,7 @@
 //! is to be woken.
 
 use backpressure_rt::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
-use backpressure_rt::{Exclusive, lock, lock_contended};
+use backpressure_rt::{Exclusive, discard, lock, lock_contended};
 
 mod calling;
 mod calls;
@@ -257,7 +257,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
 
     /// Answers every call that still waits.
     pub(super) fn end(&self, error: Option<Arc<E>>, reason: DropReason) {
-        let _ended = self.update(|state, effects| state.end(error, reason, effects));
+        self.update(|state, effects| state.end(error, reason, effects)).into_iter().for_each(discard);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use backpressure_core::FlushReason;
+use backpressure_rt::discard;
 use slab::Slab;
 
 /// Batches that are with the inner service, and parts of failed ones that [wait](Self::next) to go there again.
@@ -56,6 +57,7 @@ impl<Req> Batch<Req> {
 
     /// Room for the calls of another one.
     pub(crate) fn into_spare(mut self) -> Vec<usize> {
+        self.requests.drain(..).for_each(discard);
         self.calls.clear();
         self.calls
     }
@@ -81,7 +83,9 @@ impl<Req> Batch<Req> {
         for (place, request) in (from..to).zip(requests) {
             let before = calls.len();
             calls.extend(self.calls_for(place).iter().filter(|&&call| call != GONE));
-            if calls.len() > before {
+            if calls.len() == before {
+                discard(request);
+            } else {
                 places.resize(calls.len(), kept.len());
                 kept.push(request);
             }

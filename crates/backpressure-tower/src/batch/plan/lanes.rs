@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use backpressure_core::FlushReason;
-use backpressure_rt::guarded;
+use backpressure_rt::{discard, guarded};
 
 use super::call::QueuedCall;
 use super::keys::Sort;
@@ -123,7 +123,10 @@ impl<Req> Lanes<Req> {
     pub(crate) fn push(&mut self, number: usize, call: QueuedCall<Req>, since: Instant, now: Instant) -> bool {
         let now = self.pass(now);
         let sorted = self.sort.as_mut().map_or(Ok(0), |sort| guarded(|| sort.lane(&call.request)));
-        let Ok(lane) = sorted else { return false };
+        let Ok(lane) = sorted else {
+            discard(call);
+            return false;
+        };
         if lane >= self.lanes.len() {
             self.lanes.resize_with(lane + 1, Lane::default);
         }
@@ -158,7 +161,7 @@ impl<Req> Lanes<Req> {
     /// A call whose deadline has passed by now leaves.
     pub(crate) fn remove_expired(&mut self, now: Instant) -> Option<usize> {
         let &(_, number) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
-        self.remove(number).map(|_| number)
+        self.remove(number).map(discard).map(|()| number)
     }
 
     /// Looks at the clock: lanes may fall due.

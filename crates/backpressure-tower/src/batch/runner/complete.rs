@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backpressure_core::Flushed;
-use backpressure_rt::{Panic, guarded, now};
+use backpressure_rt::{Panic, discard, guarded, now};
 
 use super::engine::Engine;
 use crate::batch::answers::{Answers, AnswersBatches};
@@ -28,7 +28,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         match answered {
             Ok(()) => self.spare = batch.into_spare(),
             Err(error) => {
-                self.answers.clear();
+                self.discard_answers();
                 self.fail(batch, error);
             }
         }
@@ -78,7 +78,9 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
                     self.answers.push((call, answer.as_ref().map(copy).map_err(Clone::clone)));
                 }
             }
-            if last != GONE {
+            if last == GONE {
+                discard(answer);
+            } else {
                 self.answers.push((last, answer));
             }
         }

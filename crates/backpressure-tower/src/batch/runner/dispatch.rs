@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use backpressure_core::{DropReason, FlushReason};
-use backpressure_rt::{guarded, now};
+use backpressure_rt::{discard, guarded, now};
 
 use super::engine::{Engine, Joining, Step};
 use super::gather::Gather;
@@ -142,7 +142,7 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         effects.flush(&self.exchange.reporter);
         for position in gone.into_iter().rev() {
             taken.calls.remove(position);
-            taken.requests.remove(position);
+            discard(taken.requests.remove(position));
         }
         Some(taken)
     }

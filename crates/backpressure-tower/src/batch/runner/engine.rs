@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backpressure_core::{Activity, DropReason};
-use backpressure_rt::{ClockSampler, InFlight, Timer, now};
+use backpressure_rt::{ClockSampler, InFlight, Timer, discard, now};
 use tower_service::Service;
 
 use super::gather::{Gather, gather, limits};
@@ -114,7 +114,12 @@ where
         if run_as == RunAs::Worker {
             self.effects.flush(&self.exchange.reporter);
         }
-        self.answers.clear();
+        self.discard_answers();
+    }
+
+    /// Drops answers that nobody waits for.
+    pub(super) fn discard_answers(&mut self) {
+        self.answers.drain(..).for_each(discard);
     }
 
     /// Says what it does if that is news: it is busy with the batches in flight, and blocked while the inner service wants none.

@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::{Context, Poll};
 
-use backpressure_rt::{Panic, guarded};
+use backpressure_rt::{Panic, discard, guarded};
 use tower_service::Service;
 
 /// It is asked for readiness only when a batch is there to be sent, so that nobody holds what it has to give without need.
@@ -42,7 +42,8 @@ impl<S> Inner<S> {
     pub(super) fn release(&mut self) {
         if let (Readiness::Asked | Readiness::Ready, Some((service, copy))) = (self.readiness, &self.pristine) {
             if let Ok(fresh) = guarded(|| copy(service)) {
-                (self.service, self.readiness) = (fresh, Readiness::Idle);
+                discard(mem::replace(&mut self.service, fresh));
+                self.readiness = Readiness::Idle;
             }
         }
     }

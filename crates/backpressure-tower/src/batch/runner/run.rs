@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use backpressure_core::{DropReason, FlushReason};
-use backpressure_rt::now;
+use backpressure_rt::{discard, now};
 
 use super::engine::{Engine, Joining, Step};
 use super::gather::Gather;
@@ -53,6 +53,7 @@ where
     ) -> Alone<Req, Resp, S::Error> {
         let now = self.time_alone(queued.deadline.is_some());
         if now.is_some_and(|now| queued.is_expired(now)) {
+            discard(queued);
             return Alone::Answered(Err(BatchError::DeadlineExceeded), Some(DropReason::Expired));
         }
         match self.inner.poll_ready(cx) {
@@ -170,11 +171,12 @@ impl<S: AnswersBatches<Req, Resp>, Req, Resp> Engine<S, Req, Resp> {
         }
         // Before the arrivals, which may have numbers that are free since.
         while let Some(number) = self.updates.gone.pop() {
-            if self.lanes.remove(number).is_some() {
+            if self.lanes.remove(number).map(discard).is_some() {
                 continue;
             }
-            if let Some((batch, _)) = self.batches.cancel(number) {
-                if self.in_flight.abort(batch) {
+            if let Some((key, batch)) = self.batches.cancel(number) {
+                discard(batch);
+                if self.in_flight.abort(key) {
                     self.tuning.returned(now, None, self.in_flight.len());
                     self.tell_activity();
                 }
