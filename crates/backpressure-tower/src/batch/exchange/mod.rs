@@ -89,8 +89,7 @@ impl<Req, Resp, E> Exchange<Req, Resp, E> {
     pub(super) fn new(settings: Arc<Settings<Req, Resp>>, buffer: &BackpressureConfig) -> Self {
         let is_timed = settings.linger(&settings.config) != Linger::Never;
         let permits = Arc::new(Permits::new(buffer.capacity()));
-        // Where it matters when a call came, all of them come to the lock.
-        let shards = Arc::new(Shards::new(if is_timed { 0 } else { shard_count() }));
+        let shards = Arc::new(Shards::new(shard_count()));
         let state = State::new(settings.config, buffer, Arc::clone(&permits), Arc::clone(&shards), is_timed);
         Self {
             handles: AtomicUsize::new(1),

@@ -101,6 +101,23 @@ fn w6_a_worker_that_goes_to_sleep_collects_the_shards_first_and_closes_them() {
 }
 
 #[test]
+fn a_batcher_that_lingers_no_more_uses_its_shards() {
+    let layer = BatchLayer::builder().linger(Duration::MAX).build().expect("a sound layer");
+    let echo: Echo = |batch| ready(Ok(batch));
+    let (mut handle, mut worker) = Batch::pair(service_fn(echo), &layer);
+    assert!(poll(&mut worker, Waker::noop()).is_pending());
+    let mut config = handle.handle().config();
+    config.linger = Duration::ZERO;
+    handle.handle().reconfigure(config).expect("a sound configuration");
+    run(&mut worker);
+    handle.exchange.lock().note_contention();
+    let mut calls: Vec<Call> = (0..5).map(|request| call(&mut handle, request)).collect();
+    assert_eq!(collected(&handle), 1);
+    run(&mut worker);
+    assert!(all_are_answered(&mut calls));
+}
+
+#[test]
 fn x1_a_call_that_is_dropped_in_a_shard_is_not_executed_and_frees_its_place() {
     let (mut handle, mut worker) = contended(256);
     let token = Arc::new(Wakes::default());
