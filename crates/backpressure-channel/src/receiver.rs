@@ -219,7 +219,7 @@ impl<T> Receiver<T> {
 
     /// Ready once there is anything. Until then the receiver is idle, and busy from then on.
     pub(crate) fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_demand_as(cx, Demand::ANY, Some(Activity::IDLE))
+        self.poll_demand_in(cx, Demand::ANY, Some(Activity::IDLE))
     }
 
     /// Ready once as much is queued as `demand` says, or the channel is closed. Until then an arrival that does not meet
@@ -227,11 +227,12 @@ impl<T> Receiver<T> {
     ///
     /// Whoever waits so, for batches, says itself [what it does](Reporter::works) with its time.
     pub fn poll_demand(&mut self, cx: &mut Context<'_>, demand: Demand) -> Poll<()> {
-        self.poll_demand_as(cx, demand, None)
+        self.poll_demand_in(cx, demand, None)
     }
 
+    /// Ready as [`poll_demand`](Self::poll_demand) is. While it is pending, the receiver shows this activity, if one is given.
     #[inline]
-    fn poll_demand_as(&mut self, cx: &mut Context<'_>, demand: Demand, meanwhile: Option<Activity>) -> Poll<()> {
+    fn poll_demand_in(&mut self, cx: &mut Context<'_>, demand: Demand, activity: Option<Activity>) -> Poll<()> {
         let mut inner = self.shared.lock();
         inner.recall();
         if inner.meets(demand) {
@@ -244,7 +245,7 @@ impl<T> Receiver<T> {
         let replaced = if met {
             Some((demand, waker))
         } else {
-            if let Some(activity) = meanwhile {
+            if let Some(activity) = activity {
                 inner.recorder.works(activity);
             }
             inner.hurry();

@@ -72,7 +72,7 @@ impl Services {
 trait Subjected {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>>;
     fn call(&mut self, request: u32) -> Answer;
-    fn twin(&self) -> Box<dyn Subjected>;
+    fn boxed_clone(&self) -> Box<dyn Subjected>;
 }
 
 impl<S: Service<u32, Response = u32> + Clone + 'static> Subjected for S {
@@ -85,7 +85,7 @@ impl<S: Service<u32, Response = u32> + Clone + 'static> Subjected for S {
         Box::pin(async move { answer.await.map_err(drop) })
     }
 
-    fn twin(&self) -> Box<dyn Subjected> {
+    fn boxed_clone(&self) -> Box<dyn Subjected> {
         Box::new(self.clone())
     }
 }
@@ -127,7 +127,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn call(&mut self) {
         self.next += 1;
-        self.callers.push((self.next, Caller::Waits(self.service.twin()), Watch::new(W1)));
+        self.callers.push((self.next, Caller::Waits(self.service.boxed_clone()), Watch::new(W1)));
         let _ = self.poll(self.callers.len() - 1, false);
     }
 
@@ -247,8 +247,8 @@ impl Subject for Services {
                 Step::PollAnew(place) if callers > 0 => drop(run.poll(place % callers, true)),
                 Step::Leave(place) if callers > 0 => drop(run.callers.remove(place % callers)),
                 Step::ReadyAndDrop => {
-                    let mut twin = run.service.twin();
-                    let _ = Watch::new(W1).poll(false, wrongs, |cx| twin.poll_ready(cx));
+                    let mut clone = run.service.boxed_clone();
+                    let _ = Watch::new(W1).poll(false, wrongs, |cx| clone.poll_ready(cx));
                 }
                 Step::Answer(place, how) => drop(run.desk.answer(place, how)),
                 Step::Advance(ms) => advance(Duration::from_millis(ms)).await,

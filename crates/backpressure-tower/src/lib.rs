@@ -93,9 +93,9 @@ pub use respond::Grpc;
 pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RefusedExt, RequestHeaders};
 #[cfg(feature = "shed")]
 pub use shed::{
-    Action, ByClass, ByLevel, ByOutcome, ByPatience, ByTenant, Bypass, Class, Classify, Drain, LingerCounts, Lingering,
-    Plain, Policy, Responder, Shed, ShedCounts, ShedDrainReport, ShedError, ShedFuture, ShedHandle, ShedLayer,
-    ShedLayerBuilder, TenantLevels, is_timeout,
+    Action, ByClass, ByLevel, ByOutcome, ByTenant, ByWaitTimeout, Bypass, Class, Classify, Drain, LingerCounts,
+    Lingering, Plain, Policy, Responder, Shed, ShedCounts, ShedDrainReport, ShedError, ShedFuture, ShedHandle,
+    ShedLayer, ShedLayerBuilder, TenantLevels, is_timeout,
 };
 
 /// The README's example compiles and runs.

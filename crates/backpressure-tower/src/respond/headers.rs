@@ -146,10 +146,10 @@ impl<B> Classify<Request<B>> for RequestHeaders {
             return Class::Bypass;
         }
         #[cfg(feature = "grpc")]
-        let patience = super::grpc::timeout(request.headers());
+        let wait_timeout = super::grpc::timeout(request.headers());
         #[cfg(not(feature = "grpc"))]
-        let patience = None;
-        Class::Call { level: self.level(request.headers(), request.extensions()), patience }
+        let wait_timeout = None;
+        Class::Call { level: self.level(request.headers(), request.extensions()), wait_timeout }
     }
 }
 
@@ -271,11 +271,11 @@ mod tests {
     #[cfg(feature = "grpc")]
     #[test]
     fn the_patience_is_the_grpc_timeout() {
-        let patience = |headers: &[_]| match class(&RequestHeaders::new(), "/", headers) {
-            Class::Call { patience, .. } => patience,
+        let wait_timeout = |headers: &[_]| match class(&RequestHeaders::new(), "/", headers) {
+            Class::Call { wait_timeout, .. } => wait_timeout,
             Class::Bypass => None,
         };
-        assert_eq!(patience(&[("grpc-timeout", "250m")]), Some(Duration::from_millis(250)));
-        assert_eq!(patience(&[]), None);
+        assert_eq!(wait_timeout(&[("grpc-timeout", "250m")]), Some(Duration::from_millis(250)));
+        assert_eq!(wait_timeout(&[]), None);
     }
 }

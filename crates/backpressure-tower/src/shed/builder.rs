@@ -111,7 +111,7 @@ impl ShedLayerBuilder {
     /// `TimeoutLayer`. Default: nobody knows, and a call that is dropped was cancelled.
     ///
     /// The layer cuts nothing by itself. A call that is dropped after nine tenths of this time, or of what its
-    /// [patience](super::ShedLayer::patience) or `grpc-timeout` says, was cut: the books say
+    /// [wait timeout](super::ShedLayer::wait_timeout) or `grpc-timeout` says, was cut: the books say
     /// [timed out](backpressure_core::DropReason::TimedOut), and it is an overload, for which the limit falls. A call whose caller
     /// has given it less time than others are answered in is no overload. A call that would wait in the short queue is refused
     /// if it cannot be answered in time. This costs a look at the clock for each call.

@@ -19,14 +19,14 @@ pub enum Class {
         /// How important it is.
         level: Level,
         /// What is left of the time it must be answered in, if it has a deadline.
-        patience: Option<Duration>,
+        wait_timeout: Option<Duration>,
     },
 }
 
 impl Class {
     /// A call of this level that has no deadline.
     pub const fn of(level: Level) -> Self {
-        Self::Call { level, patience: None }
+        Self::Call { level, wait_timeout: None }
     }
 }
 
@@ -85,7 +85,7 @@ impl<Req, C: Classify<Req>, F: Fn(&Req) -> Level> Classify<Req> for ByLevel<C, F
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,
-            Class::Call { patience, .. } => Class::Call { level: (self.level)(request), patience },
+            Class::Call { wait_timeout, .. } => Class::Call { level: (self.level)(request), wait_timeout },
         }
     }
 }
@@ -107,14 +107,14 @@ impl<Req, C: Classify<Req>, K: Hash, F: Fn(&Req) -> K> Classify<Req> for ByClass
     }
 }
 
-/// Made by [`ShedLayer::patience`](super::ShedLayer::patience).
+/// Made by [`ShedLayer::wait_timeout`](super::ShedLayer::wait_timeout).
 #[derive(Debug, Clone, Copy)]
-pub struct ByPatience<C, F> {
+pub struct ByWaitTimeout<C, F> {
     pub(super) rest: C,
-    pub(super) patience: F,
+    pub(super) wait_timeout: F,
 }
 
-impl<Req, C: Classify<Req>, F: Fn(&Req) -> Option<Duration>> Classify<Req> for ByPatience<C, F> {
+impl<Req, C: Classify<Req>, F: Fn(&Req) -> Option<Duration>> Classify<Req> for ByWaitTimeout<C, F> {
     fn key(&self, request: &Req) -> Option<u64> {
         self.rest.key(request)
     }
@@ -122,7 +122,7 @@ impl<Req, C: Classify<Req>, F: Fn(&Req) -> Option<Duration>> Classify<Req> for B
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,
-            Class::Call { level, .. } => Class::Call { level, patience: (self.patience)(request) },
+            Class::Call { level, .. } => Class::Call { level, wait_timeout: (self.wait_timeout)(request) },
         }
     }
 }
@@ -153,11 +153,12 @@ mod tests {
     #[test]
     fn each_adds_what_it_knows() {
         let level = ByLevel { rest: Plain, level: |n: &u8| Level::new(Criticality::Sheddable, *n) };
-        let patience = ByPatience { rest: level, patience: |n: &u8| Some(Duration::from_secs(u64::from(*n))) };
-        let class = Bypass { rest: patience, passes: |n: &u8| *n == 0 };
+        let wait_timeout =
+            ByWaitTimeout { rest: level, wait_timeout: |n: &u8| Some(Duration::from_secs(u64::from(*n))) };
+        let class = Bypass { rest: wait_timeout, passes: |n: &u8| *n == 0 };
         assert_eq!(class.classify(&0), Class::Bypass);
         let level = Level::new(Criticality::Sheddable, 7);
-        assert_eq!(class.classify(&7), Class::Call { level, patience: Some(Duration::from_secs(7)) });
+        assert_eq!(class.classify(&7), Class::Call { level, wait_timeout: Some(Duration::from_secs(7)) });
         let closure = |n: &u8| if *n == 0 { Class::Bypass } else { Criticality::CriticalPlus.into() };
         assert_eq!((closure.classify(&0), closure.classify(&1)), (Class::Bypass, Class::of(Level::FIRST)));
         assert_eq!(Plain.classify(&0), Class::of(Level::default()));

@@ -64,11 +64,11 @@ impl Gate {
 
     /// The deadline of a call whose caller waits for so long. The clock is looked at only if there is one.
     #[inline]
-    pub(super) fn deadline(&self, patience: Option<Duration>) -> Deadline {
-        if self.timeout.is_none() && patience.is_none() {
+    pub(super) fn deadline(&self, wait_timeout: Option<Duration>) -> Deadline {
+        if self.timeout.is_none() && wait_timeout.is_none() {
             return Deadline::NEVER;
         }
-        self.limiter.deadline(self.timeout, patience)
+        self.limiter.deadline(self.timeout, wait_timeout)
     }
 
     #[inline]
@@ -123,19 +123,19 @@ impl Gate {
 
     /// Decides a call, once.
     #[inline(always)]
-    pub(super) fn decide(&self, level: Level, patience: Option<Duration>, key: Option<u64>) -> Decision {
+    pub(super) fn decide(&self, level: Level, wait_timeout: Option<Duration>, key: Option<u64>) -> Decision {
         let admitted = if key.is_none() { self.admit_plainly(level) } else { None };
         match admitted {
             Some(permit) => Decision::Go(Some(permit)),
-            None => self.decide_at_length(level, patience, key),
+            None => self.decide_at_length(level, wait_timeout, key),
         }
     }
 
     #[inline(never)]
-    pub(super) fn decide_at_length(&self, level: Level, patience: Option<Duration>, key: Option<u64>) -> Decision {
+    pub(super) fn decide_at_length(&self, level: Level, wait_timeout: Option<Duration>, key: Option<u64>) -> Decision {
         let shadow = self.is_shadow();
         if self.watch.is_idle() && !shadow {
-            return self.enter(level, patience, key, None);
+            return self.enter(level, wait_timeout, key, None);
         }
         let reserved = match self.watch.admit(level, &self.limiter) {
             Ok(Passage::Free) => None,
@@ -153,21 +153,21 @@ impl Gate {
                 Err(reason) => self.pass_by(reason),
             };
         }
-        self.enter(level, patience, key, reserved)
+        self.enter(level, wait_timeout, key, reserved)
     }
 
     #[inline]
     fn enter(
         &self,
         level: Level,
-        patience: Option<Duration>,
+        wait_timeout: Option<Duration>,
         key: Option<u64>,
         reserved: Option<Reserved>,
     ) -> Decision {
-        let patience = patience.into_iter().chain(self.timeout).min();
+        let wait_timeout = wait_timeout.into_iter().chain(self.timeout).min();
         let entry = match key {
-            None => self.limiter.acquire(level, patience),
-            Some(key) => self.limiter.acquire_keyed(key, level, patience),
+            None => self.limiter.acquire(level, wait_timeout),
+            Some(key) => self.limiter.acquire_keyed(key, level, wait_timeout),
         };
         match entry {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit.reserved(reserved))),

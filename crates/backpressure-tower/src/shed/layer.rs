@@ -8,7 +8,7 @@ use std::time::Duration;
 use backpressure_core::limit::{Level, Outcome};
 use tower_layer::Layer;
 
-use super::classify::{ByClass, ByLevel, ByPatience, Bypass};
+use super::classify::{ByClass, ByLevel, ByWaitTimeout, Bypass};
 use super::gate::Gate;
 use super::respond::ByOutcome;
 use super::tenants::{ByTenant, TenantLevels};
@@ -118,10 +118,13 @@ impl<C, R> ShedLayer<C, R> {
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 
-    /// How much time is left to answer a request. Default: nobody knows. It matters to those that wait in the short queue,
+    /// How long the caller of a request still waits for its answer. Default: nobody knows. It matters to those that wait in the short queue,
     /// and tells a call that is [cut](super::ShedLayerBuilder::timeout) from one that is cancelled.
-    pub fn patience<Req, F: Fn(&Req) -> Option<Duration>>(self, patience: F) -> ShedLayer<ByPatience<C, F>, R> {
-        let classify = ByPatience { rest: self.classify, patience };
+    pub fn wait_timeout<Req, F: Fn(&Req) -> Option<Duration>>(
+        self,
+        wait_timeout: F,
+    ) -> ShedLayer<ByWaitTimeout<C, F>, R> {
+        let classify = ByWaitTimeout { rest: self.classify, wait_timeout };
         ShedLayer { gate: self.gate, classify, respond: self.respond }
     }
 

@@ -27,7 +27,7 @@ mod until;
 mod watch;
 
 pub use builder::ShedLayerBuilder;
-pub use classify::{ByClass, ByLevel, ByPatience, Bypass, Class, Classify};
+pub use classify::{ByClass, ByLevel, ByWaitTimeout, Bypass, Class, Classify};
 pub use counts::ShedCounts;
 pub use drain::{Drain, ShedDrainReport};
 pub use future::ShedFuture;

@@ -36,7 +36,7 @@ pub trait Responder<Req, Res, E> {
 
     /// How long the request says that its caller waits. Default: it does not say. What a classifier knows goes before it.
     #[inline]
-    fn patience(&self, request: &Req) -> Option<Duration> {
+    fn wait_timeout(&self, request: &Req) -> Option<Duration> {
         let _ = request;
         None
     }
@@ -142,8 +142,8 @@ where
     }
 
     #[inline]
-    fn patience(&self, request: &Req) -> Option<Duration> {
-        self.rest.patience(request)
+    fn wait_timeout(&self, request: &Req) -> Option<Duration> {
+        self.rest.wait_timeout(request)
     }
 
     fn refuse(&self, call: &mut R::Call, request: Req, lingering: &Lingering) {

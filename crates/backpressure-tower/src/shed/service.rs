@@ -251,13 +251,13 @@ where
         let mut deadline = Deadline::NEVER;
         let decision = match self.classify.classify(&request) {
             Class::Bypass => self.go_by(),
-            Class::Call { level, patience } => {
-                let patience = patience.or_else(|| self.respond.patience(&request));
-                deadline = self.gate.deadline(patience);
+            Class::Call { level, wait_timeout } => {
+                let wait_timeout = wait_timeout.or_else(|| self.respond.wait_timeout(&request));
+                deadline = self.gate.deadline(wait_timeout);
                 match self.slot.take() {
                     Some(slot) => self.claim(slot),
                     None if std::mem::take(&mut self.is_unheld) => self.gate.wait(),
-                    None => self.gate.decide(level, patience, self.classify.key(&request)),
+                    None => self.gate.decide(level, wait_timeout, self.classify.key(&request)),
                 }
             }
         };

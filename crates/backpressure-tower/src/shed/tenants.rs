@@ -89,9 +89,9 @@ impl<Req, C: Classify<Req>, T: Hash, F: Fn(&Req) -> T> Classify<Req> for ByTenan
     fn classify(&self, request: &Req) -> Class {
         match self.rest.classify(request) {
             Class::Bypass => Class::Bypass,
-            Class::Call { level, patience } => {
+            Class::Call { level, wait_timeout } => {
                 let level = self.levels.level(&(self.tenant)(request), level.criticality());
-                Class::Call { level, patience }
+                Class::Call { level, wait_timeout }
             }
         }
     }

@@ -89,7 +89,7 @@ async fn i1_a_download_that_nobody_reads_for_a_minute_costs_neither_its_connecti
     assert_eq!(numbers(&read), Vec::from_iter(0..MINUTE));
 }
 
-/// The window of hyper's server is the smaller one, and so is its patience.
+/// The window of hyper's server is the smaller one, and so is its timeout.
 #[tokio::test(start_paused = true)]
 async fn i1_an_upload_that_nobody_reads_for_a_minute_costs_neither_its_connection_nor_an_event() {
     for every in [2, 10, 30] {

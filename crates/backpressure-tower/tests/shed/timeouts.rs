@@ -91,7 +91,7 @@ async fn every_call_cut_by_the_deadline_of_its_caller_is_an_overload() {
     for (name, builder) in adaptive() {
         let layer = builder.build();
         let handle = layer.handle();
-        let layer = layer.patience(|_: &u32| Some(100 * MS));
+        let layer = layer.wait_timeout(|_: &u32| Some(100 * MS));
         besiege(ServiceBuilder::new().layer(TimeoutLayer::new(100 * MS)).layer(layer).service(stuck())).await;
         assert_overload(&handle, name);
     }
@@ -153,7 +153,7 @@ async fn the_shorter_of_two_times_counts() {
     for (own, callers) in [(100, 500), (500, 100)] {
         let layer = ShedLayer::builder().limit(Fixed::new(1).unwrap()).timeout(own * MS).build();
         let handle = layer.handle();
-        let mut service = layer.patience(move |_: &u32| Some(callers * MS)).layer(Desk::new());
+        let mut service = layer.wait_timeout(move |_: &u32| Some(callers * MS)).layer(Desk::new());
         let call = call(&mut service);
         advance(100 * MS).await;
         drop(call);
@@ -165,7 +165,7 @@ async fn the_shorter_of_two_times_counts() {
 async fn callers_that_give_a_call_less_time_than_others_are_answered_in_do_not_shrink_the_limit() {
     let layer = ShedLayer::adaptive();
     let handle = layer.handle();
-    let layer = layer.patience(|request: &u32| (*request == 8).then_some(5 * MS));
+    let layer = layer.wait_timeout(|request: &u32| (*request == 8).then_some(5 * MS));
     let service = layer.layer(service_fn(async |n: u32| {
         sleep(50 * MS).await; // tidy: paused clock
         Ok::<_, BoxError>(n)
@@ -212,7 +212,7 @@ async fn a_call_that_is_cut_while_it_waits_timed_out_and_says_nothing_of_the_ser
 fn m3_without_a_deadline_no_clock_is_needed_and_d6_any_deadline_is_one() {
     for time in [Duration::ZERO, Duration::MAX] {
         let layer = ShedLayer::builder().limit(Fixed::new(1).unwrap()).timeout(time).build();
-        let mut service = layer.clone().patience(move |_: &u32| Some(time)).layer(Desk::new());
+        let mut service = layer.clone().wait_timeout(move |_: &u32| Some(time)).layer(Desk::new());
         assert!(is_ready(&mut service));
         drop(service.call(7));
         let timed_out = u64::from(time.is_zero());

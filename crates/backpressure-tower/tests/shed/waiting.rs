@@ -217,7 +217,7 @@ async fn a_call_waits_in_the_queue_for_50_ms_and_is_then_shed() {
 async fn a_call_whose_own_deadline_cannot_be_met_does_not_wait_and_one_whose_deadline_comes_is_shed() {
     let layer = ShedLayer::builder().limit(Fixed::new(1).unwrap()).build();
     let handle = layer.handle();
-    let hurry = layer.patience(|request: &u32| Some(Duration::from_millis(u64::from(*request))));
+    let hurry = layer.wait_timeout(|request: &u32| Some(Duration::from_millis(u64::from(*request))));
     let mut service = hurry.layer(Desk::new());
     let reason =
         |answer: Result<u32, backpressure_tower::ShedError<_>>| answer.unwrap_err().overloaded().unwrap().reason();

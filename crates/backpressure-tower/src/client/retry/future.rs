@@ -87,7 +87,7 @@ where
 {
     pub(super) fn new(mut service: S, plan: Plan<J, K>, request: Req) -> Self {
         plan.budget.deposit();
-        let own = plan.keep.patience(&request);
+        let own = plan.keep.wait_timeout(&request);
         let until = plan.until(own);
         let (kept, mut sent) = plan.keep.keep(request);
         // A request that says so itself is left as it is.

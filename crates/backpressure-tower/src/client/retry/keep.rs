@@ -15,7 +15,7 @@ pub trait Keep<Req> {
     type Kept;
 
     /// How long the request itself says that its caller waits.
-    fn patience(&self, request: &Req) -> Option<Duration> {
+    fn wait_timeout(&self, request: &Req) -> Option<Duration> {
         let _ = request;
         None
     }

@@ -30,10 +30,10 @@ pub(super) struct Shared {
 }
 
 impl<J, K> Plan<J, K> {
-    /// When the patience of the layer and that of the request are over. The clock is read only if there is one.
-    pub(super) fn until(&self, patience: Option<Duration>) -> Option<Instant> {
-        let patience = [self.deadline, patience].into_iter().flatten().min()?;
-        Instant::now().checked_add(patience)
+    /// When the deadline of the layer or the wait timeout of the request is over. The clock is read only if there is one.
+    pub(super) fn until(&self, wait_timeout: Option<Duration>) -> Option<Instant> {
+        let left = [self.deadline, wait_timeout].into_iter().flatten().min()?;
+        Instant::now().checked_add(left)
     }
 
     /// How long to wait before another try, or why there is none, if there could have been one.

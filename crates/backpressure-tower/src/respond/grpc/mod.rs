@@ -72,7 +72,7 @@ impl<A, B: Body, E> Responder<Request<A>, Response<B>, E> for Grpc {
 
     fn begin(&self, _: &Request<A>) {}
 
-    fn patience(&self, request: &Request<A>) -> Option<Duration> {
+    fn wait_timeout(&self, request: &Request<A>) -> Option<Duration> {
         timeout(request.headers())
     }
 

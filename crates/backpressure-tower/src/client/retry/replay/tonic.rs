@@ -26,7 +26,7 @@ impl Keep<Request<Body>> for ReplayTonic {
     type Sent = Request<Body>;
     type Kept = KeptRequest<Body>;
 
-    fn patience(&self, request: &Request<Body>) -> Option<Duration> {
+    fn wait_timeout(&self, request: &Request<Body>) -> Option<Duration> {
         grpc_timeout(request.headers())
     }
 
