@@ -62,7 +62,7 @@ pub struct BatchDrain<Req, Resp, E> {
 impl<Req, Resp, E> BatchDrain<Req, Resp, E> {
     pub(super) fn new(exchange: Arc<Exchange<Req, Resp, E>>, within: Duration) -> Self {
         let began = now();
-        let (key, before) = exchange.update(|state, effects| (state.join_drain(effects), state.totals()));
+        let (key, before) = exchange.update(|state, effects| (state.join_drain(effects), state.totals));
         Self { exchange, key, before, began, deadline: began.checked_add(within), timer: Timer::default() }
     }
 
@@ -91,7 +91,7 @@ impl<Req, Resp, E> Future for BatchDrain<Req, Resp, E> {
                 return Poll::Pending;
             }
         }
-        let totals = this.exchange.lock().totals();
+        let totals = this.exchange.lock().totals;
         Poll::Ready(BatchDrainReport {
             answered: totals.answered - this.before.answered,
             failed: totals.failed - this.before.failed,

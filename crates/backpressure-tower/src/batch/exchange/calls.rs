@@ -119,8 +119,13 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     /// An empty slab, for calls that are to be [absorbed](Self::absorb).
     pub(super) fn add_slab(&mut self, owner: &Arc<O>) -> Numbered<O, Resp, E> {
         let answers = Arc::new(AnswerSlab::new(Arc::clone(owner)));
-        let calls = Vec::with_capacity(SLOTS);
-        let slab = CallSlab { answers: Arc::clone(&answers), calls, taken: 0, unsettled: 0, open: true };
+        let slab = CallSlab {
+            answers: Arc::clone(&answers),
+            calls: Vec::with_capacity(SLOTS),
+            taken: 0,
+            unsettled: 0,
+            open: true,
+        };
         (self.slabs.insert(slab), answers)
     }
 
@@ -229,8 +234,7 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     /// The caller has the answer in hand, so nobody needs to know of the call any more. If it came last, the next one gets its slot,
     /// which is as it was. Hands out its waker, to be dropped outside the lock.
     pub(super) fn withdraw(&mut self, number: usize) -> Option<Waker> {
-        let key = slab_of(number);
-        if self.open == Some(key) {
+        if let Some(key) = self.open.filter(|&key| key == slab_of(number)) {
             let slab = &mut self.slabs[key];
             let is_last = |run: &Run| run.key == key && run.end == slab.calls.len() && run.end == number % SLOTS + 1;
             if let Some(run) = self.runs.back_mut().filter(|run| is_last(run)) {
@@ -269,6 +273,8 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
     pub(super) fn end(&mut self, answer: impl Fn() -> Answer<Resp, E>) -> Vec<(usize, Stage<Req>)> {
         let mut ended = Vec::new();
         self.open = None;
+        self.runs.clear();
+        self.slabs.retain(|_, slab| slab.unsettled > 0);
         for (key, slab) in &mut self.slabs {
             slab.open = false;
             let mut slots = slab.answers.lock();
@@ -282,13 +288,6 @@ impl<O, Req, Resp, E> Calls<O, Req, Resp, E> {
         }
         ended.iter().for_each(|(_, stage)| self.forget_queued(stage));
         ended
-    }
-
-    /// Gives up the slabs of which every call is settled, once no more can come.
-    pub(super) fn give_up_settled(&mut self) {
-        let settled = |(key, slab): (usize, &CallSlab<O, Req, Resp, E>)| (slab.unsettled == 0).then_some(key);
-        let settled: Vec<_> = self.slabs.iter().filter_map(settled).collect();
-        settled.into_iter().for_each(|key| self.give_up(key));
     }
 }
 

@@ -13,10 +13,9 @@ use backpressure_rt::{Exclusive, discard, lock, lock_contended};
 
 mod calling;
 mod calls;
+mod control;
 mod effects;
-mod ends;
 mod permits;
-mod reconfigure;
 mod run;
 mod running;
 pub(super) mod shards;

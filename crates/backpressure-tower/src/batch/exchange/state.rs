@@ -27,7 +27,7 @@ pub(crate) struct State<O, Req, Resp, E> {
     pub(super) gone: Vec<usize>,
     /// Calls whose callers wait for an answer.
     pub(super) pending: usize,
-    pub(super) totals: Totals,
+    pub(crate) totals: Totals,
     /// Calls that have not been dispatched. Each of them has a permit, as have those that are about to be made.
     pub(super) queue: BoundedBuffer<()>,
     pub(super) permits: Arc<Permits>,
@@ -39,7 +39,7 @@ pub(crate) struct State<O, Req, Resp, E> {
     pub(super) worker: Option<Waker>,
     pub(super) threshold: Threshold,
     /// The runner, where callers may run it too; `None` while somebody does.
-    pub(super) runner: Option<Runner<O, Req, Resp, E>>,
+    pub(crate) runner: Option<Runner<O, Req, Resp, E>>,
     /// What a call that comes alone while the worker sleeps is to do.
     pub(super) when_alone: WhenAlone,
     /// The call that was sent alone and is in flight. The inner service wakes its caller.

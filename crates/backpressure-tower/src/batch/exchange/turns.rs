@@ -77,11 +77,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             mem::swap(&mut self.runner, runner);
         }
     }
-
-    /// Takes it out for good.
-    pub(crate) fn take_out(&mut self) -> Option<Runner<O, Req, Resp, E>> {
-        self.runner.take()
-    }
 }
 
 /// For a caller that is alone.

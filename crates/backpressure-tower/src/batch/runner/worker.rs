@@ -125,7 +125,7 @@ impl<S: Service<Vec<Req>>, Req, Resp> Unpin for BatchWorker<S, Req, Resp> {}
 impl<S: Service<Vec<Req>>, Req, Resp> Drop for BatchWorker<S, Req, Resp> {
     fn drop(&mut self) {
         self.exchange.end(None, DropReason::Closed);
-        let runner = self.exchange.lock().take_out();
+        let runner = self.exchange.lock().runner.take();
         drop(runner);
     }
 }

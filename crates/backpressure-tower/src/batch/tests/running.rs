@@ -81,7 +81,7 @@ fn s6_a_call_in_a_shard_where_nobody_runs_is_answered_whoever_runs_elsewhere() {
 fn a_shard_is_opened_again_while_somebody_else_runs() {
     let (mut handle, mut worker) = contended_and_led(1024, |batch| ready(Ok(batch)));
     let _first = call(&mut handle, 0);
-    let runner = handle.exchange.lock_uncollected().take_out().expect("an engine");
+    let runner = handle.exchange.lock_uncollected().runner.take().expect("an engine");
     let mut calls: Vec<Call> = (1..3 * SLOTS).map(|request| call(&mut handle, request)).collect();
     handle.exchange.lock_uncollected().put_back(&mut Some(runner));
     assert!(collected(&handle) > SLOTS as u64 && calls.iter_mut().all(|call| poll(call, Waker::noop()).is_pending()));

@@ -1,16 +1,66 @@
-//! The exchange's state, as seen by those who end it.
+//! Control of the exchange: other numbers while it is in use, drains, and its end.
 
 use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use backpressure_core::{DropReason, Moved};
+use backpressure_core::{BackpressureConfig, ConfigError, DropReason, Moved};
 
+use super::Exchange;
 use super::calls::Stage;
 use super::effects::Effects;
-use super::state::{Phase, State, Totals};
+use super::state::{Phase, State};
 use crate::batch::error::BatchError;
+use crate::batch::plan::{BatcherConfig, Linger};
 
+impl<Req, Resp, E> Exchange<Req, Resp, E> {
+    /// The configuration that was accepted last.
+    pub(in crate::batch) fn config(&self) -> BatcherConfig {
+        self.lock_uncollected().config
+    }
+
+    /// Takes another configuration, which the runner adopts at the worker's next turn.
+    pub(in crate::batch) fn reconfigure(&self, config: BatcherConfig) -> Result<(), ConfigError> {
+        let buffer = self.settings.accept(&config)?;
+        let is_timed = self.settings.linger(&config) != Linger::Never;
+        self.update(|state, effects| state.reconfigure(config, &buffer, is_timed, effects));
+        Ok(())
+    }
+}
+
+/// Other numbers.
+impl<O, Req, Resp, E> State<O, Req, Resp, E> {
+    fn reconfigure(
+        &mut self,
+        config: BatcherConfig,
+        buffer: &BackpressureConfig,
+        is_timed: bool,
+        effects: &mut Effects,
+    ) {
+        if self.is_ending() && self.pending == 0 {
+            return;
+        }
+        // The shards were opened under the old bounds.
+        self.collect_shards(true);
+        self.permits.release(self.shards.collect_permits());
+        self.permits.set_capacity(buffer.capacity());
+        let accepted = self.queue.reconfigure(buffer);
+        debug_assert!(accepted.is_ok(), "it neither weighs nor ages");
+        effects.changed |= self.recorder.reconfigured(&self.queue, buffer) | mem::take(&mut self.is_changed);
+        self.is_timed = is_timed;
+        (self.config, self.is_reconfigured) = (config, true);
+        self.serve(effects);
+        effects.worker = self.take_worker();
+    }
+
+    /// A configuration that the runner does not know yet.
+    #[inline]
+    pub(crate) fn take_config(&mut self) -> Option<BatcherConfig> {
+        mem::take(&mut self.is_reconfigured).then_some(self.config)
+    }
+}
+
+/// Drains, and the end.
 impl<O, Req, Resp, E> State<O, Req, Resp, E> {
     /// The last handle goes: nothing follows.
     pub(crate) fn abandon(&mut self, effects: &mut Effects) {
@@ -54,7 +104,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         let mut settled = mem::take(&mut self.gone);
         settled.extend(ended.iter().map(|(number, _)| number));
         self.calls.settle(&settled, &mut effects.others);
-        self.calls.give_up_settled();
         self.pending -= ended.len();
         self.vacate(queued, Moved::discarded(reason, queued), effects);
         self.reporter.lost(reason, sent);
@@ -63,10 +112,6 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
         effects.worker = effects.worker.take().or_else(|| self.worker.take());
         self.wake_drains(&mut effects.others);
         ended
-    }
-
-    pub(crate) const fn totals(&self) -> Totals {
-        self.totals
     }
 
     /// Takes nothing more in. Joins those who wait until nobody waits for an answer.
