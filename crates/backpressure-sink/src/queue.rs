@@ -274,13 +274,15 @@ impl<T> Queue<T> {
     }
 
     /// Enters what became of the item that was taken. Returns whether the state changed.
-    #[inline]
+    #[inline(always)]
     #[must_use = "a change of state has to be notified"]
     pub(crate) fn settle(&mut self, handed: Handed) -> bool {
         match handed {
             Handed::Nothing => false,
-            Handed::Delivered if self.timed.is_some() => self.recorder.popped(&self.buffer) | self.drained(),
-            Handed::Delivered => self.recorder.popped(&self.buffer),
+            Handed::Delivered => {
+                let changed = self.recorder.popped(&self.buffer);
+                changed | (self.timed.is_some() && self.drained())
+            }
             Handed::Failed => self.discard(DropReason::Failed, 1),
         }
     }
