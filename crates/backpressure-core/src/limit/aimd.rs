@@ -35,11 +35,21 @@ pub struct Aimd {
     bounds: Bounds,
     timeout: Duration,
     limit: f64,
+    rise: Rise,
+}
+
+/// By how much the limit rises.
+#[derive(Debug, Clone, Copy)]
+enum Rise {
+    PerWindow(f64),
+    PerSecond(f64),
 }
 
 impl Aimd {
     const STEP: f64 = 4.0;
     const BACKOFF: f64 = 0.9;
+    /// In seconds. A longer window, in which next to nothing was answered, is no reason for a leap.
+    const LONGEST: f64 = 1.0;
 
     /// A limit within `bounds` that takes calls of more than `timeout` as a sign of overload.
     ///
@@ -50,7 +60,41 @@ impl Aimd {
         if timeout.is_zero() {
             return Err(ConfigError::new("limit_timeout", "0", "above 0"));
         }
-        Ok(Self { bounds, timeout, limit: bounds.initial() as f64 })
+        Ok(Self { bounds, timeout, limit: bounds.initial() as f64, rise: Rise::PerWindow(Self::STEP) })
+    }
+
+    /// For one of several callers that share a part: the limit rises by so many calls a second instead of by 4 a window, which
+    /// is the default. A window longer than a second counts as a second.
+    ///
+    /// All of them see the same answers come late, and all fall by a tenth of what they have. What they rise by must be the
+    /// same, too, or they drift apart: who has more calls answered has shorter windows, and more of them. Ten a second was
+    /// measured with ten callers. More of it finds room sooner, and overshoots by more.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use backpressure_core::limit::{Aimd, Bounds};
+    ///
+    /// // Answers are of use within 200 ms; half of it leaves time for the way there and back.
+    /// let limit = Aimd::new(Bounds::default(), Duration::from_millis(100))?.with_rise_per_second(10)?;
+    /// # Ok::<(), backpressure_core::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Refuses 0 (`limit_rise`), with which the limit would only fall.
+    pub fn with_rise_per_second(mut self, calls: u32) -> Result<Self, ConfigError> {
+        if calls == 0 {
+            return Err(ConfigError::new("limit_rise", calls, "at least 1"));
+        }
+        self.rise = Rise::PerSecond(f64::from(calls));
+        Ok(self)
+    }
+
+    fn rise(&self, window: &Window) -> f64 {
+        match self.rise {
+            Rise::PerWindow(calls) => calls,
+            Rise::PerSecond(calls) => calls * window.length.as_secs_f64().min(Self::LONGEST),
+        }
     }
 }
 
@@ -64,7 +108,7 @@ impl Limit for Aimd {
         if window.overloads > 0 || is_late {
             self.limit = self.bounds.clamp(self.limit * Self::BACKOFF);
         } else if window.departures > 0 && window.is_half_used(self.limit) {
-            self.limit = self.bounds.clamp(self.limit + Self::STEP * window.answered_share());
+            self.limit = self.bounds.clamp(self.limit + self.rise(window) * window.answered_share());
         }
         self.limit()
     }
@@ -72,11 +116,33 @@ impl Limit for Aimd {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
     fn d7_a_timeout_of_zero_is_refused() {
         let refused = Aimd::new(Bounds::default(), Duration::ZERO).unwrap_err().to_string();
         assert_eq!(refused, "limit_timeout is 0, but must be above 0");
+    }
+
+    #[test]
+    fn who_rises_per_second_gets_as_far_in_one_window_as_in_ten_short_ones() {
+        let limit = Aimd::new(Bounds::new(1, 100).unwrap(), Duration::from_millis(50)).unwrap();
+        let after = |windows: u32| {
+            let mut limit = limit.clone().with_rise_per_second(20).unwrap();
+            let window =
+                Window { departures: 10, peak: 100, ..Window::new(Instant::now(), Duration::from_secs(1) / windows) };
+            (0..windows).map(|_| limit.update(&window)).last()
+        };
+        assert_eq!([1, 10].map(after), [Some(36); 2]);
+        let stalled = Window { departures: 1, peak: 100, ..Window::new(Instant::now(), Duration::MAX) };
+        assert_eq!(limit.clone().with_rise_per_second(20).unwrap().update(&stalled), 36);
+    }
+
+    #[test]
+    fn d7_a_rise_of_zero_is_refused() {
+        let limit = Aimd::new(Bounds::default(), Duration::from_millis(50)).unwrap();
+        assert_eq!(limit.with_rise_per_second(0).unwrap_err().to_string(), "limit_rise is 0, but must be at least 1");
     }
 }

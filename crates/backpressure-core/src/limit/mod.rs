@@ -12,7 +12,8 @@
 //! ```
 //!
 //! * **What is the number?** [`Fast`] for most; [`Fixed`] if you know it; [`Aimd`], [`Vegas`] and [`Gradient`] as they are
-//!   known from elsewhere, for comparison and for those who trust them.
+//!   known from elsewhere, for comparison and for those who trust them. Several callers that share a part, each with a limit of
+//!   its own, take [`Aimd::with_rise_per_second`].
 //! * **From what does it learn?** A [`Window`], which a [`Sampler`] gathers from calls that end with an [`Outcome`].
 //! * **Whose fault is it?** A [`ClassLimit`] holds down a class of calls that fails, or waits for something that only it needs.
 //! * **Who goes first?** A [`Criticality`] and a rank make a [`Level`]; the [`Threshold`] says which levels fit. [`Usage`] knows
