@@ -18,6 +18,8 @@ pub enum Policy {
     /// A static limit that somebody guessed.
     Guess(usize),
     Aimd,
+    /// [`Aimd`](Self::Aimd) for one of several callers: it rises by so much a second.
+    AimdOfMany,
     Vegas,
     Gradient,
     Fast,
@@ -40,6 +42,7 @@ impl Policy {
             Self::None => "none".into(),
             Self::Guess(limit) => format!("static {limit}"),
             Self::Aimd => "Aimd".into(),
+            Self::AimdOfMany => "Aimd of many".into(),
             Self::Vegas => "Vegas".into(),
             Self::Gradient => "Gradient".into(),
             Self::Fast => "Fast".into(),
@@ -52,6 +55,7 @@ impl Policy {
             Self::None => None,
             Self::Guess(limit) => Some(Box::new(Fixed::new(limit)?)),
             Self::Aimd => Some(Box::new(Aimd::new(bounds, too_late)?)),
+            Self::AimdOfMany => Some(Box::new(Aimd::new(bounds, too_late)?.with_rise_per_second(10)?)),
             Self::Vegas => Some(Box::new(Vegas::new(bounds))),
             Self::Gradient => Some(Box::new(Gradient::new(bounds))),
             Self::Fast => Some(Box::new(Fast::new(bounds))),

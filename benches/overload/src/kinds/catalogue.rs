@@ -3,6 +3,7 @@
 use backpressure_core::limit::{Criticality, Level};
 
 use super::world::{Callers, Class, Fate, World};
+use crate::policy::Policy;
 use crate::random::{Random, Spread};
 
 /// A kind of work.
@@ -17,8 +18,8 @@ pub struct Kind {
 impl Kind {
     /// The world of a seed.
     pub fn world(&self, seed: u64) -> World {
-        // With and without its classes told it is the same world.
-        let name = self.name.trim_end_matches(", classes told");
+        // With and without something told it is the same world.
+        let name = self.name.trim_end_matches(", classes told").trim_end_matches(", told what is late");
         let number = name.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         (self.make)(&mut Draw(Random::new(seed, 1000 + number)))
     }
@@ -48,7 +49,7 @@ const fn kind(name: &'static str, has_room: bool, make: fn(&mut Draw) -> World) 
     Kind { name, has_room, make }
 }
 
-pub const KINDS: [Kind; 31] = [
+pub const KINDS: [Kind; 33] = [
     kind("plain, 0.8", true, |draw| draw.plain().at_load(0.8)),
     kind("plain, 2", false, |draw| draw.plain().at_load(2.0)),
     kind("very fast, 2", false, |draw| World::new(2, draw.from(0.1, 0.3), 0.5).at_load(2.0).measured(2.0, 5.0)),
@@ -102,6 +103,8 @@ pub const KINDS: [Kind; 31] = [
     }),
     kind("a tenant's flood, the others", false, |draw| flood(draw).0),
     kind("a tenant's flood, levels by usage", false, |draw| by_usage(flood(draw).0)),
+    kind("ten clients, 3", false, |draw| clients(draw, Policy::Fast)),
+    kind("ten clients, 3, told what is late", false, |draw| clients(draw, Policy::AimdOfMany)),
     kind("a step of capacity", false, |draw| {
         let world = draw.plain();
         let load = 0.8 * world.capacity();
@@ -193,6 +196,11 @@ fn pauses(draw: &mut Draw) -> World {
     World { pause: Some((draw.from(0.2, 0.4), 3.0)), tells_deadline: true, ..world.at_load(0.7) }.measured(2.0, 30.0)
 }
 
+/// Each of ten clients limits what it has in flight at a server that all share, and that has no limit of its own.
+fn clients(draw: &mut Draw, ours: Policy) -> World {
+    World { clients: 10, ours, ..draw.plain().at_load(3.0) }
+}
+
 /// Ten tenants and a flood by another, whose calls are ranked behind theirs: as the ten see it, and as the flooder does.
 fn flood(draw: &mut Draw) -> (World, World) {
     let world = draw.plain();
@@ -223,7 +231,6 @@ mod tests {
 
     use super::super::simulation::Run;
     use super::*;
-    use crate::policy::Policy;
 
     #[test]
     fn a_flood_by_one_tenant_costs_the_others_nothing_and_wastes_nothing() {
@@ -237,6 +244,18 @@ mod tests {
             let (others, flooder) = (goodput(&theirs), goodput(&floods));
             assert!(others > 0.97 * offered, "{seed}: {others} of {offered}");
             assert!(others + flooder > 0.93 * capacity, "{seed}: {others} + {flooder} of {capacity}");
+        }
+    }
+
+    #[test]
+    fn clients_that_know_what_is_too_late_share_a_server_evenly_and_keep_it_busy() {
+        let kind = KINDS.into_iter().find(|kind| kind.name == "ten clients, 3, told what is late").unwrap();
+        for seed in super::super::TUNING_SEEDS {
+            let world = World { to: 15.0, ..kind.world(seed) };
+            let too_late = Duration::from_nanos(world.classes[0].deadline() / 2);
+            let tally = Run::new(&world, world.ours, seed, too_late).unwrap().run();
+            assert!(tally.goodput > 0.95 * world.capacity(), "{seed}: {} of {}", tally.goodput, world.capacity());
+            assert!(tally.fairness.is_some_and(|index| index > 0.95), "{seed}: {:?}", tally.fairness);
         }
     }
 }

@@ -6,7 +6,9 @@
 mod catalogue;
 mod heat;
 mod picture;
+mod recovery;
 mod row;
+mod sharing;
 mod simulation;
 mod world;
 

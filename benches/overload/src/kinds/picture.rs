@@ -20,7 +20,7 @@ const COLOURS: [(f64, &str, &str); 4] = [
 /// Good answers as a share of the best of all others, the mean over the worlds of each kind.
 pub fn heat_map(kinds: &[Kind], rows: &[Vec<Row>]) -> String {
     let peers = PEERS.map(crate::policy::Policy::name);
-    let limiters: Vec<String> = ["Fast".into()].into_iter().chain(peers).chain(["best static".into()]).collect();
+    let limiters: Vec<String> = ["ours".into()].into_iter().chain(peers).chain(["best static".into()]).collect();
     let (width, height) = (NAMES + CELL * limiters.len() + 10, LINE * (kinds.len() + 3));
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\

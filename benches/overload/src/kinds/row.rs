@@ -10,6 +10,8 @@ use crate::policy::Policy;
 
 /// What is known from elsewhere.
 pub const PEERS: [Policy; 3] = [Policy::Aimd, Policy::Vegas, Policy::Gradient];
+/// Where [`Policy::Aimd`] is among them.
+pub const AIMD: usize = 0;
 
 /// The static limits among which the best is looked for.
 const STATIC: [usize; 14] = [4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1000, 4000];
@@ -32,7 +34,7 @@ impl Row {
         let soonest = deadlines.min().unwrap_or_default();
         let tally =
             |policy| -> Result<Tally> { Ok(Run::new(world, policy, seed, Duration::from_nanos(soonest / 2))?.run()) };
-        let ours = tally(Policy::Fast)?;
+        let ours = tally(world.ours)?;
         let peers = PEERS.map(tally);
         let [aimd, vegas, gradient] = peers;
         let mut best = (0, Tally::default());

@@ -6,6 +6,8 @@ use backpressure_core::ConfigError;
 use backpressure_core::limit::{Criticality, Level, Outcome};
 use backpressure_tower::TenantLevels;
 
+use super::recovery::Recovery;
+use super::sharing::fairness;
 use super::world::{Callers, Class, Fate, World, at, nanos};
 use crate::clock::{Agenda, MS, Nanos, SECOND};
 use crate::gate::{Answer, Call, Gate};
@@ -33,6 +35,8 @@ enum Event {
 enum Turn {
     Enter,
     Look,
+    /// It was admitted by its client.
+    Begin,
     Finish,
 }
 
@@ -49,6 +53,7 @@ struct State {
     called: Nanos,
     class: usize,
     tenant: usize,
+    client: usize,
     cpu: f64,
     wait: f64,
 }
@@ -60,12 +65,17 @@ pub struct Tally {
     pub goodput: f64,
     /// The share of all calls that was refused.
     pub shed: f64,
+    /// Seconds until it is back for good after the server has changed, if it does.
+    pub recovery: Option<f64>,
+    /// How evenly the good answers are spread over the clients, if there are several.
+    pub fairness: Option<f64>,
 }
 
 #[derive(Debug)]
 pub struct Run<'a> {
     world: &'a World,
-    gate: Gate,
+    /// One for each client.
+    gates: Vec<Gate>,
     agenda: Agenda<Event>,
     arrivals: Random,
     work: Random,
@@ -75,6 +85,9 @@ pub struct Run<'a> {
     tenants: TenantLevels,
     is_paused: bool,
     counts: [u64; 3],
+    recovery: Recovery,
+    /// Good answers by client.
+    shares: Vec<u64>,
 }
 
 const GOOD: usize = 0;
@@ -84,10 +97,11 @@ const CALLS: usize = 2;
 impl<'a> Run<'a> {
     pub fn new(world: &'a World, policy: Policy, seed: u64, too_late: Duration) -> Result<Self, ConfigError> {
         let agenda = Agenda::new();
-        let gate = Gate::new(policy.limiter_told(seed, too_late)?);
+        let gate = |client: u64| Ok(Gate::new(policy.limiter_told(seed.wrapping_add(client), too_late)?));
+        let gates = (0..world.clients as u64).map(gate).collect::<Result<_, ConfigError>>()?;
         Ok(Self {
             world,
-            gate,
+            gates,
             agenda,
             arrivals: Random::new(seed, 11),
             work: Random::new(seed, 12),
@@ -97,6 +111,8 @@ impl<'a> Run<'a> {
             tenants: TenantLevels::new(),
             is_paused: false,
             counts: [0; 3],
+            recovery: Recovery::default(),
+            shares: vec![0; world.clients],
         })
     }
 
@@ -121,18 +137,28 @@ impl<'a> Run<'a> {
                 Event::End => break,
             }
             self.dispatch();
-            self.gate.woken().into_iter().for_each(|call| self.woken(call));
+            for client in 0..self.gates.len() {
+                self.gates[client].woken().into_iter().for_each(|call| self.woken(call));
+            }
             self.dispatch();
         }
         let seconds = self.world.to - self.world.from;
         let [good, shed, calls] = self.counts.map(|count| count as f64);
-        Tally { goodput: good / seconds, shed: shed / calls.max(1.0) }
+        Tally {
+            goodput: good / seconds,
+            shed: shed / calls.max(1.0),
+            recovery: self.recovery.longest(self.world),
+            fairness: fairness(&self.shares),
+        }
     }
 
     fn count(&mut self, what: usize, call: Call) {
         let called = self.calls[call as usize].called;
-        let is_measured = (nanos(self.world.from)..nanos(self.world.to)).contains(&called);
-        self.counts[what] += u64::from(is_measured);
+        self.counts[what] += u64::from(self.is_measured(called));
+    }
+
+    fn is_measured(&self, called: Nanos) -> bool {
+        (nanos(self.world.from)..nanos(self.world.to)).contains(&called)
     }
 
     fn seconds(&self) -> f64 {
@@ -152,9 +178,32 @@ impl<'a> Run<'a> {
         let (cpu, wait) = (of.cpu.draw(&mut self.work), of.wait.draw(&mut self.work));
         let call = self.calls.len() as Call;
         let tenant = if of.tenants > 1 { (self.work.unit() * of.tenants as f64) as usize } else { 0 };
-        self.calls.push(State { called: self.agenda.now(), class, tenant, cpu, wait });
+        let client = if self.is_shared() { (self.work.unit() * self.gates.len() as f64) as usize } else { 0 };
+        self.calls.push(State { called: self.agenda.now(), class, tenant, client, cpu, wait });
         self.count(CALLS, call);
-        self.cores.push((call, Turn::Enter));
+        self.recovery.called(self.agenda.now());
+        if self.is_shared() {
+            self.ask(call, true);
+        } else {
+            self.cores.push((call, Turn::Enter));
+        }
+    }
+
+    /// Whether several clients share the server: what they decide costs it nothing.
+    fn is_shared(&self) -> bool {
+        self.gates.len() > 1
+    }
+
+    fn ask(&mut self, call: Call, is_new: bool) {
+        match self.decided(call, is_new, 0.0).0 {
+            Done::FirstHalf => self.cores.push((call, Turn::Begin)),
+            Done::Refused => self.refused(call),
+            Done::MadeToWait | Done::SecondHalf => {}
+        }
+    }
+
+    fn gate(&mut self, call: Call) -> &mut Gate {
+        &mut self.gates[self.calls[call as usize].client]
     }
 
     fn dispatch(&mut self) {
@@ -168,11 +217,12 @@ impl<'a> Run<'a> {
             let half = 0.5 * self.calls[call as usize].cpu;
             let (done, ms) = match turn {
                 Turn::Enter => self.decided(call, true, half),
-                Turn::Look if self.gate.is_waiting(call) => {
+                Turn::Look if self.gate(call).is_waiting(call) => {
                     let (done, ms) = self.decided(call, false, half);
                     (done, ms - WAIT_COST)
                 }
                 Turn::Look => (Done::MadeToWait, 0.0),
+                Turn::Begin => (Done::FirstHalf, half),
                 Turn::Finish => (Done::SecondHalf, half),
             };
             let cost = ms.max(0.0) / at(&self.world.speed, self.seconds()) * MS as f64;
@@ -186,9 +236,10 @@ impl<'a> Run<'a> {
     fn decided(&mut self, call: Call, is_new: bool, half: f64) -> (Done, f64) {
         let answer = if is_new {
             let class = self.world.tells_class.then_some(self.calls[call as usize].class);
-            self.gate.enter_within(call, class, self.level(call), self.patience(call))
+            let (level, patience) = (self.level(call), self.patience(call));
+            self.gate(call).enter_within(call, class, level, patience)
         } else {
-            self.gate.look(call)
+            self.gate(call).look(call)
         };
         match answer {
             Answer::Admitted => (Done::FirstHalf, half),
@@ -220,7 +271,12 @@ impl<'a> Run<'a> {
     }
 
     fn woken(&mut self, call: Call) {
-        if self.gate.is_waiting(call) {
+        if !self.gate(call).is_waiting(call) {
+            return;
+        }
+        if self.is_shared() {
+            self.ask(call, false);
+        } else {
             self.cores.push((call, Turn::Look));
         }
     }
@@ -230,10 +286,7 @@ impl<'a> Run<'a> {
         let state = self.calls[call as usize];
         let class = &self.world.classes[state.class];
         match done {
-            Done::Refused => {
-                self.count(SHED, call);
-                self.over();
-            }
+            Done::Refused => self.refused(call),
             Done::FirstHalf => match class.fate {
                 Fate::Fails { after } => self.agenda.after((after * MS as f64) as Nanos, Event::Waited(call)),
                 Fate::Answered if class.is_pooled => self.pool.push(call),
@@ -245,13 +298,21 @@ impl<'a> Run<'a> {
             Done::MadeToWait => {}
             Done::SecondHalf => {
                 let is_answer = class.fate == Fate::Answered;
-                self.gate.leave_with(call, if is_answer { Outcome::Success } else { Outcome::Overload });
+                let outcome = if is_answer { Outcome::Success } else { Outcome::Overload };
+                self.gate(call).leave_with(call, outcome);
                 if is_answer && self.agenda.now() - state.called <= class.deadline() {
                     self.count(GOOD, call);
+                    self.recovery.answered(state.called);
+                    self.shares[state.client] += u64::from(self.is_measured(state.called));
                 }
                 self.over();
             }
         }
+    }
+
+    fn refused(&mut self, call: Call) {
+        self.count(SHED, call);
+        self.over();
     }
 
     fn over(&mut self) {

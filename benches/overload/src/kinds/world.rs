@@ -3,6 +3,7 @@
 use backpressure_core::limit::Level;
 
 use crate::clock::{MS, Nanos, SECOND};
+use crate::policy::Policy;
 use crate::random::{Random, Spread};
 
 /// What becomes of a call that gets as far as its wait.
@@ -55,6 +56,10 @@ pub struct World {
     /// Workers of the pool that some calls need.
     pub pool: usize,
     pub callers: Callers,
+    /// With more than one, each of them has the limiter at its own side, and the server has none.
+    pub clients: usize,
+    /// The limiter that is compared with all others.
+    pub ours: Policy,
     /// Calls per second.
     pub load: Steps,
     /// Speed of the CPU.
@@ -96,6 +101,8 @@ impl World {
             classes: vec![class],
             pool: 0,
             callers: Callers::Open { page: 1 },
+            clients: 1,
+            ours: Policy::Fast,
             load: Vec::new(),
             speed: vec![(0.0, 1.0)],
             longer: vec![(0.0, 1.0)],
