@@ -1,7 +1,7 @@
 //! The user's hooks: the weight of an item, its priority, key and deadline, and what is told about lost items.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use backpressure_rt::Relay;
 
 use crate::buffer::Tag;
 use crate::error::ConfigError;
+use crate::key_hash::Secret;
 use crate::offer::DropReason;
 use crate::strategy::Priority;
 use crate::weigh::Weigh;
@@ -110,9 +111,12 @@ impl<T> Hooks<T> {
     /// Says by this closure which items belong together, for a buffer that is [fair](crate::BoundedBuffer::fair). The key is
     /// hashed, with a secret of its own, and not kept. Two keys with the same 32 bits of that are one key to the buffer: among
     /// a hundred keys that happens with a probability of one in a million.
+    ///
+    /// The hash is a fast one. Whoever does not know the secret cannot choose keys that collide; but it is not cryptographic, and
+    /// who can watch for long which keys share their turns may find some that do.
     pub fn fair_by<K: Hash>(&mut self, key: impl Fn(&T) -> K + Send + Sync + 'static) {
-        let secret = RandomState::new();
-        self.key = Some(Arc::new(move |item| (secret.hash_one(key(item)) >> 32) as u32));
+        let secret = Secret::new();
+        self.key = Some(Arc::new(move |item| secret.hash(&key(item))));
         self.tags = true;
         self.keys_or_dates = true;
     }

@@ -48,6 +48,7 @@ mod handle;
 mod histogram;
 mod hooks;
 mod instrument;
+mod key_hash;
 mod keyed;
 mod ledger;
 pub mod limit;
