@@ -57,9 +57,13 @@ impl<T> Shared<T> {
 
     /// Offers an item that is weighed, ranked or dated, and counts it if it comes back.
     #[inline(never)]
-    pub(crate) fn offer_tagged(&self, item: T) -> Result<Sent, SendError<T>> {
-        let tag = self.tag(&item);
-        self.reported(self.offer_closely(self.lock(), item, &tag))
+    pub(crate) fn offer_tagged(&self, mut item: T) -> Result<Sent, SendError<T>> {
+        let tag = self.hooks.tag_in_line(&item);
+        let mut inner = self.lock();
+        if inner.buffer.exchange_own(&mut item, &tag) {
+            return Ok(self.exchanged_own(inner, item));
+        }
+        self.reported(self.offer_closely(inner, item, &tag))
     }
 
     /// Offers an item under the strategy.
@@ -83,9 +87,7 @@ impl<T> Shared<T> {
             return Ok(self.exchanged(inner, item));
         }
         if inner.buffer.exchange_own(&mut item, tag) {
-            let Inner { recorder, buffer, .. } = &mut *inner;
-            recorder.exchanged_own(buffer);
-            return Ok(self.evicted(inner, item));
+            return Ok(self.exchanged_own(inner, item));
         }
         if self.is_expiring {
             return self.offer_expiring(inner, item, tag);
@@ -159,6 +161,14 @@ impl<T> Shared<T> {
     fn exchanged(&self, mut inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
         let Inner { recorder, buffer, .. } = &mut *inner;
         recorder.exchanged(buffer);
+        self.evicted(inner, oldest)
+    }
+
+    /// The same where it is the oldest of its key.
+    #[inline(always)]
+    fn exchanged_own(&self, mut inner: MutexGuard<'_, Inner<T>>, oldest: T) -> Sent {
+        let Inner { recorder, buffer, .. } = &mut *inner;
+        recorder.exchanged_own(buffer);
         self.evicted(inner, oldest)
     }
 

@@ -183,6 +183,13 @@ impl<T> Hooks<T> {
 
     #[inline(never)]
     fn tag_by_closures(&self, item: &T) -> Tag {
+        self.tag_in_line(item)
+    }
+
+    /// The same as [`tag`](Self::tag), for where it is known that items [are tagged](Self::is_tagging).
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn tag_in_line(&self, item: &T) -> Tag {
         let mut tag = Tag::DEFAULT;
         if let Some(weigh) = &self.weigh {
             tag.weight = weigh.weigh(item);

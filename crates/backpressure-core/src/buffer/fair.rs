@@ -82,12 +82,13 @@ impl<T> Fair<T> {
     /// The first item of the longest queue, to make room for one of `key`: of its own queue if none is longer.
     #[inline]
     pub(super) fn pop_longest(&mut self, key: u32) -> Option<(T, usize)> {
-        self.take(self.queues.head(self.queues.longest(key)?))
+        let queue = self.queues.longest(key)?;
+        self.take(self.queues.head(queue))
     }
 
     /// Puts the first item of its own queue in the place of `item`, which has no weight and enters, if no queue is longer.
     /// Returns whether it is so.
-    #[inline]
+    #[inline(always)]
     pub(super) fn exchange(&mut self, item: &mut T, tag: &Tag, arrival: u64) -> bool {
         let Some(queue) = self.queues.longest_of(tag.key) else { return false };
         let index = self.queues.head(queue);

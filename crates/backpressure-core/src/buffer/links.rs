@@ -44,14 +44,19 @@ impl Links {
     }
 
     /// Makes an element the last of the list that begins with `first`, in which it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn make_last(&mut self, first: &mut Option<usize>, element: usize) {
         if *first == Some(element) {
             *first = Some(self.0[element].after);
         } else {
-            self.remove(first, element);
-            self.append(first, element);
+            self.move_to_end(first, element);
         }
+    }
+
+    #[inline(never)]
+    fn move_to_end(&mut self, first: &mut Option<usize>, element: usize) {
+        self.remove(first, element);
+        self.append(first, element);
     }
 
     /// The element behind this one; behind the last is the first.

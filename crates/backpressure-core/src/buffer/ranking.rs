@@ -49,7 +49,7 @@ impl<T> BoundedBuffer<T> {
 
     /// The same as [`exchange`](Self::exchange) where the buffer is [fair](Self::fair), and the key of the item is one that holds most.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub fn exchange_own(&mut self, item: &mut T, tag: &Tag) -> bool {
         matches!(self.strategy, Strategy::DropOldest)
             && self.weight_marks.is_none()
@@ -76,7 +76,7 @@ impl<T> BoundedBuffer<T> {
     }
 
     /// Puts the oldest item of its key in the place of `item`, which enters, if no key holds more. For a full buffer that weighs nothing.
-    #[inline]
+    #[inline(always)]
     fn swap_with_own(&mut self, item: &mut T, tag: &Tag) -> bool {
         let Store::Fair(fair) = &mut self.store else { return false };
         let swapped = fair.exchange(item, tag, self.accepted);

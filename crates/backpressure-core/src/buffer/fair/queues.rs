@@ -1,16 +1,16 @@
 //! The queues of a fair buffer: which key has which, whose turn it is, and which is the longest.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+mod keys;
 
 use crate::buffer::links::Links;
+use keys::Keys;
 
 /// Deficit round robin over the queues that hold items, and lists of the queues that are equally long.
 #[derive(Debug)]
 pub(super) struct Queues {
     slots: Vec<Queue>,
     vacant: Vec<usize>,
-    by_key: HashMap<u32, usize, BuildHasherDefault<Spread>>,
+    keys: Keys,
     most_keys: usize,
     /// The queue of all keys that have none, while it holds items. So no key has items in two queues.
     shared: Option<usize>,
@@ -51,7 +51,7 @@ impl Queues {
         Self {
             slots: Vec::new(),
             vacant: Vec::new(),
-            by_key: HashMap::default(),
+            keys: Keys::new(),
             most_keys,
             shared: None,
             ring: Links::default(),
@@ -70,9 +70,11 @@ impl Queues {
         self.find(key).unwrap_or_else(|| self.open(key))
     }
 
-    #[inline]
-    fn find(&self, key: u32) -> Option<usize> {
-        self.by_key.get(&key).copied().or(self.shared)
+    #[inline(always)]
+    fn find(&mut self, key: u32) -> Option<usize> {
+        let hint = self.keys.hint(key);
+        let is_right = self.slots.get(hint).is_some_and(|queue| queue.key == key && queue.items > 0);
+        if is_right { Some(hint) } else { self.keys.find(key).or(self.shared) }
     }
 
     fn open(&mut self, key: u32) -> usize {
@@ -82,8 +84,8 @@ impl Queues {
             Some(vacant) => *vacant = queue,
             None => self.slots.push(queue),
         }
-        if self.by_key.len() < self.most_keys {
-            self.by_key.insert(key, slot);
+        if self.keys.len() < self.most_keys {
+            self.keys.insert(key, slot);
         } else {
             self.shared = Some(slot);
         }
@@ -146,7 +148,7 @@ impl Queues {
         if self.shared == Some(slot) {
             self.shared = None;
         } else {
-            self.by_key.remove(&self.slots[slot].key);
+            self.keys.remove(self.slots[slot].key);
         }
         self.vacant.push(slot);
     }
@@ -182,13 +184,13 @@ impl Queues {
 
     /// The longest queue; that of `key` if none is longer.
     #[inline]
-    pub(super) fn longest(&self, key: u32) -> Option<usize> {
+    pub(super) fn longest(&mut self, key: u32) -> Option<usize> {
         self.longest_of(key).or_else(|| *self.by_length.get(self.longest)?)
     }
 
     /// The queue of `key` if none is longer.
     #[inline]
-    pub(super) fn longest_of(&self, key: u32) -> Option<usize> {
+    pub(super) fn longest_of(&mut self, key: u32) -> Option<usize> {
         self.find(key).filter(|&slot| self.slots[slot].length == self.longest)
     }
 
@@ -226,25 +228,4 @@ impl Queues {
 /// What an item takes of a turn.
 const fn cost(weight: usize) -> usize {
     if weight == 0 { 1 } else { weight }
-}
-
-/// Keys are hashes already; a map wants their high bits to differ, too.
-#[derive(Debug, Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(byte.into());
-        }
-    }
-
-    #[inline]
-    fn write_u32(&mut self, key: u32) {
-        self.0 = (self.0 ^ u64::from(key)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
 }
