@@ -144,6 +144,7 @@ impl<T> BoundedBuffer<T> {
             return Offer::Accepted;
         }
         let strategy = self.strategy;
+        // The tag is copied where it goes out of line, as in `Store::push`.
         match strategy {
             Strategy::Block { .. } | Strategy::Reject => Offer::Full(item),
             Strategy::DropNewest | Strategy::Sample { .. } => Offer::Dropped(item, DropReason::Overflow),

@@ -50,7 +50,7 @@ impl<T> Store<T> {
     pub(super) fn push(&mut self, item: T, tag: &Tag, weight: usize, arrival: u64) {
         match self {
             Self::Fifo(queue) => queue.push_back(item),
-            // A copy made here leaves nothing to be stored where items have no tags.
+            // What is called out of line needs the tag in memory. Copied here, it is written only where items have tags.
             tagged => tagged.push_tagged(item, &{ *tag }, weight, arrival),
         }
     }

@@ -129,9 +129,9 @@ fn nobody_leads_where_batches_linger_or_where_there_were_others() {
 fn a_caller_that_never_waits_lets_others_have_their_turn() {
     let target = Target::default();
     let mut rig = led(&target, |builder| builder);
-    let mut calls = (1..=200).map(|request| rig.unpolled(request));
+    let mut calls = (1..=100).map(|request| rig.unpolled(request));
     let led = calls.position(|mut call| call.is_pending()).expect("an end");
-    assert!((100..=128).contains(&led), "{led} calls in a row: few enough for others, too many for the wake to count");
+    assert!((1..=32).contains(&led), "{led} calls in a row");
     assert!(is_woken(&rig));
     let mut others = rig.calls([201, 202]);
     rig.work();

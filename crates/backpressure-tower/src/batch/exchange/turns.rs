@@ -24,9 +24,8 @@ use super::slab::{Answer, CallRef};
 use super::state::{State, WhenAlone};
 
 /// After so many calls in a row that were answered at once the worker has its turn, and with it whoever else may want to call: a
-/// caller that never waits would otherwise never see that it is not alone. It is what a task of tokio may do before it has to
-/// yield, and more than a hundred, as the wake is paid for by the caller whose call is the last.
-const MAX_AT_ONCE: u32 = 128;
+/// caller that never waits would otherwise never see that it is not alone.
+const MAX_AT_ONCE: u32 = 32;
 
 /// After so many turns in a row that it left to callers the worker has its own: some calls may be in shards where nobody runs.
 const MAX_STAYED_AWAY: u32 = 4;
@@ -112,7 +111,10 @@ impl<O, Req, Resp, E> State<O, Req, Resp, E> {
             // Its caller has the answer in hand, so that needs no slot.
             Some(Alone::Answered(got, unsent)) => {
                 self.at_once += u32::from(unsent.is_some() || self.dispatch_alone(number, effects));
-                *waker = self.calls.withdraw(number).or(waker.take());
+                // Only one of the two is there: a call keeps its waker once it is in flight, and its caller comes back without one.
+                let kept = self.calls.withdraw(number);
+                debug_assert!(kept.is_none() || waker.is_none(), "one of them would be dropped under the lock");
+                *waker = kept.or(waker.take());
                 let failed = usize::from(got.is_err());
                 self.completed(1 - failed, failed, unsent, effects);
                 answer = Some(got);

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 const HINTS: usize = 128;
 
 /// A map from keys to the slots of their queues. In front of it, the slot that was last found for keys like this one: with few
-/// keys it is nearly always the right one, and to check it takes a third of the time of looking into the map.
+/// keys it is nearly always the right one, and checking it is cheaper than looking into the map.
 #[derive(Debug)]
 pub(super) struct Keys {
     slots: HashMap<u32, usize, BuildHasherDefault<Spread>>,
