@@ -12,6 +12,8 @@
 //!   first.
 //! * A [`ShedHandle`] reads and changes the layer while it runs, and [drains](ShedHandle::drain) it at
 //!   the end.
+//! * Calls that do the same, by their route, gRPC method or [any key](ShedLayer::class_by), are a class. One whose backend is
+//!   dead cannot take all slots from the others.
 //! * A call that is cut off by a timeout counts as overload. The layer recognises timeouts
 //!   [inside it](is_timeout), and its builder is told of [those around it](ShedLayerBuilder::timeout).
 //! * All services of one layer, and of its clones, share one limit: axum and tonic make many of them.
@@ -87,8 +89,10 @@ pub use client::{HttpRefusals, ReplayBody, ReplayHttp, ThrottleBody, ThrottledHt
 pub use limiter::{Entry, Limiter, LimiterBuilder, OpenStream, Permit, QueuedCall};
 #[cfg(feature = "shed")]
 pub use overloaded::{Overloaded, ShedReason};
+#[cfg(feature = "axum")]
+pub use respond::ByRoute;
 #[cfg(feature = "grpc")]
-pub use respond::Grpc;
+pub use respond::{ByMethod, Grpc};
 #[cfg(feature = "http")]
 pub use respond::{CoalescedBody, HeldBody, Http, Linger, Lingers, NoLinger, RefusedExt, RequestHeaders};
 #[cfg(feature = "shed")]

@@ -9,17 +9,17 @@ use backpressure_core::limit::{ClassLimit, Surroundings};
 use super::fate::Fate;
 use super::tuner::{Look, Timed};
 
-/// As many as fit into a permit. The last one is for all that come later.
+/// As many as fit into a permit.
 pub(super) use super::call_timing::MOST_CLASSES;
 
 /// Counts the calls of each class without a lock. There is none before the first call that has a class.
 pub(super) struct Classes {
+    /// The key of each class; 0 while nobody has it.
+    keys: Box<[AtomicU64; MOST_CLASSES]>,
     classes: Box<[Class; MOST_CLASSES]>,
 }
 
 struct Class {
-    /// 0 while nobody has it.
-    key: AtomicU64,
     in_flight: AtomicUsize,
     /// [`usize::MAX`] while it has none.
     limit: AtomicUsize,
@@ -32,7 +32,6 @@ struct Class {
 impl Classes {
     pub(super) fn new() -> Self {
         let class = || Class {
-            key: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             limit: AtomicUsize::new(usize::MAX),
             was_felt: AtomicBool::new(false),
@@ -40,16 +39,17 @@ impl Classes {
             overloads: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
         };
-        Self { classes: Box::new(std::array::from_fn(|_| class())) }
+        let keys = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        Self { keys, classes: Box::new(std::array::from_fn(|_| class())) }
     }
 
-    /// The number of the class with this key, 1 to [`MOST_CLASSES`]. A key that is new takes the next place that is free, and
-    /// the last place with others if none is.
+    /// The number of the class with this key, 1 to [`MOST_CLASSES`]. A key that is new takes the next place that is free. If none
+    /// is, it shares the place that is its own by chance: keys that somebody makes up spoil no more than a part of the others.
     pub(super) fn number(&self, key: u64) -> u8 {
         let key = key.max(1);
-        let places = MOST_CLASSES - 1;
-        for place in (0..places).map(|n| (key as usize).wrapping_add(n) % places) {
-            let taken = &self.classes[place].key;
+        let own = (key % MOST_CLASSES as u64) as usize;
+        for place in (own..MOST_CLASSES).chain(0..own) {
+            let taken = &self.keys[place];
             let seen = taken.load(Ordering::Relaxed);
             if seen == key {
                 return place as u8 + 1;
@@ -62,7 +62,7 @@ impl Classes {
                 }
             }
         }
-        MOST_CLASSES as u8
+        own as u8 + 1
     }
 
     /// A call of this class comes. Answers whether it may.
@@ -103,7 +103,7 @@ impl Classes {
 
 impl fmt::Debug for Classes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let used = self.classes.iter().filter(|class| class.key.load(Ordering::Relaxed) != 0).count();
+        let used = self.keys.iter().filter(|key| key.load(Ordering::Relaxed) != 0).count();
         f.debug_struct("Classes").field("used", &used).finish_non_exhaustive()
     }
 }
@@ -173,16 +173,17 @@ mod tests {
     use crate::hash::hash_of;
 
     #[test]
-    fn c6_classes_without_number_share_the_last_place() {
-        let classes = Classes::new();
-        let mut numbers: Vec<_> = (0..1000).map(|key| classes.number(key)).collect();
-        assert_eq!(numbers, (0..1000).map(|key| classes.number(key)).collect::<Vec<_>>(), "they keep their numbers");
-        assert!(numbers.iter().all(|&number| (1..=MOST_CLASSES as u8).contains(&number)));
-        numbers.retain(|&number| number != MOST_CLASSES as u8);
-        numbers.sort_unstable();
-        // 0 and 1 are the same key.
-        numbers.dedup();
-        assert_eq!(numbers.len(), MOST_CLASSES - 1);
+    fn c6_classes_without_number_share_the_places_of_others_evenly() {
+        let (classes, keys) = (Classes::new(), (0..1000u64).map(|n| hash_of(&n)));
+        let numbers: Vec<_> = keys.clone().map(|key| classes.number(key)).collect();
+        assert_eq!(numbers, keys.map(|key| classes.number(key)).collect::<Vec<_>>(), "they keep their numbers");
+        let of = |number: u8, of: &[u8]| of.iter().filter(|&&other| other == number).count();
+        let (first, later) = numbers.split_at(MOST_CLASSES);
+        assert!((1..=MOST_CLASSES as u8).all(|number| of(number, first) == 1), "the first have one each");
+        let shares: Vec<_> = (1..=MOST_CLASSES as u8).map(|number| of(number, later)).collect();
+        assert_eq!(shares.iter().sum::<usize>(), 1000 - MOST_CLASSES);
+        assert!(shares.iter().all(|share| (3..40).contains(share)), "{shares:?}");
+        assert_eq!(classes.number(0), classes.number(1), "d6: no key is nobody's");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Shared {
         let (admitted, in_flight) = self.signal.admitted_so_far();
         Sums {
             decided: self.signal.decided_so_far(),
-            answered: admitted.saturating_sub(in_flight).saturating_add(sending as u64),
+            answered: (admitted + sending as u64).saturating_sub(in_flight + self.refusals.unmade()),
             overloads: self.overloads.load(Ordering::Relaxed),
             cancelled: self.cuts.counted(),
         }

@@ -119,8 +119,8 @@ impl Limiter {
     /// something that only it needs, gets a limit of its own, so that it cannot fill this one. See
     /// [`ClassLimit`](backpressure_core::limit::ClassLimit).
     ///
-    /// The first 62 classes are kept apart, and all that come later are one. The name of a class should not be one that
-    /// callers can choose: a pattern of paths rather than a path.
+    /// The first 63 classes are kept apart, and each that comes later shares the limit of one of them. The name of a class should
+    /// not be one that callers can choose: a pattern of paths rather than a path.
     ///
     /// # Errors
     ///
@@ -265,9 +265,25 @@ impl Limiter {
         self.shared.try_admit()
     }
 
-    /// [`try_admit`](Self::try_admit) of which nobody learns if it fails.
-    pub(crate) fn admit_silently(&self, level: Level) -> Result<Permit, ShedReason> {
-        self.shared.admit(level).map_err(|(_, reason)| reason)
+    /// [`try_admit`](Self::try_admit) for a call of the class with this key, if it has one, of which nobody learns if it fails.
+    pub(crate) fn admit_silently(&self, level: Level, key: Option<u64>) -> Result<Permit, ShedReason> {
+        match key {
+            None => self.shared.admit(level).map_err(|(_, reason)| reason),
+            Some(key) => self.shared.admit_of(key, level),
+        }
+    }
+
+    /// [`wait`](Self::wait) at the default level, for a call of the class with this key, if it has one.
+    pub(crate) fn wait_keyed(&self, key: Option<u64>) -> Result<Entry, Overloaded> {
+        match key {
+            None => self.shared.wait(Level::default()),
+            Some(key) => self.shared.wait_of(key, Level::default()),
+        }
+    }
+
+    /// A call that has a slot is one of the class with this key.
+    pub(crate) fn classify(&self, permit: Permit, key: u64) -> Result<Permit, Overloaded> {
+        self.shared.classify(permit, key)
     }
 
     /// A place among the calls of the reserve, unless there are so many already.
@@ -314,7 +330,8 @@ impl Limiter {
     /// How many of the calls that were admitted are done, in whatever way, except those that were refused after all.
     pub(crate) fn settled(&self) -> u64 {
         let (admitted, in_flight) = self.shared.signal.admitted_so_far();
-        (admitted - in_flight).saturating_sub(self.shared.refusals.of_streams())
+        let refusals = &self.shared.refusals;
+        (admitted - in_flight).saturating_sub(refusals.of_streams() + refusals.unmade())
     }
 
     /// Whether streams that are too many are counted rather than refused.

@@ -156,6 +156,15 @@ impl Permit {
         self.call_timing.end(fate);
     }
 
+    /// The call is refused after all, before it is made, and the slot is free.
+    pub(super) fn refuse(mut self, reason: ShedReason) -> Overloaded {
+        let _ = self.call_timing.take_timing();
+        self.call_timing.end(Fate::Ignored);
+        self.limiter.refusals.count_unmade(reason);
+        self.limiter.signal.refused();
+        self.limiter.overloaded(reason)
+    }
+
     /// The slot was taken back: there is nothing to give.
     pub(super) fn disown(mut self) {
         self.call_timing = CallTiming::DISOWNED;

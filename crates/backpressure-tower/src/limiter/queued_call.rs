@@ -24,6 +24,16 @@ pub enum Entry {
     Queued(QueuedCall),
 }
 
+impl Entry {
+    /// The entry of a call of this class, which has been counted.
+    pub(super) fn of_class(self, class: u8) -> Self {
+        match self {
+            Self::Admitted(permit) => Self::Admitted(permit.of_class(class)),
+            Self::Queued(ticket) => Self::Queued(ticket.of_class(class)),
+        }
+    }
+}
+
 /// A place in the short queue of a [`Limiter`](super::Limiter). Dropping it leaves the queue; a slot that was meant for it
 /// goes to the next.
 #[must_use = "dropping a ticket leaves the queue"]
@@ -40,8 +50,7 @@ impl QueuedCall {
         Self { limiter: Some(limiter), key, class: 0 }
     }
 
-    /// The place of a call of this class, which has been counted.
-    pub(super) fn of_class(mut self, class: u8) -> Self {
+    fn of_class(mut self, class: u8) -> Self {
         self.class = class;
         self
     }

@@ -19,6 +19,8 @@ pub(super) struct Refusals {
     drained_in: AtomicU64,
     /// All but those for want of a slot, which are the rest; in that one's place, the most that they were ever seen to be.
     counts: [AtomicU64; ShedReason::ALL.len()],
+    /// Calls that had a slot already, and were not made.
+    unmade: AtomicU64,
 }
 
 impl Refusals {
@@ -28,6 +30,7 @@ impl Refusals {
             throughput: AtomicU64::new(0),
             drained_in: AtomicU64::new(drain_nanos(1, 0.0)),
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            unmade: AtomicU64::new(0),
         }
     }
 
@@ -47,6 +50,17 @@ impl Refusals {
         if reason != ShedReason::Limit {
             self.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a call that has a slot and is not made.
+    pub(super) fn count_unmade(&self, reason: ShedReason) {
+        self.count(reason);
+        self.unmade.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many calls had a slot and were not made.
+    pub(super) fn unmade(&self) -> u64 {
+        self.unmade.load(Ordering::Relaxed)
     }
 
     /// How many calls were refused because of the streams.

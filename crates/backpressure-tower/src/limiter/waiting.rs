@@ -10,16 +10,26 @@ use backpressure_rt::sync::{MutexGuard, Ordering};
 use backpressure_rt::{Relay, lock};
 
 use super::classes::Classes;
+use super::permit::Permit;
 use super::queue::{Key, Next, Patience, Queue};
 use super::queued_call::{Entry, QueuedCall};
 use super::seats::Verdict;
 use super::shared::Shared;
 use crate::overloaded::{Overloaded, ShedReason};
 
-/// A call that was counted in its class, and may not get in.
-struct TurnBack<'a>(&'a Shared, u8);
+/// A call that is counted in its class, until it turns out that it does not get in. A limit that is not ours may panic.
+struct InClass<'a>(&'a Shared, u8);
 
-impl Drop for TurnBack<'_> {
+impl InClass<'_> {
+    /// The call is in. Answers the number of its class.
+    fn stay(self) -> u8 {
+        let Self(_, class) = self;
+        std::mem::forget(self);
+        class
+    }
+}
+
+impl Drop for InClass<'_> {
     fn drop(&mut self) {
         self.0.turn_back(self.1);
     }
@@ -44,21 +54,38 @@ impl Shared {
         level: Level,
         patience: Option<Duration>,
     ) -> Result<Entry, Overloaded> {
+        let class = self.enter_class(key).map_err(|reason| self.refuse(self.signal.slots(), reason))?;
+        Ok(self.acquire(level, patience)?.of_class(class.stay()))
+    }
+
+    /// [`admit`](Self::admit) for a call of the class with this key.
+    #[inline(never)]
+    pub(super) fn admit_of(self: &Arc<Self>, key: u64, level: Level) -> Result<Permit, ShedReason> {
+        let class = self.enter_class(key)?;
+        let permit = self.admit(level).map_err(|(_, reason)| reason)?;
+        Ok(permit.of_class(class.stay()))
+    }
+
+    /// [`wait`](Self::wait) for a call of the class with this key, which is refused if the class has as many as it may.
+    #[inline(never)]
+    pub(super) fn wait_of(self: &Arc<Self>, key: u64, level: Level) -> Result<Entry, Overloaded> {
+        let class = self.enter_class(key).map_err(|reason| self.refuse(self.signal.slots(), reason))?;
+        Ok(self.wait(level)?.of_class(class.stay()))
+    }
+
+    /// The call that comes for its slot is one of the class with this key. It is refused if the class has as many as it may.
+    #[inline(never)]
+    pub(super) fn classify(&self, permit: Permit, key: u64) -> Result<Permit, Overloaded> {
+        match self.enter_class(key) {
+            Ok(class) => Ok(permit.of_class(class.stay())),
+            Err(reason) => Err(permit.refuse(reason)),
+        }
+    }
+
+    fn enter_class(&self, key: u64) -> Result<InClass<'_>, ShedReason> {
         let classes = self.classes.get_or_init(Classes::new);
         let class = classes.number(key);
-        if !classes.enter(class) {
-            return Err(self.refuse(self.signal.slots(), ShedReason::Class));
-        }
-        // A limit that is not ours may panic.
-        let unless_it_panics = TurnBack(self, class);
-        let entry = self.acquire(level, patience);
-        if entry.is_ok() {
-            std::mem::forget(unless_it_panics);
-        }
-        entry.map(|entry| match entry {
-            Entry::Admitted(permit) => Entry::Admitted(permit.of_class(class)),
-            Entry::Queued(ticket) => Entry::Queued(ticket.of_class(class)),
-        })
+        if classes.enter(class) { Ok(InClass(self, class)) } else { Err(ShedReason::Class) }
     }
 
     /// A call of this class goes without having had a slot.

@@ -9,6 +9,8 @@ mod hold;
 mod http;
 mod linger;
 mod refused;
+#[cfg(any(feature = "axum", feature = "grpc"))]
+mod route;
 mod wait;
 
 pub use body::HeldBody;
@@ -21,6 +23,10 @@ pub use headers::RequestHeaders;
 pub use http::Http;
 pub use linger::{Linger, Lingers, NoLinger};
 pub use refused::RefusedExt;
+#[cfg(feature = "grpc")]
+pub use route::ByMethod;
+#[cfg(feature = "axum")]
+pub use route::ByRoute;
 
 /// The header of a gRPC answer that tells how long to wait before trying again, in milliseconds.
 #[cfg(feature = "grpc")]

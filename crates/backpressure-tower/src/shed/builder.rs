@@ -131,7 +131,8 @@ impl ShedLayerBuilder {
 
     /// For those who call rather than serve: `poll_ready` is pending while there is no slot, or while a part that is
     /// watched is `Blocked`, and wakes on the edge; a service that is ready has its slot, as long as no more than 64 are ready and
-    /// not called (any more take theirs at the call). Nothing is shed, unless the layer drains. Default: no, for a server that lets its callers wait has a queue without a bound.
+    /// not called (any more take theirs at the call). Nothing is shed, unless the layer drains, or a
+    /// [class](super::ShedLayer::class_by) has as many calls as it may. Default: no, for a server that lets its callers wait has a queue without a bound.
     ///
     /// A readiness that is not used goes back: after a second, or two at most, a service that is ready and was not called loses
     /// its slot to those that wait. If it is called then, the call itself waits for a slot, first come, first served; and from

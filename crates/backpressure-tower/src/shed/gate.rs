@@ -148,7 +148,7 @@ impl Gate {
             Err((state, reason)) => return Decision::Shed(self.limiter.refuse(state, reason)),
         };
         if shadow {
-            return match self.limiter.admit_silently(level) {
+            return match self.limiter.admit_silently(level, key) {
                 Ok(permit) => Decision::Go(Some(permit.reserved(reserved))),
                 Err(reason) => self.pass_by(reason),
             };
@@ -176,9 +176,19 @@ impl Gate {
         }
     }
 
+    /// A call has the slot that its service waited for, unless its class may not have more.
+    #[inline]
+    pub(super) fn claim(&self, permit: Permit, key: Option<u64>) -> Decision {
+        let permit = match key {
+            Some(key) if !self.is_shadow() => self.limiter.classify(permit, key),
+            _ => Ok(permit),
+        };
+        permit.map_or_else(Decision::Shed, |permit| Decision::Go(Some(permit)))
+    }
+
     /// A call of a service that was ready takes a slot, or waits for one as long as it takes.
-    pub(super) fn wait(&self) -> Decision {
-        match self.limiter.wait(Level::default()) {
+    pub(super) fn wait(&self, key: Option<u64>) -> Decision {
+        match self.limiter.wait_keyed(key) {
             Ok(Entry::Admitted(permit)) => Decision::Go(Some(permit)),
             Ok(Entry::Queued(ticket)) => Decision::Wait(ticket, None),
             Err(overloaded) => Decision::Shed(overloaded),

@@ -77,11 +77,11 @@ impl<C, R> ShedLayer<C, R> {
     /// A class whose calls hang or fail, because its backend is dead, or that waits for something that only it needs, such as a pool,
     /// gets a limit of its own, so that it cannot take all slots from the others. Calls beyond that are shed for
     /// [`ShedReason::Class`](crate::ShedReason::Class). As long as nothing of the kind happens, a class changes nothing. The
-    /// first 62 are kept apart; all that come later are one. Do not use what callers can choose: a path with a number in it
-    /// is no route.
+    /// first 63 are kept apart; each that comes later shares the limit of one of them. Do not use what callers can choose: a path
+    /// with a number in it is no route.
     ///
-    /// It has no effect where calls [wait](super::ShedLayerBuilder::wait), nor in a
-    /// [shadow](super::ShedLayerBuilder::shadow).
+    /// Where calls [wait](super::ShedLayerBuilder::wait), one of a class that has as many as it may does not: it is shed. A
+    /// backend that is dead would be waited for without an end, and without a bound on how many do.
     ///
     /// ```
     /// use backpressure_tower::ShedLayer;
@@ -94,8 +94,7 @@ impl<C, R> ShedLayer<C, R> {
     /// let layer = ShedLayer::adaptive().class_by(|request: &Request| (request.method, request.route));
     /// ```
     ///
-    /// With axum the route is `request.extensions().get::<MatchedPath>()`, in a layer that is inside of the router; a gRPC
-    /// method is the path of its request.
+    /// For axum there is `classes_by_route`, with the feature `axum`, and for gRPC `classes_by_method`, with the feature `grpc`.
     pub fn class_by<Req, K: Hash, F: Fn(&Req) -> K>(self, class: F) -> ShedLayer<ByClass<C, F>, R> {
         let classify = ByClass { rest: self.classify, class };
         ShedLayer { gate: self.gate, classify, respond: self.respond }
@@ -141,6 +140,12 @@ impl<C, R> ShedLayer<C, R> {
     pub fn outcome<Res, E, F: Fn(&Result<Res, E>) -> Outcome>(self, outcome: F) -> ShedLayer<C, ByOutcome<R, F>> {
         let respond = ByOutcome { rest: self.respond, outcome };
         ShedLayer { gate: self.gate, classify: self.classify, respond }
+    }
+
+    /// Adds something to what is said of requests.
+    #[cfg(any(feature = "axum", feature = "grpc"))]
+    pub(crate) fn classify_with<C2>(self, add: impl FnOnce(C) -> C2) -> ShedLayer<C2, R> {
+        ShedLayer { gate: self.gate, classify: add(self.classify), respond: self.respond }
     }
 
     /// Answers in another protocol.

@@ -192,15 +192,15 @@ impl<S, C, R> Shed<S, C, R> {
 
     /// The call has the slot that the service waited for. If that was taken back, it waits for another one.
     #[inline]
-    fn claim(&mut self, slot: Readiness) -> Decision {
+    fn claim(&mut self, slot: Readiness, key: Option<u64>) -> Decision {
         match slot.claim() {
             Some(mut permit) => {
                 permit.restart();
-                Decision::Go(Some(permit))
+                self.gate.claim(permit, key)
             }
             None => {
                 self.hoards = true;
-                self.gate.wait()
+                self.gate.wait(key)
             }
         }
     }
@@ -254,10 +254,11 @@ where
             Class::Call { level, wait_timeout } => {
                 let wait_timeout = wait_timeout.or_else(|| self.respond.wait_timeout(&request));
                 deadline = self.gate.deadline(wait_timeout);
+                let key = self.classify.key(&request);
                 match self.slot.take() {
-                    Some(slot) => self.claim(slot),
-                    None if std::mem::take(&mut self.is_unheld) => self.gate.wait(),
-                    None => self.gate.decide(level, wait_timeout, self.classify.key(&request)),
+                    Some(slot) => self.claim(slot, key),
+                    None if std::mem::take(&mut self.is_unheld) => self.gate.wait(key),
+                    None => self.gate.decide(level, wait_timeout, key),
                 }
             }
         };

@@ -12,6 +12,7 @@ mod linger;
 mod outcomes;
 mod play;
 mod releases;
+mod routes;
 mod shutdown;
 mod stalled;
 mod streams;

@@ -1,14 +1,15 @@
 //! Classes of calls, one of which has a dead backend.
 
 use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::Duration;
 
 use backpressure_core::limit::{Fixed, Level, Outcome};
-use backpressure_tower::{Entry, Limiter, Permit, ShedLayer, ShedReason};
+use backpressure_tower::{Entry, Limiter, Permit, ShedError, ShedHandle, ShedLayer, ShedLayerBuilder, ShedReason};
 use tokio::time::advance;
-use tower::Layer;
+use tower::{Layer, Service};
 
-use crate::kit::{Desk, call, poll, refusal};
+use crate::kit::{Desk, call, is_ready, poll, refusal};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -59,6 +60,71 @@ async fn h3_a_class_with_a_dead_backend_does_not_take_the_slots_of_the_others() 
     let (admitted, reasons) = answered_beside_a_dead_backend(true).await;
     assert_eq!(admitted, 1000);
     assert!(reasons.iter().filter(|&&reason| reason == ShedReason::Class).count() > 200);
+}
+
+const DEAD: u32 = 0;
+const HEALTHY: u32 = 1;
+
+/// The same through a service that waits, or is a shadow: how many of the healthy calls were made at once in the second half, and
+/// how many calls were refused.
+async fn made_beside_a_dead_backend(builder: ShedLayerBuilder, tells_class: bool) -> (usize, usize, ShedHandle) {
+    let layer = builder.limiter(Limiter::fixed(20).unwrap()).build();
+    let (handle, desk) = (layer.handle(), Desk::new());
+    let layer = layer
+        .class_by(move |class: &u32| if tells_class { *class } else { HEALTHY })
+        .outcome(|result| if result.is_ok() { Outcome::Success } else { Outcome::TimedOut });
+    let service = layer.layer(desk.view());
+    let (mut stuck, mut made, mut refused) = (VecDeque::new(), 0, 0);
+    for step in 0..2000 {
+        let mut begin = |class| {
+            let mut service = service.clone();
+            let mut response = is_ready(&mut service).then(|| Box::pin(service.call(class)))?;
+            match poll(response.as_mut()) {
+                Poll::Pending => Some(response),
+                Poll::Ready(Err(ShedError::Overloaded(overloaded))) => {
+                    assert_eq!((class, overloaded.reason()), (DEAD, ShedReason::Class));
+                    refused += 1;
+                    None
+                }
+                Poll::Ready(answer) => panic!("{answer:?}"),
+            }
+        };
+        if step % 2 == 0 {
+            stuck.extend(begin(DEAD).map(|response| (step, response)));
+        }
+        let healthy = begin(HEALTHY);
+        made += usize::from(healthy.is_some() && step >= 1000);
+        advance(10 * MS).await;
+        if let Some(mut response) = healthy {
+            desk.answer_newest(Ok(1));
+            assert_eq!(poll(response.as_mut()), Poll::Ready(Ok(1)));
+        }
+        while stuck.front().is_some_and(|(since, _)| step - since >= 100) {
+            desk.answer(Err("too late"));
+            let late = stuck.pop_front().map(|(_, mut response)| poll(response.as_mut()).is_ready());
+            assert_eq!(late, Some(true));
+        }
+    }
+    drop(stuck);
+    let counts = handle.gauge().snapshot().counts;
+    assert!(counts.balances() && counts.in_flight == 0, "{counts:?}");
+    assert_eq!((counts.rejected, handle.counts().total()), (refused as u64, refused as u64));
+    (made, refused, handle)
+}
+
+#[tokio::test(start_paused = true)]
+async fn h3_where_calls_wait_those_with_a_dead_backend_do_not_take_the_slots_of_the_others() {
+    let (made, refused, _) = made_beside_a_dead_backend(ShedLayer::builder().wait(), false).await;
+    assert!(made < 900 && refused == 0, "the dead ones fill the limit: {made} {refused}");
+    let (made, refused, _) = made_beside_a_dead_backend(ShedLayer::builder().wait(), true).await;
+    assert!(made == 1000 && refused > 200, "{made} {refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn h4_a_shadow_counts_what_it_would_refuse_for_the_sake_of_a_class_and_refuses_nothing() {
+    let (made, refused, handle) = made_beside_a_dead_backend(ShedLayer::builder().shadow(), true).await;
+    let would = ShedReason::ALL.map(|reason| handle.counts().would_shed(reason));
+    assert!(made == 1000 && refused == 0 && would[ShedReason::Class as usize] > 200, "{made} {refused} {would:?}");
 }
 
 #[tokio::test(start_paused = true)]
