@@ -41,7 +41,9 @@ impl Server {
         let router = Router::new().route("/report", get(report)).route("/live", get("yes\n")).with_state(pool);
         let shedding = shed.as_ref().map(ShedLayer::handle);
         let router = match shed {
-            Some(shed) => router.layer(shed.classify(RequestHeaders::new().exempt("/live")).into_http()),
+            Some(shed) => {
+                router.layer(shed.classify(RequestHeaders::new().exempt("/live")).classes_by_route().into_http())
+            }
             None => router,
         };
         let registry = Registry::new();
